@@ -1,0 +1,154 @@
+"""lapwing: entropic optimal transport, graph Laplacians and joint embeddings, with a C++ core.
+
+Names are loaded when they are first used; ``import lapwing`` itself loads NumPy and the extension only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lapwing import _core, _threads
+
+if TYPE_CHECKING:
+    from lapwing import datasets, embedding, exceptions, metrics, ot, plots
+    from lapwing.embedding import EOTEigenmaps, EOTEigenmapsResult, eot_eigenmaps
+    from lapwing.exceptions import (
+        ConvergenceError,
+        ConvergenceWarning,
+        CudaError,
+        DecodeError,
+        DisconnectedGraphWarning,
+        DisconnectedSimilarityWarning,
+        InfeasibleBalanceWarning,
+        InfeasibleError,
+        LapwingError,
+    )
+
+__all__ = [
+    "ConvergenceError",
+    "ConvergenceWarning",
+    "CudaError",
+    "DecodeError",
+    "DisconnectedGraphWarning",
+    "DisconnectedSimilarityWarning",
+    "EOTEigenmaps",
+    "EOTEigenmapsResult",
+    "InfeasibleBalanceWarning",
+    "InfeasibleError",
+    "LapwingError",
+    "__version__",
+    "datasets",
+    "embedding",
+    "eot_eigenmaps",
+    "exceptions",
+    "get_cmake_dir",
+    "get_include",
+    "get_isa",
+    "metrics",
+    "ot",
+    "plots",
+    "set_isa",
+    "show_config",
+]
+
+__version__: str = _core.build_info()["version"]
+
+_MODULES = frozenset({"datasets", "embedding", "exceptions", "metrics", "ot", "plots"})
+_HOME = {
+    "EOTEigenmaps": "embedding",
+    "EOTEigenmapsResult": "embedding",
+    "eot_eigenmaps": "embedding",
+    **dict.fromkeys((name for name in __all__ if name.endswith(("Error", "Warning"))), "exceptions"),
+}
+
+_threads._watch_threadpoolctl()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"lapwing.{name}")
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"lapwing.{_HOME[name]}"), name)
+        globals()[name] = value  # the next look-up does not come here
+        return value
+    raise AttributeError(f"module 'lapwing' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _installed(*parts: str) -> str:
+    # Beside the extension, which an editable installation keeps elsewhere than the Python files.
+    folder = Path(_core.__file__).parent.joinpath(*parts)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"this installation of lapwing has no {folder}")
+    return str(folder)
+
+
+def get_include() -> str:
+    """Return the folder with the C++ headers (``#include <lapwing/lapwing.hpp>``).
+
+    Raises
+    ------
+    FileNotFoundError
+        The headers are not installed.
+    """
+    return _installed("include")
+
+
+def get_cmake_dir() -> str:
+    """Return the folder with ``lapwing-config.cmake``, for ``-Dlapwing_DIR=`` or ``CMAKE_PREFIX_PATH``.
+
+    Raises
+    ------
+    FileNotFoundError
+        The CMake package is not installed.
+    """
+    return _installed("lib", "cmake", "lapwing")
+
+
+def get_isa() -> str:
+    """Return the instruction set in use: ``"baseline"``, ``"avx2"``, ``"avx512"`` or ``"neon"``."""
+    return str(_core.get_isa())
+
+
+def set_isa(name: str | None) -> None:
+    """Force an instruction set for the whole process; a tool for tests and benchmarks.
+
+    Parameters
+    ----------
+    name : str or None
+        One of the levels that `show_config` lists; None goes back to the best that the processor has.
+
+    Raises
+    ------
+    ValueError
+        This build or this processor does not have the level.
+    """
+    _core.set_isa(_core.best_isa() if name is None else name)
+
+
+def show_config() -> None:
+    """Print version, instruction set, threads, CUDA, compiler and Eigen version.
+
+    Examples
+    --------
+    >>> import lapwing
+    >>> lapwing.show_config()  # doctest: +ELLIPSIS
+    lapwing      ...
+    """
+    info = _core.build_info()
+    lines = {
+        "lapwing": info["version"],
+        "simd": f"{_core.get_isa()} (built: {', '.join(info['isa'])}; best here: {_core.best_isa()})",
+        "threads": _threads.effective(),
+        "cuda": "yes" if info["cuda"] else "not built",
+        "compiler": info["compiler"],
+        "eigen": info["eigen"],
+        "extension": _core.__file__,
+    }
+    for key, value in lines.items():
+        print(f"{key:<12} {value}")

@@ -1,0 +1,21 @@
+"""Entropic optimal transport: the plan between two weighted point sets, with a measured marginal error.
+
+The plan is kept as two potentials and applied without being stored; `OTResult` says what can be had from it.
+"""
+
+from __future__ import annotations
+
+from lapwing.ot._cost import METRICS, c_transform, cost_quantile
+from lapwing.ot._result import HistoryEntry, OTResult, SingularTriplets
+from lapwing.ot._solve import solve, solve_sample
+
+__all__ = [
+    "METRICS",
+    "HistoryEntry",
+    "OTResult",
+    "SingularTriplets",
+    "c_transform",
+    "cost_quantile",
+    "solve",
+    "solve_sample",
+]

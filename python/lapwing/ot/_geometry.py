@@ -1,0 +1,250 @@
+"""A cost, dense or from points, in the shape in which the core wants it.
+
+A dense cost in Fortran order is handed over as its transpose, with the roles of rows and columns swapped, so
+that it is never copied. All that differs then is in this file: everybody else speaks of `n` rows and `m`
+columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lapwing import _array, _backend, _validate
+from lapwing._array import Floats
+
+__all__ = ["METRICS", "Geometry", "Stats", "Vector", "dense", "points"]
+
+METRICS = ("sqeuclidean", "euclidean", "cosine", "dot")
+
+Vector = NDArray[np.float64]
+Hook = Any  # the hook of a lapwing._progress.Progress
+
+
+class Stats(NamedTuple):
+    """Sums over a plan: mass, ⟨C, P⟩, Σ P log P, row sums, column sums."""
+
+    mass: float
+    linear: float
+    plogp: float
+    rows: Vector
+    columns: Vector
+
+
+class Extent(NamedTuple):
+    """Bounds of the finite costs, and whether some cost is +inf."""
+
+    low: float
+    high: float
+    forbidden: bool
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The cost between n rows and m columns.
+
+    `x` is the cost matrix itself (``metric="dense"``) or the n points; `y` the m points. `swapped`: `x` is
+    the transpose of the cost.
+    """
+
+    x: Floats
+    y: Floats | None
+    metric: str
+    swapped: bool = False
+    scanned: Extent | None = field(default=None, repr=False)
+
+    @property
+    def n(self) -> int:
+        return int(self.x.shape[1 if self.swapped else 0])
+
+    @property
+    def m(self) -> int:
+        if self.y is not None:
+            return int(self.y.shape[0])
+        return int(self.x.shape[0 if self.swapped else 1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.x.dtype
+
+    @property
+    def _key(self) -> tuple[Floats, Floats | None, str]:
+        return self.x, self.y, self.metric
+
+    def take(self, rows: NDArray[np.intp] | None, columns: NDArray[np.intp] | None) -> Geometry:
+        """Return the cost of some rows and columns (None: all of them), copied."""
+        if rows is None and columns is None:
+            return self
+        if self.y is not None:
+            x = self.x if rows is None else self.x[rows]
+            return replace(self, x=x, y=self.y if columns is None else self.y[columns])
+        first, second = (columns, rows) if self.swapped else (rows, columns)
+        x = self.x if first is None else self.x[first]
+        x = x if second is None else np.ascontiguousarray(x[:, second])
+        return replace(self, x=x, scanned=None)
+
+    def extent(self, threads: int) -> Extent:
+        """Bounds of the cost: exact over the finite entries of a dense cost, cheap for points."""
+        if self.scanned is not None:
+            return self.scanned
+        if self.y is None:
+            low, high, forbidden, _ = _backend.extension().ot_scan(self.x, threads)
+            return Extent(low, high, forbidden > 0)
+        low, high = _backend.extension().ot_range(self.x, self.y, self.metric, threads)
+        return Extent(low, high, False)
+
+    def solve(
+        self, a: Vector, b: Vector, f: Vector, g: Vector, *options: Any, threads: int, hook: Hook
+    ) -> dict[str, Any]:
+        if self.swapped:
+            a, b, f, g = b, a, g, f
+        report: dict[str, Any] = _backend.extension().ot_solve(
+            *self._key, a, b, f, g, *options, threads, hook
+        )
+        return report
+
+    def softmin(
+        self, h: Vector, reg: float, *, transpose: bool = False, threads: int = 0, hook: Hook = None
+    ) -> Vector:
+        """-reg log sum_j exp((h_j - C_ij)/reg) for each row i (each column j with `transpose`)."""
+        out = np.empty(self.m if transpose else self.n)
+        _backend.extension().ot_softmin(*self._key, h, reg, out, transpose != self.swapped, threads, hook)
+        return out
+
+    def c_transform(self, h: Vector, *, threads: int) -> tuple[Vector, NDArray[np.int64]]:
+        out, index = np.empty(self.n), np.empty(self.n, dtype=np.int64)
+        _backend.extension().ot_ctransform(*self._key, h, out, index, self.swapped, threads)
+        return out, index
+
+    def apply(
+        self,
+        reg: float,
+        u: Vector,
+        v: Vector,
+        block: Vector,
+        *,
+        transpose: bool = False,
+        threads: int = 0,
+        hook: Hook = None,
+    ) -> Vector:
+        """P @ block, or P.T @ block."""
+        out = np.empty((self.m if transpose else self.n, block.shape[1]))
+        if self.swapped:
+            u, v, transpose = v, u, not transpose
+        _backend.extension().ot_apply(*self._key, reg, u, v, block, out, transpose, threads, hook)
+        return out
+
+    def normal(
+        self,
+        reg: float,
+        u: Vector,
+        v: Vector,
+        w: Vector,
+        block: Vector,
+        *,
+        threads: int = 0,
+        hook: Hook = None,
+    ) -> Vector:
+        """P.T @ (w * (P @ block))."""
+        if self.swapped:  # the core's one-sweep form goes the other way round
+            image = self.apply(reg, u, v, block, threads=threads, hook=hook)
+            return self.apply(reg, u, v, w[:, None] * image, transpose=True, threads=threads, hook=hook)
+        out = np.empty_like(block)
+        _backend.extension().ot_normal(*self._key, reg, u, v, w, block, out, threads, hook)
+        return out
+
+    def stats(self, reg: float, u: Vector, v: Vector, *, threads: int = 0, hook: Hook = None) -> Stats:
+        rows, columns = np.empty(self.n), np.empty(self.m)
+        if self.swapped:
+            sums = _backend.extension().ot_stats(*self._key, reg, v, u, columns, rows, threads, hook)
+        else:
+            sums = _backend.extension().ot_stats(*self._key, reg, u, v, rows, columns, threads, hook)
+        mass, linear, plogp = sums
+        return Stats(mass, linear, plogp, rows, columns)
+
+    def plan(self, reg: float, u: Vector, v: Vector, start: int, stop: int, *, threads: int = 0) -> Floats:
+        """Rows `start` to `stop` of P; of P.T when swapped."""
+        if self.swapped:
+            u, v = v, u
+        out = np.empty((stop - start, v.size), dtype=self.dtype)
+        _backend.extension().ot_plan(*self._key, reg, u, v, start, out, threads)
+        return out
+
+    def argmax(
+        self, reg: float, u: Vector, v: Vector, *, transpose: bool = False, threads: int = 0
+    ) -> tuple[NDArray[np.int64], Vector]:
+        size = self.m if transpose else self.n
+        index, value = np.empty(size, dtype=np.int64), np.empty(size)
+        if self.swapped:
+            u, v, transpose = v, u, not transpose
+        _backend.extension().ot_argmax(*self._key, reg, u, v, index, value, transpose, threads)
+        return index, value
+
+    def top(
+        self, reg: float, u: Vector, v: Vector, k: int, *, threads: int = 0
+    ) -> tuple[NDArray[np.int64], Vector]:
+        index, value = np.empty((self.n, k), dtype=np.int64), np.empty((self.n, k))
+        if self.swapped:
+            u, v = v, u
+        _backend.extension().ot_topk(*self._key, reg, u, v, k, index, value, self.swapped, threads)
+        return index, value
+
+    def quantile(self, q: float, n_samples: int, seed: int, *, threads: int = 0) -> float:
+        return float(_backend.extension().ot_quantile(*self._key, q, n_samples, seed, threads))
+
+    def svds(
+        self,
+        reg: float,
+        u: Vector,
+        v: Vector,
+        left: Vector,
+        right: Vector,
+        *options: Any,
+        threads: int,
+        hook: Hook,
+    ) -> tuple[Any, ...]:
+        if self.swapped:
+            u, v, left, right = v, u, right, left
+        found = _backend.extension().ot_svds(*self._key, reg, u, v, left, right, *options, threads, hook)
+        return (found[2], found[1], found[0], *found[3:]) if self.swapped else tuple(found)
+
+
+def dense(c: object, name: str = "C", *, threads: int = 0) -> Geometry:
+    """Check a cost matrix and wrap it. +inf is allowed, NaN and -inf are not."""
+    matrix = _validate.check_matrix(c, name)
+    swapped = matrix.flags.f_contiguous and not matrix.flags.c_contiguous
+    x = _array.contiguous(matrix.T if swapped else matrix)
+    low, high, forbidden, bad = _backend.extension().ot_scan(x, threads)
+    if bad >= 0:
+        i, j = np.unravel_index(bad, x.shape)
+        at = f"[{j}, {i}]" if swapped else f"[{i}, {j}]"
+        raise ValueError(f"{name} must not contain NaN or -inf, but {name}{at} is {x[i, j]}")
+    return Geometry(x, None, "dense", swapped, Extent(low, high, forbidden > 0))
+
+
+def points(x: object, y: object, metric: str, *, names: tuple[str, str] = ("X", "Y")) -> Geometry:
+    """Check two point clouds and wrap them: same columns, same dtype, finite costs."""
+    _validate.check_choice(metric, "metric", METRICS)
+    first, second = _validate.check_points(x, names[0]), _validate.check_points(y, names[1])
+    _validate.check_columns(first, second, *names)
+    dtype = np.result_type(first, second)
+    first, second = _array.contiguous(first, dtype), _array.contiguous(second, dtype)
+    for z, name in ((first, names[0]), (second, names[1])):
+        _check_norms(z, name, metric)
+    return Geometry(first, second, metric)
+
+
+def _check_norms(z: Floats, name: str, metric: str) -> None:
+    if metric == "cosine":
+        zero = np.flatnonzero(~z.any(axis=1))
+        if zero.size:
+            raise ValueError(f"{name}[{int(zero[0])}] is a zero vector, which has no cosine distance")
+    largest = float(np.abs(z).max())
+    # Squared distances of two clouds are below 4 d max² of either; keep them a factor 4 away from overflow.
+    if largest > np.sqrt(np.finfo(z.dtype).max / (16 * z.shape[1])):
+        raise ValueError(
+            f"{name} has entries up to {largest:.3g}, whose squares overflow {z.dtype}; rescale the points"
+        )

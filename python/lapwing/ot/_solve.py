@@ -1,0 +1,496 @@
+"""The two doors of the balanced solver: a cost matrix, or two point clouds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from lapwing import _array, _threads, _validate
+from lapwing._array import Array, Kind
+from lapwing._progress import Callback, Progress
+from lapwing.exceptions import InfeasibleError
+from lapwing.ot import _cost, _geometry
+from lapwing.ot._geometry import Extent, Geometry, Vector
+from lapwing.ot._result import HistoryEntry, OTResult
+
+__all__ = ["solve", "solve_sample"]
+
+SCALES = (None, "median", "mean", "max")
+ACCELERATIONS = (None, "anderson", "sor")
+PLAN_BYTES = 2 * 2**30
+
+Scale = Literal["median", "mean", "max"]
+Acceleration = Literal["anderson", "sor"]
+Start = OTResult | tuple[Array, Array]
+
+
+def solve(
+    C: Array,
+    a: Array | None = None,
+    b: Array | None = None,
+    *,
+    reg: float,
+    reg_scale: Scale | None = None,
+    tol: float | None = None,
+    max_iter: int = 10_000,
+    init: Start | None = None,
+    schedule: Literal["auto"] | Sequence[float] | None = "auto",
+    acceleration: Acceleration | None = "anderson",
+    n_jobs: int | None = None,
+    random_state: int | None = 0,
+    callback: Callback | None = None,
+    verbose: int = 0,
+    max_plan_bytes: int = PLAN_BYTES,
+) -> OTResult:
+    r"""Entropic optimal transport with a given cost matrix.
+
+    Minimises :math:`\langle C, P\rangle + \varepsilon\,\mathrm{KL}(P \,\|\, a b^\top)` over plans with row
+    sums a and column sums b, by Sinkhorn iterations that hold logarithms, so that any regularisation works.
+
+    Parameters
+    ----------
+    C : array of shape (n, m)
+        Cost. float32 is computed in float32, everything else in float64. ``+inf`` forbids a pair. A matrix in
+        Fortran order is used as it lies; other strides are copied once. The result keeps a reference to it.
+    a : array of shape (n,), optional
+        Weights of the rows, at least 0, of any total. None: uniform, with the total of `b` (1 if both are
+        None). Rows of weight 0 have no part in the plan; they get a potential all the same.
+    b : array of shape (m,), optional
+        Weights of the columns, with the total of `a`: a difference below 1e-6 of it (1e-4 if one of the
+        arrays is float32) is removed by scaling `b`.
+    reg : float
+        Regularisation ε > 0, in units of the cost, or of what `reg_scale` names.
+    reg_scale : {None, "median", "mean", "max"}
+        Multiply `reg` (and a given `schedule`) by this statistic of the finite costs. The median is exact
+        when n m is at most 2^22, else estimated from 2^20 random pairs. ``result.reg`` is the product and
+        ``result.cost_scale`` the statistic.
+    tol : float, optional
+        Stop when ``(‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / sum(a)`` is at most this. Default 1e-6; 1e-5 in float32, which
+        can reach about 5e-7. Below what rounding permits, the run ends at the floor and says so.
+    max_iter : int
+        Largest number of sweeps; each updates both potentials.
+    init : (f, g) or OTResult, optional
+        Potentials to start from, in units of the cost. Unless `schedule` is a sequence, no ε-scaling is done
+        then.
+    schedule : "auto", None or sequence of float
+        ε-scaling: regularisations to pass through. ``"auto"`` starts at the range of the cost and divides by
+        4 until `reg`; None starts at `reg`; a sequence must decrease and end at `reg`.
+    acceleration : {"anderson", "sor", None}
+        Extrapolation of the sweeps: Anderson mixing, over-relaxation, or none.
+    n_jobs : int or None
+        Number of threads; None or -1: every core that the process may use. The result has the same bits for
+        any.
+    random_state : int, numpy generator or None
+        Chooses the pairs of a sampled `reg_scale`; nothing else is random.
+    callback : callable, optional
+        Called after every sweep with an object that has ``stage``, ``iteration``, ``error``, ``elapsed``
+        (seconds) and ``reg``. Returning True stops the run, which returns what it has.
+    verbose : int
+        Above 0: a progress bar, once the run has taken a second.
+    max_plan_bytes : int
+        Largest size of ``result.plan`` and ``result.sparse_plan``; above it they raise ``MemoryError``.
+
+    Returns
+    -------
+    OTResult
+        Potentials, value, certificate, and the plan as an operator.
+
+    Raises
+    ------
+    ValueError
+        A shape, a number or an entry is not as described; the message names the argument and the first bad
+        entry.
+    InfeasibleError
+        A row or column of positive weight has only ``+inf`` costs.
+    TypeError
+        An array is complex, sparse or not numeric, or is a tensor that requires grad.
+    ImportError
+        An array lives on a GPU.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The marginal error did not reach `tol`.
+
+    See Also
+    --------
+    solve_sample : the same from two point clouds, without a cost matrix.
+    c_transform : what the iteration becomes for a regularisation of 0.
+
+    Notes
+    -----
+    The plan is :math:`P_{ij} = a_i b_j \exp((f_i + g_j - C_{ij})/\varepsilon)`, with potentials f, g in
+    units of the cost and fixed by ``sum(a*f) == sum(b*g)``.
+
+    **Convention.** The entropy is relative to the product :math:`a b^\top`, as in GeomLoss, OTT-JAX and POT's
+    ``ot.solve``. POT's ``sinkhorn*`` functions and RegOT penalise :math:`\sum P(\log P - 1)` instead. The
+    plan is the same; their value is ``value + ε (Σ a log a + Σ b log b - M²)`` with M the total mass, and
+    their log-scalings are ``f/ε + log a`` and ``g/ε + log b``.
+
+    References
+    ----------
+    M. Cuturi, "Sinkhorn distances: lightspeed computation of optimal transport", 2013.
+    B. Schmitzer, "Stabilized sparse scaling algorithms for entropy regularized transport problems", 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing import ot
+    >>> result = ot.solve(np.array([[0.0, 1.0], [1.0, 0.0]]), reg=1.0)
+    >>> np.round(result.plan, 6)
+    array([[0.365529, 0.134471],
+           [0.134471, 0.365529]])
+    >>> result.converged
+    True
+    """
+    options = _Options.check(
+        reg, reg_scale, tol, max_iter, acceleration, schedule, n_jobs, random_state, callback, verbose,
+        max_plan_bytes,
+    )  # fmt: skip
+    geometry = _geometry.dense(C, threads=_threads.resolve(n_jobs))
+    return _solve(geometry, _array.kind_of(C), a, b, init, options)
+
+
+def solve_sample(
+    X: Array,
+    Y: Array,
+    a: Array | None = None,
+    b: Array | None = None,
+    *,
+    reg: float,
+    metric: str = "sqeuclidean",
+    reg_scale: Scale | None = None,
+    tol: float | None = None,
+    max_iter: int = 10_000,
+    init: Start | None = None,
+    schedule: Literal["auto"] | Sequence[float] | None = "auto",
+    acceleration: Acceleration | None = "anderson",
+    n_jobs: int | None = None,
+    random_state: int | None = 0,
+    callback: Callback | None = None,
+    verbose: int = 0,
+    max_plan_bytes: int = PLAN_BYTES,
+) -> OTResult:
+    r"""Entropic optimal transport between two point clouds, without a cost matrix.
+
+    The costs of a pair are computed where they are needed and forgotten: memory is O((n + m) d).
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Points of the first side, one a row. If both are float32 the computation is in float32, else in
+        float64.
+    Y : array of shape (m, d)
+        Points of the second side.
+    a, b : arrays of shape (n,) and (m,), optional
+        Weights, at least 0, with the same total; see `solve`.
+    reg : float
+        Regularisation ε > 0, in units of the cost (for ``"sqeuclidean"``: of a squared distance), or of what
+        `reg_scale` names.
+    metric : {"sqeuclidean", "euclidean", "cosine", "dot"}
+        The cost of a pair: ``|x - y|²``, ``|x - y|``, ``1 - x·y/(|x||y|)`` or ``-x·y``. Packages whose cost
+        is ``|x - y|²/2`` with a blur (GeomLoss) compute the same plan for ``reg = 2 blur²``.
+    reg_scale, tol, max_iter, init, schedule, acceleration, n_jobs, random_state, callback, verbose,
+    max_plan_bytes
+        As for `solve`. An `init` that is the result for other points of the same spaces is extended to these
+        points when the sizes differ. Under ``"auto"`` the schedule starts at a bound of the range of the
+        cost.
+
+    Returns
+    -------
+    OTResult
+        Potentials, value, certificate, and the plan as an operator.
+
+    Raises
+    ------
+    ValueError
+        A shape, a number or an entry is not as described; the message names the argument and the first bad
+        entry.
+    TypeError
+        An array is complex, sparse or not numeric, or is a tensor that requires grad.
+    ImportError
+        An array lives on a GPU.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The marginal error did not reach `tol`.
+
+    See Also
+    --------
+    solve : for a given cost matrix; its notes tell the convention and which other packages share it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing import ot
+    >>> X = np.array([[0.0], [1.0]])
+    >>> result = ot.solve_sample(X, X + 3, reg=1.0)
+    >>> np.round(result.plan, 6)  # a translation does not change the plan
+    array([[0.365529, 0.134471],
+           [0.134471, 0.365529]])
+    """
+    options = _Options.check(
+        reg, reg_scale, tol, max_iter, acceleration, schedule, n_jobs, random_state, callback, verbose,
+        max_plan_bytes,
+    )  # fmt: skip
+    geometry = _geometry.points(X, Y, metric)
+    return _solve(geometry, _array.kind_of(X, Y), a, b, init, options)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The checked options of both doors."""
+
+    reg: float
+    reg_scale: Scale | None
+    tol: float | None
+    max_iter: int
+    acceleration: str
+    schedule: Vector | str | None
+    n_jobs: int | None
+    seed: int
+    callback: Callback | None
+    verbose: int
+    max_plan_bytes: int
+
+    @classmethod
+    def check(
+        cls, reg: Any, reg_scale: Any, tol: Any, max_iter: Any, acceleration: Any, schedule: Any, n_jobs: Any,
+        random_state: Any, callback: Any, verbose: Any, max_plan_bytes: Any,
+    ) -> _Options:  # fmt: skip
+        _threads.resolve(n_jobs)
+        hint = "; for the limit 0 use lapwing.ot.c_transform or an exact solver" if _is_zero(reg) else ""
+        Progress(callback, verbose)  # checks both
+        return cls(
+            reg=_validate.check_positive(reg, "reg", hint=hint),
+            reg_scale=_validate.check_choice(reg_scale, "reg_scale", SCALES),
+            tol=None if tol is None else _validate.check_positive(tol, "tol", zero=True),
+            max_iter=_validate.check_integer(max_iter, "max_iter", 1),
+            acceleration=_validate.check_choice(acceleration, "acceleration", ACCELERATIONS) or "none",
+            schedule=_check_schedule(schedule),
+            n_jobs=n_jobs,
+            seed=_validate.check_seed(random_state),
+            callback=callback,
+            verbose=int(verbose),
+            max_plan_bytes=int(_validate.check_positive(max_plan_bytes, "max_plan_bytes", zero=True)),
+        )
+
+
+def _is_zero(x: object) -> bool:
+    return isinstance(x, (int, float, np.number)) and x == 0
+
+
+def _check_schedule(schedule: Any) -> Vector | str | None:
+    if schedule is None:
+        return None
+    if isinstance(schedule, str):
+        _validate.check_choice(schedule, "schedule", ("auto", None))
+        return schedule
+    levels = _array.real(schedule, "schedule").astype(np.float64)
+    if levels.ndim != 1 or levels.size == 0:
+        raise ValueError(f"schedule must be a sequence of numbers, got shape {levels.shape}")
+    _validate.check_finite(levels, "schedule")
+    if not (levels > 0).all() or not (np.diff(levels) < 0).all():
+        raise ValueError(f"schedule must be positive and decrease, got {levels.tolist()}")
+    return levels
+
+
+def _levels(options: _Options, reg: float, scale: float, extent: Extent, warm: bool) -> Vector:
+    """The regularisations to pass through; the last one is `reg`."""
+    if isinstance(options.schedule, np.ndarray):
+        if not np.isclose(options.schedule[-1], options.reg, rtol=1e-9, atol=0):
+            raise ValueError(
+                f"schedule must end at reg = {options.reg:g}, got {float(options.schedule[-1]):g} as its end"
+            )
+        return np.append(options.schedule[:-1] * scale, reg)
+    levels = []
+    if options.schedule == "auto" and not warm:
+        level = extent.high - extent.low
+        while level > reg:
+            levels.append(level)
+            level /= 4  # half the blur radius
+    return np.array([*levels, reg])
+
+
+def _weights(a: object, b: object, geometry: Geometry) -> tuple[Vector, Vector]:
+    """Check both weights, fill in the uniform ones, and give b the total of a."""
+    single = geometry.dtype == np.float32
+    weights: list[Vector | None] = []
+    for given, size, name in ((a, geometry.n, "a"), (b, geometry.m, "b")):
+        if given is None:
+            weights.append(None)
+            continue
+        array = _array.real(given, name)
+        single = single or array.dtype == np.float32
+        weights.append(_validate.check_weights(array, size, name))
+    first, second = weights
+    if first is None:
+        total = 1.0 if second is None else float(second.sum())
+        first = np.full(geometry.n, total / geometry.n)
+    total = float(first.sum())
+    if second is None:
+        return first, np.full(geometry.m, total / geometry.m)
+    other = float(second.sum())
+    if abs(total - other) > (1e-4 if single else 1e-6) * total:
+        raise ValueError(
+            f"a and b must have the same total, but sum(a) = {total:.9g} and sum(b) = {other:.9g}; "
+            "normalise them, for example a / a.sum() and b / b.sum()"
+        )
+    return first, second * (total / other)
+
+
+def _regularisation(
+    geometry: Geometry, options: _Options, extent: Extent, threads: int
+) -> tuple[float, float]:
+    """Return reg in units of the cost, and the statistic that it was multiplied by."""
+    scale = 1.0
+    if options.reg_scale is not None:
+        scale = _cost.statistic(geometry, options.reg_scale, extent.forbidden, options.seed, threads)
+        if not (0 < scale < np.inf):
+            raise ValueError(
+                f"reg_scale={options.reg_scale!r} needs a positive statistic, but the {options.reg_scale} of "
+                f"the cost is {scale:g}; give reg in units of the cost and reg_scale=None"
+            )
+    reg = options.reg * scale
+    largest = max(abs(extent.low), abs(extent.high))
+    # The kernels hold cost/reg in the type of the cost.
+    if not (0 < reg < np.inf and largest / reg < 0.1 * float(np.finfo(geometry.dtype).max)):
+        raise ValueError(f"reg = {reg:g} is too small for costs up to {largest:g}: their ratio overflows")
+    return reg, scale
+
+
+def _start(init: Any, geometry: Geometry) -> tuple[Vector, Vector] | None:
+    """Return copies of the potentials to start from."""
+    if init is None:
+        return None
+    if isinstance(init, OTResult):
+        return init._potentials_for(geometry)
+    if not isinstance(init, (tuple, list)) or len(init) != 2:
+        raise TypeError(f"init must be a pair (f, g) or an OTResult, got {type(init).__name__}")
+    f = _validate.check_vector(init[0], geometry.n, "init[0]", finite=False)
+    g = _validate.check_vector(init[1], geometry.m, "init[1]", finite=False)
+    return f.copy(), g.copy()
+
+
+def _subset(keep: Any, x: Vector) -> Vector:
+    return x if keep is None else np.ascontiguousarray(x[keep])
+
+
+def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, options: _Options) -> OTResult:
+    threads = _threads.resolve(options.n_jobs)
+    a, b = _weights(a, b, geometry)
+    start = _start(init, geometry)
+
+    # The core sees positive weights only.
+    rows = None if a.all() else np.flatnonzero(a)
+    columns = None if b.all() else np.flatnonzero(b)
+    part = geometry.take(rows, columns)
+    part_a, part_b = _subset(rows, a), _subset(columns, b)
+    extent = part.extent(threads)
+    if extent.forbidden:
+        _check_feasible(part, rows, columns, threads)
+    reg, scale = _regularisation(part, options, extent, threads)
+    levels = _levels(options, reg, scale, extent, start is not None)
+    tol = options.tol if options.tol is not None else 1e-5 if geometry.dtype == np.float32 else 1e-6
+
+    if start is None:
+        f, g = np.zeros(part.n), np.zeros(part.m)
+    else:
+        f, g = _subset(rows, start[0]), _subset(columns, start[1])
+        for potential, name in ((f, "init[0]"), (g, "init[1]")):
+            _validate.check_finite(potential, name)
+
+    if min(part.n, part.m) == 1:
+        report = _closed_form(part, part_a, part_b, f, g, reg, tol, threads)
+    else:
+        with Progress(options.callback, options.verbose, unit=" sweeps", reg=reg) as progress:
+            report = part.solve(
+                part_a, part_b, f, g, levels, tol, options.max_iter, start is not None, options.acceleration,
+                threads=threads, hook=progress.hook,
+            )  # fmt: skip
+
+    result = OTResult(
+        geometry=geometry,
+        kind=kind,
+        a=a,
+        b=b,
+        f=_fill(geometry, rows, columns, f, g, part_b, reg, threads, transpose=False),
+        g=_fill(geometry, columns, rows, g, f, part_a, reg, threads, transpose=True),
+        reg=reg,
+        cost_scale=scale,
+        tol=tol,
+        marginal_error=float(report["marginal_error"]),
+        converged=bool(report["converged"]),
+        status=str(report["status"]),
+        n_sweeps=int(report["n_sweeps"]),
+        history=[HistoryEntry(float(r), float(e), str(k)) for r, e, k in report["history"]],
+        n_jobs=options.n_jobs,
+        max_plan_bytes=options.max_plan_bytes,
+    )
+    if not result.converged and not report["stopped"]:
+        from lapwing.exceptions import ConvergenceWarning
+
+        warnings.warn(
+            f"marginal error {result.marginal_error:.2e} is above tol = {tol:g} after {result.n_sweeps} "
+            f"sweeps at reg = {reg:g} ({result.status})",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return result
+
+
+def _check_feasible(part: Geometry, rows: Any, columns: Any, threads: int) -> None:
+    for transpose, keep, name in ((False, rows, "row"), (True, columns, "column")):
+        zeros = np.zeros(part.n if transpose else part.m)
+        smallest = part.softmin(zeros, 0.0, transpose=transpose, threads=threads)
+        if np.isinf(smallest).any():
+            first = int(np.argmax(np.isinf(smallest)))
+            index = first if keep is None else int(keep[first])
+            raise InfeasibleError(
+                f"{name} {index} of the cost has positive weight, and every pair it could use is forbidden "
+                "(+inf, or a partner of weight 0)"
+            )
+
+
+def _closed_form(
+    part: Geometry, a: Vector, b: Vector, f: Vector, g: Vector, reg: float, tol: float, threads: int
+) -> dict[str, Any]:
+    """One point on a side: the plan is the other side's weights, whatever the cost."""
+    mass = float(a.sum())
+    if part.n == 1:  # the minimum over the only row is the cost itself
+        total = part.softmin(np.zeros(1), 0.0, transpose=True, threads=threads) - reg * np.log(mass)
+        f[:] = b @ total / (2 * mass)
+        g[:] = total - f[0]
+    else:
+        total = part.softmin(np.zeros(1), 0.0, threads=threads) - reg * np.log(mass)
+        g[:] = a @ total / (2 * mass)
+        f[:] = total - g[0]
+    stats = part.stats(reg, f / reg + np.log(a), g / reg + np.log(b), threads=threads)
+    error = float(np.abs(stats.rows - a).sum() + np.abs(stats.columns - b).sum()) / mass
+    converged = error <= tol
+    status = "closed form" if converged else f"rounding floor {error:.1e}"
+    return {
+        "converged": converged, "stopped": False, "status": status, "n_sweeps": 0, "marginal_error": error,
+        "history": [],
+    }  # fmt: skip
+
+
+def _fill(
+    geometry: Geometry, kept: Any, others: Any, own: Vector, other: Vector, weights: Vector, reg: float,
+    threads: int, *, transpose: bool,
+) -> Vector:  # fmt: skip
+    """Give points of weight 0 the potential that the softmin over the other side assigns to them."""
+    if kept is None:
+        return own
+    out = np.empty(geometry.m if transpose else geometry.n)
+    out[kept] = own
+    zero = np.setdiff1d(np.arange(out.size), kept)
+    part = geometry.take(others, zero) if transpose else geometry.take(zero, others)
+    h = other + reg * np.log(weights)
+    out[zero] = part.softmin(h, reg, transpose=transpose, threads=threads)
+    return out
