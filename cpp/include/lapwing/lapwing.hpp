@@ -1,0 +1,7 @@
+/// \file
+/// The whole public C++ interface.
+#pragma once
+#include <lapwing/context.hpp>
+#include <lapwing/error.hpp>
+#include <lapwing/version.hpp>
+#include <lapwing/view.hpp>

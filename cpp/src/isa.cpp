@@ -1,0 +1,131 @@
+#include "isa.hpp"
+
+#include <array>
+#include <cstdlib>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "kernels/table.hpp"
+
+// The build defines LAPWING_LEVELS as X(baseline) X(avx2) ..., lowest first: one entry for every object that
+// it made from kernels.cpp.
+namespace lapwing {
+namespace {
+
+constexpr std::array names{"baseline", "avx2", "avx512", "neon"};
+
+#define X(level) isa::level,
+constexpr std::array built{LAPWING_LEVELS};
+#undef X
+
+// __builtin_cpu_supports answers 0 for everything with some compilers' run time, so the processor is asked
+// directly.
+isa detect() noexcept {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  const auto bit = [](unsigned word, int k) { return (word >> k & 1u) != 0; };
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return isa::baseline;
+  const bool osxsave = bit(c, 27), fma = bit(c, 12), f16c = bit(c, 29), avx = bit(c, 28);
+  if (!(osxsave && fma && f16c && avx)) return isa::baseline;
+  unsigned low = 0, high = 0;  // which registers the system saves
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  const bool ymm = (low & 0x06u) == 0x06u, zmm = (low & 0xe6u) == 0xe6u;
+  unsigned extended = 0;
+  const bool lzcnt = __get_cpuid(0x80000001u, &a, &b, &extended, &d) && bit(extended, 5);
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return isa::baseline;
+  const bool bmi = bit(b, 3), avx2 = bit(b, 5), bmi2 = bit(b, 8);
+  if (!(ymm && avx2 && bmi && bmi2 && lzcnt)) return isa::baseline;
+  const bool f = bit(b, 16), dq = bit(b, 17), cd = bit(b, 28), bw = bit(b, 30), vl = bit(b, 31);
+  return zmm && f && dq && cd && bw && vl ? isa::avx512 : isa::avx2;
+#elif defined(__aarch64__)
+  return isa::neon;
+#else
+  return isa::baseline;
+#endif
+}
+
+isa processor() noexcept {
+  static const isa found = detect();  // cpuid traps in virtual machines: ask once
+  return found;
+}
+
+}  // namespace
+
+const char* name(isa level) noexcept { return names[static_cast<std::size_t>(level)]; }
+
+bool parse(std::string_view text, isa& level) noexcept {
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    if (text == names[k]) {
+      level = static_cast<isa>(k);
+      return true;
+    }
+  }
+  return false;
+}
+
+bool available(isa level) noexcept {
+  for (const isa b : built) {
+    if (b == level) return level <= processor();  // neon is the highest, and the only one where it is built
+  }
+  return false;
+}
+
+std::span<const isa> built_isas() noexcept { return built; }
+
+isa clamp(isa wanted) noexcept {
+  isa best = built.front();
+  for (const isa b : built) {
+    if (b <= wanted && available(b)) best = b;
+  }
+  return best;
+}
+
+isa best_isa() noexcept {
+  isa wanted = processor();
+  isa named = wanted;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): only a program that changes its environment while it computes
+  // would race
+  if (const char* text = std::getenv("LAPWING_ISA");
+      text != nullptr && parse(text, named) && named < wanted) {
+    wanted = named;
+  }
+  return clamp(wanted);
+}
+
+namespace kernels {
+
+#define X(level)                         \
+  extern const table<float> f32_##level; \
+  extern const table<double> f64_##level;
+LAPWING_LEVELS
+#undef X
+
+namespace {
+
+template <class T>
+const table<T>& pick(const std::array<const table<T>*, built.size()>& tables, isa level) noexcept {
+  const isa best = clamp(level);
+  std::size_t k = 0;
+  while (built[k] != best) ++k;  // clamp() returns a built level
+  return *tables[k];
+}
+
+}  // namespace
+
+template <>
+const table<float>& get<float>(isa level) noexcept {
+#define X(level) &f32_##level,
+  return pick<float>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+template <>
+const table<double>& get<double>(isa level) noexcept {
+#define X(level) &f64_##level,
+  return pick<double>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+}  // namespace kernels
+}  // namespace lapwing
