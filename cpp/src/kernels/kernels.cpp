@@ -1,17 +1,17 @@
-// Compiled once per instruction set, with LAPWING_ISA = baseline | avx2 | avx512 | neon. Everything in here
-// has internal linkage; the only symbols that leave are the two tables. No header with inline functions may
-// be included: the linker would keep one copy for every level.
+// Compiled once per instruction set, with LAPWING_ISA = baseline | avx2 | avx512 | neon. Everything in here has internal
+// linkage; the only symbols that leave are the two tables. No header with inline functions may be included: the linker
+// would keep one copy for every level.
 #include "list.hpp"
+#if defined(__x86_64__)
+#include <immintrin.h>  // gnu_inline functions: they leave no symbol behind
+#endif
 
 namespace lapwing::kernels {
 namespace {
 #include "math.inl"
-
-template <class T>
-void exp2_array(const T* x, T* y, long n) {
-#pragma omp simd
-  for (long j = 0; j < n; ++j) y[j] = exp2_of(x[j]);
-}
+#include "elementwise.inl"
+#include "ot.inl"
+static_assert(block_rows == rows_per_block && column_padding % lanes<float> == 0);
 }  // namespace
 
 #define LAPWING_JOIN_(a, b) a##b

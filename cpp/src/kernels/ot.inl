@@ -1,0 +1,245 @@
+// Kernels of entropic transport: exponents z = f_r + g_j - kappa C_rj of four rows at a time (kappa = log2(e)/eps), their
+// exponentials and their sums. Columns are padded to a multiple of the tile with g = -inf, whose exponentials are exactly 0.
+// A row block is always four rows: the caller repeats the last row and gives it weight 0.
+
+constexpr long block_rows = 4;
+// columns handled between two reductions of the lane sums to double: bounds the error of long float sums
+constexpr long sum_tile = 2048;
+// columns in one register tile: 4 x 4 accumulators fit 32 registers, 4 x 2 fit 16
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr long tile_vectors = 4;
+#else
+constexpr long tile_vectors = 2;
+#endif
+
+enum class cost_form { dense, sqeuclidean, euclidean, product };
+
+template <class T> struct exponentials {  // stores 2^z and sums it
+  T* e;
+  long stride;
+  vec<T> s[block_rows];
+  LAPWING_INLINE void start(exponentials& o) { for (long r = 0; r < block_rows; ++r) o.s[r] = vec<T>{}; }
+  LAPWING_INLINE void put(exponentials& o, long j, vec<T> (&z)[block_rows]) {
+    exp2_lanes<T, block_rows>(z);
+    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) store(o.e + r * o.stride + j, z[r]);
+    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) o.s[r] += z[r];
+  }
+  LAPWING_INLINE void finish(exponentials& o, double* sum) { for (long r = 0; r < block_rows; ++r) sum[r] += sum_lanes<T>(o.s[r]); }
+};
+template <class T> struct logits {  // stores z and its maximum
+  T* e;
+  long stride;
+  vec<T> s[block_rows];
+  LAPWING_INLINE void start(logits& o) { for (long r = 0; r < block_rows; ++r) o.s[r] = splat(static_cast<T>(-__builtin_huge_val())); }
+  LAPWING_INLINE void put(logits& o, long j, vec<T> (&z)[block_rows]) {
+    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) {
+      store(o.e + r * o.stride + j, z[r]);
+      o.s[r] = greater(z[r], o.s[r]);  // NaN in z is not greater: inputs are checked before
+    }
+  }
+  LAPWING_INLINE void finish(logits& o, double* top) {
+    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) {
+      const double m = static_cast<double>(max_lanes<T>(o.s[r]));
+      top[r] = m > top[r] ? m : top[r];
+    }
+  }
+};
+
+template <class T, class Out>
+LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* result) {
+  constexpr long W = lanes<T>;
+  Out out{e, stride, {}};
+  const long full = m / W * W;
+  for (long j0 = 0; j0 < full; j0 += sum_tile) {
+    const long j1 = j0 + sum_tile < full ? j0 + sum_tile : full;
+    Out::start(out);
+    for (long j = j0; j < j1; j += W) {
+      const vec<T> gj = load(g + j);
+      vec<T> z[block_rows];
+      LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) z[r] = load(c[r] + j) * scale + (gj + f[r]);
+      Out::put(out, j, z);
+    }
+    Out::finish(out, result);
+  }
+  // what is left of the row, then padding: costs 0 there, g decides
+  Out::start(out);
+  for (long j = full; j < stride; j += W) {
+    const vec<T> gj = load(g + j);
+    vec<T> z[block_rows];
+    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) {
+      T cost[W];
+      for (long k = 0; k < W; ++k) cost[k] = j + k < m ? c[r][j + k] : T(0);
+      z[r] = load(cost) * scale + (gj + f[r]);
+    }
+    Out::put(out, j, z);
+  }
+  Out::finish(out, result);
+}
+
+template <class T, cost_form form, class Out, long NB>
+LAPWING_INLINE void points_tile(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, long j, Out& out) {
+  constexpr long W = lanes<T>, G = column_group<T>;
+  vec<T> acc[block_rows][NB];
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r)
+    LAPWING_UNROLL for (long q = 0; q < NB; ++q) acc[r][q] = vec<T>{};
+  for (long k = 0; k < d; ++k) {
+    vec<T> yk[NB];
+    LAPWING_UNROLL for (long q = 0; q < NB; ++q) yk[q] = load(y + (j + q * W) / G * G * d + k * G + (j + q * W) % G);
+    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) {
+      const vec<T> xk = splat(x[r][k]);
+      LAPWING_UNROLL for (long q = 0; q < NB; ++q) {
+        if constexpr (form == cost_form::product) {
+          acc[r][q] = xk * yk[q] + acc[r][q];
+        } else {
+          const vec<T> difference = xk - yk[q];
+          acc[r][q] = difference * difference + acc[r][q];
+        }
+      }
+    }
+  }
+  LAPWING_UNROLL for (long q = 0; q < NB; ++q) {
+    const vec<T> gj = load(g + j + q * W);
+    vec<T> z[block_rows];
+    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) {
+      vec<T> cost = acc[r][q];
+      if constexpr (form == cost_form::euclidean) cost = sqrt_lanes(cost);
+      z[r] = cost * scale + (gj + f[r]);
+    }
+    Out::put(out, j + q * W, z);
+  }
+}
+
+// x: four rows of d coordinates; y: coordinates of all columns in groups of column_group: coordinate k of column j of a group stands at [k][j]
+// within the group, so that a tile is read in one stream. Padded to `stride` columns.
+template <class T, cost_form form, class Out>
+LAPWING_INLINE void points_block(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,
+                                 double* result) {
+  constexpr long W = lanes<T>, NB = tile_vectors;
+  Out out{e, stride, {}};
+  for (long j0 = 0; j0 < stride; j0 += sum_tile) {
+    const long j1 = j0 + sum_tile < stride ? j0 + sum_tile : stride;
+    Out::start(out);
+    long j = j0;
+    for (; j + NB * W <= j1; j += NB * W) points_tile<T, form, Out, NB>(x, y, d, f, g, scale, j, out);
+    for (; j < j1; j += W) points_tile<T, form, Out, 1>(x, y, d, f, g, scale, j, out);
+    Out::finish(out, result);
+  }
+}
+
+template <class T> void exp_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum) {
+  dense_block<T, exponentials<T>>(c, f, g, scale, m, e, stride, sum);
+}
+template <class T> void logit_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top) {
+  dense_block<T, logits<T>>(c, f, g, scale, m, e, stride, top);
+}
+#define LAPWING_POINTS(form)                                                                                                    \
+  template <class T> void exp_##form(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e,     \
+                                     long stride, double* sum) {                                                                \
+    points_block<T, cost_form::form, exponentials<T>>(x, y, d, f, g, scale, e, stride, sum);                                \
+  }                                                                                                                             \
+  template <class T> void logit_##form(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e,   \
+                                       long stride, double* top) {                                                              \
+    points_block<T, cost_form::form, logits<T>>(x, y, d, f, g, scale, e, stride, top);                                      \
+  }
+LAPWING_POINTS(sqeuclidean)
+LAPWING_POINTS(euclidean)
+LAPWING_POINTS(product)
+#undef LAPWING_POINTS
+
+// t_j += sum_r q_r e_rj for the four rows of a block; n is a multiple of the lanes
+template <class T> void add_rows(const T* e, long stride, const T* q, T* t, long n) {
+  constexpr long W = lanes<T>;
+  const vec<T> q0 = splat(q[0]), q1 = splat(q[1]), q2 = splat(q[2]), q3 = splat(q[3]);
+  const T *e0 = e, *e1 = e + stride, *e2 = e + 2 * stride, *e3 = e + 3 * stride;
+  for (long j = 0; j < n; j += W) {
+    vec<T> v = load(t + j);
+    v = q0 * load(e0 + j) + v;
+    v = q1 * load(e1 + j) + v;
+    v = q2 * load(e2 + j) + v;
+    v = q3 * load(e3 + j) + v;
+    store(t + j, v);
+  }
+}
+
+// z_j <- 2^(z_j - shift); returns the sum, and in *weighted the sum of 2^(z_j - shift) z_j over the entries that are not 0
+template <class T> double exp_row(T* z, T shift, long n, double* weighted) {
+  constexpr long W = lanes<T>;
+  const vec<T> floor = splat(static_cast<T>(sizeof(T) == 4 ? -150 : -1080));
+  double total = 0, moment = 0;
+  for (long j0 = 0; j0 < n; j0 += sum_tile) {
+    const long j1 = j0 + sum_tile < n ? j0 + sum_tile : n;
+    vec<T> s{}, w{};
+    for (long j = j0; j < j1; j += W) {
+      const vec<T> v = load(z + j), x = exp2_lanes<T>(v - shift);
+      store(z + j, x);
+      s += x;
+      w = x * greater(floor, v) + w;
+    }
+    total += sum_lanes<T>(s);
+    moment += sum_lanes<T>(w);
+  }
+  *weighted += moment;
+  return total;
+}
+
+// z[r, c] += sum_j e[r, j] v[c, j]; four rows, k vectors stored as rows of length ldv
+template <class T, long C>
+LAPWING_INLINE void dot_tile(const T* e, long stride, const T* v, long ldv, long j0, long j1, double* z, long ldz) {
+  constexpr long W = lanes<T>;
+  vec<T> acc[block_rows][C];
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r)
+    LAPWING_UNROLL for (long c = 0; c < C; ++c) acc[r][c] = vec<T>{};
+  for (long j = j0; j < j1; j += W) {
+    vec<T> ej[block_rows];
+    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) ej[r] = load(e + r * stride + j);
+    LAPWING_UNROLL for (long c = 0; c < C; ++c) {
+      const vec<T> vj = load(v + c * ldv + j);
+      LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) acc[r][c] = ej[r] * vj + acc[r][c];
+    }
+  }
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r)
+    LAPWING_UNROLL for (long c = 0; c < C; ++c) z[r * ldz + c] += sum_lanes<T>(acc[r][c]);
+}
+template <class T> void dot_rows(const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz) {
+  for (long j0 = 0; j0 < n; j0 += sum_tile / 2) {
+    const long j1 = j0 + sum_tile / 2 < n ? j0 + sum_tile / 2 : n;
+    long c = 0;
+    for (; c + 2 <= k; c += 2) dot_tile<T, 2>(e, stride, v + c * ldv, ldv, j0, j1, z + c, ldz);
+    for (; c < k; ++c) dot_tile<T, 1>(e, stride, v + c * ldv, ldv, j0, j1, z + c, ldz);
+  }
+}
+
+LAPWING_INLINE void add_to(double* p, vec<double> v) { store(p, load(p) + v); }
+LAPWING_INLINE void add_to(double* p, vec<float> v) {
+  for (long k = 0; k < lanes<float>; ++k) p[k] += static_cast<double>(v[k]);
+}
+// out[c, j] += sum_s z[s, c] e[s, j] for j in [j0, j1) (a multiple of the lanes apart); rows of z have length ldz
+template <class T, long C, long NB>
+LAPWING_INLINE void outer_tile(const T* e, long stride, long rows, const T* z, long ldz, long j, double* out, long ldo) {
+  constexpr long W = lanes<T>;
+  vec<T> acc[C][NB];
+  LAPWING_UNROLL for (long c = 0; c < C; ++c)
+    LAPWING_UNROLL for (long q = 0; q < NB; ++q) acc[c][q] = vec<T>{};
+  for (long s = 0; s < rows; ++s) {
+    vec<T> ej[NB];
+    LAPWING_UNROLL for (long q = 0; q < NB; ++q) ej[q] = load(e + s * stride + j + q * W);
+    LAPWING_UNROLL for (long c = 0; c < C; ++c) {
+      const vec<T> zc = splat(z[s * ldz + c]);
+      LAPWING_UNROLL for (long q = 0; q < NB; ++q) acc[c][q] = zc * ej[q] + acc[c][q];
+    }
+  }
+  LAPWING_UNROLL for (long c = 0; c < C; ++c)
+    LAPWING_UNROLL for (long q = 0; q < NB; ++q) add_to(out + c * ldo + j + q * W, acc[c][q]);
+}
+template <class T>
+void outer_rows(const T* e, long stride, long rows, const T* z, long ldz, long k, long j0, long j1, double* out, long ldo) {
+  constexpr long W = lanes<T>;
+  long j = j0;
+  for (; j + 2 * W <= j1; j += 2 * W) {
+    long c = 0;
+    for (; c + 4 <= k; c += 4) outer_tile<T, 4, 2>(e, stride, rows, z + c, ldz, j, out + c * ldo, ldo);
+    for (; c < k; ++c) outer_tile<T, 1, 2>(e, stride, rows, z + c, ldz, j, out + c * ldo, ldo);
+  }
+  for (; j < j1; j += W)
+    for (long c = 0; c < k; ++c) outer_tile<T, 1, 1>(e, stride, rows, z + c, ldz, j, out + c * ldo, ldo);
+}

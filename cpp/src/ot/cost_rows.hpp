@@ -1,0 +1,193 @@
+// Rows of exponents z_ij = phi_i + gamma_j - kappa C_ij, made four at a time by the kernels, for every kind of cost.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <lapwing/context.hpp>
+#include <lapwing/ot.hpp>
+#include <limits>
+#include <span>
+
+#include "../buffer.hpp"
+#include "../kernels/table.hpp"
+
+namespace lapwing::ot {
+
+constexpr double log2e = 1.4426950408889634074, ln2 = 0.69314718055994530942;
+constexpr std::ptrdiff_t block = kernels::rows_per_block;
+
+// A geometry made ready for the kernels: points centred or normalised, columns transposed and padded. Read only, shared by all threads.
+template <class T> class cost_rows {
+ public:
+  // kappa: the largest log2(e)/eps that will be asked for; it decides whether the product form is accurate enough (spec 3.7).
+  cost_rows(const context& ctx, const geometry<T>& geo, double kappa, bool transposed)
+      : kernels_(kernels::get<T>(ctx.level())),
+        rows_(transposed ? geo.cols() : geo.rows()),
+        cols_(transposed ? geo.rows() : geo.cols()),
+        stride_(round_up(cols_, kernels::column_padding)) {
+    if (geo.is_dense()) {
+      cost_ = geo.cost;
+      gathered_ = transposed;
+    } else {
+      prepare_points(ctx, transposed ? geo.y : geo.x, transposed ? geo.x : geo.y, geo.kind, kappa);
+    }
+  }
+
+  std::ptrdiff_t rows() const { return rows_; }
+  std::ptrdiff_t cols() const { return cols_; }
+  std::ptrdiff_t stride() const { return stride_; }  // length of a row of exponents, padding included
+  const kernels::table<T>& table() const { return kernels_; }
+
+  // Room that each thread must bring for `logits` and `exponentials`.
+  buffer<T> scratch(const context& ctx) const { return buffer<T>(ctx, gathered_ ? block * cols_ : 0); }
+
+  // Column terms for the kernels: gamma_j (none: 0) in the working type, product form included, -inf in the padding.
+  void columns(double kappa, std::span<const double> gamma, T* g) const {
+    const bool shifted = !y_constant_.empty();
+    for (std::ptrdiff_t j = 0; j < cols_; ++j)
+      g[j] = static_cast<T>((gamma.empty() ? 0.0 : gamma[j]) - (shifted ? kappa * y_constant_[j] : 0.0));
+    std::fill(g + cols_, g + stride_, -std::numeric_limits<T>::infinity());
+  }
+
+  // e[r, :] = 2^z for the rows `index`, sum[r] = their sums. phi (none: 0) is indexed by row.
+  void exponentials(double kappa, const std::ptrdiff_t (&index)[block], const double* phi, const T* g, T* e, double* sum, T* scratch) const {
+    std::fill_n(sum, block, 0.0);
+    run<false>(kappa, index, phi, g, e, sum, scratch);
+  }
+  // e[r, :] = z, top[r] = their maxima
+  void logits(double kappa, const std::ptrdiff_t (&index)[block], const double* phi, const T* g, T* e, double* top, T* scratch) const {
+    std::fill_n(top, block, -std::numeric_limits<double>::infinity());
+    run<true>(kappa, index, phi, g, e, top, scratch);
+  }
+
+ private:
+  template <bool raw>
+  void run(double kappa, const std::ptrdiff_t (&index)[block], const double* phi, const T* g, T* e, double* result, T* scratch) const {
+    const T* p[block];
+    T f[block];
+    for (std::ptrdiff_t r = 0; r < block; ++r) {
+      const std::ptrdiff_t i = index[r];
+      f[r] = static_cast<T>((phi ? phi[i] : 0.0) - (x_constant_.empty() ? 0.0 : kappa * x_constant_[i]));
+      p[r] = x_ + i * x_stride_;
+    }
+    const T scale = static_cast<T>(kappa * factor_);
+    if (y_.size() == 0) {  // dense
+      if (gathered_) {
+        gather(index, scratch);
+        for (std::ptrdiff_t r = 0; r < block; ++r) p[r] = scratch + r * cols_;
+      } else {
+        for (std::ptrdiff_t r = 0; r < block; ++r) p[r] = cost_.data + index[r] * cost_.stride;
+      }
+      (raw ? kernels_.logit_dense : kernels_.exp_dense)(p, f, g, scale, cols_, e, stride_, result);
+      return;
+    }
+    const auto call = [&](auto* kernel) { kernel(p, y_.data(), d_, f, g, scale, e, stride_, result); };
+    switch (form_) {
+      case form::sqeuclidean: call(raw ? kernels_.logit_sqeuclidean : kernels_.exp_sqeuclidean); break;
+      case form::euclidean: call(raw ? kernels_.logit_euclidean : kernels_.exp_euclidean); break;
+      case form::product: call(raw ? kernels_.logit_product : kernels_.exp_product); break;
+    }
+  }
+
+  void gather(const std::ptrdiff_t (&index)[block], T* out) const {  // columns of the matrix as rows
+    for (std::ptrdiff_t i = 0; i < cols_; ++i) {
+      const T* row = cost_.data + i * cost_.stride;
+      for (std::ptrdiff_t r = 0; r < block; ++r) out[r * cols_ + i] = row[index[r]];
+    }
+  }
+
+  void prepare_points(const context& ctx, matrix_view<const T> x, matrix_view<const T> y, metric kind, double kappa) {
+    d_ = x.cols;
+    x_ = x.data;
+    x_stride_ = x.stride;
+    buffer<double> centre(ctx, d_, 0.0);
+    const auto centred = [&](matrix_view<const T> p, std::ptrdiff_t i, std::ptrdiff_t k) { return static_cast<double>(p(i, k)) - centre[k]; };
+    const auto norm2 = [&](matrix_view<const T> p, std::ptrdiff_t i) {
+      double s = 0;
+      for (std::ptrdiff_t k = 0; k < d_; ++k) s += centred(p, i, k) * centred(p, i, k);
+      return s;
+    };
+    bool normalise = false;
+    switch (kind) {
+      case metric::sqeuclidean: {
+        form_ = form::sqeuclidean;
+        factor_ = -1;
+        if (d_ <= 8) break;
+        for (const auto& p : {x, y})
+          for (std::ptrdiff_t i = 0; i < p.rows; ++i)
+            for (std::ptrdiff_t k = 0; k < d_; ++k) centre[k] += static_cast<double>(p(i, k)) / static_cast<double>(rows_ + cols_);
+        x_constant_ = buffer<double>(ctx, rows_);
+        y_constant_ = buffer<double>(ctx, cols_);
+        double rx = 0, ry = 0;
+        for (std::ptrdiff_t i = 0; i < rows_; ++i) rx = std::max(rx, x_constant_[i] = norm2(x, i));
+        for (std::ptrdiff_t j = 0; j < cols_; ++j) ry = std::max(ry, y_constant_[j] = norm2(y, j));
+        const double error = kappa * std::numeric_limits<T>::epsilon() / 2 * std::sqrt(static_cast<double>(d_)) * (rx + ry);
+        if (error <= (sizeof(T) == 4 ? 5e-4 : 1e-9)) {
+          form_ = form::product;
+          factor_ = 2;
+        } else {
+          x_constant_ = {};
+          y_constant_ = {};
+          centre.fill(0);
+        }
+        break;
+      }
+      case metric::euclidean:
+        form_ = form::euclidean;
+        factor_ = -1;
+        break;
+      case metric::cosine:
+        normalise = true;
+        form_ = form::product;
+        factor_ = 1;
+        x_constant_ = buffer<double>(ctx, rows_, 1.0);
+        break;
+      case metric::dot:
+        form_ = form::product;
+        factor_ = 1;
+        break;
+    }
+    const bool copied = normalise || (form_ == form::product && kind == metric::sqeuclidean);
+    if (copied) {
+      copy_ = buffer<T>(ctx, rows_ * d_);
+      for (std::ptrdiff_t i = 0; i < rows_; ++i) {
+        const double s = normalise ? 1 / std::sqrt(norm2(x, i)) : 1.0;
+        for (std::ptrdiff_t k = 0; k < d_; ++k) copy_[i * d_ + k] = static_cast<T>(centred(x, i, k) * s);
+      }
+      x_ = copy_.data();
+      x_stride_ = d_;
+    }
+    constexpr std::ptrdiff_t group = kernels::column_group<T>;
+    y_ = buffer<T>(ctx, std::max<std::ptrdiff_t>(d_, 1) * stride_);
+    for (std::ptrdiff_t j = 0; j < stride_; ++j) {
+      const double s = normalise && j < cols_ ? 1 / std::sqrt(norm2(y, j)) : 1.0;
+      for (std::ptrdiff_t k = 0; k < d_; ++k) y_[j / group * group * d_ + k * group + j % group] = j < cols_ ? static_cast<T>(centred(y, j, k) * s) : T(0);
+    }
+  }
+
+  enum class form { sqeuclidean, euclidean, product };
+  const kernels::table<T>& kernels_;
+  std::ptrdiff_t rows_, cols_, stride_;
+  matrix_view<const T> cost_;
+  bool gathered_ = false;
+  // points: z = phi_i - kappa x_constant_i + gamma_j - kappa y_constant_j + kappa factor_ * (what the form computes)
+  form form_ = form::sqeuclidean;
+  double factor_ = -1;
+  const T* x_ = nullptr;
+  std::ptrdiff_t x_stride_ = 0, d_ = 0;
+  buffer<T> copy_, y_;
+  buffer<double> x_constant_, y_constant_;
+};
+
+// The rows first, first + 1, ... as a block; the last one is repeated where the rows end. Returns how many are real.
+inline std::ptrdiff_t row_block(std::ptrdiff_t first, std::ptrdiff_t end, std::ptrdiff_t (&index)[block]) {
+  for (std::ptrdiff_t r = 0; r < block; ++r) index[r] = std::min(first + r, end - 1);
+  return std::min(block, end - first);
+}
+
+// How many row blocks to do between two looks at the context.
+inline std::ptrdiff_t blocks_between_checks(std::ptrdiff_t row_length) {
+  return std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 20) / std::max<std::ptrdiff_t>(1, block * row_length));
+}
+
+}  // namespace lapwing::ot

@@ -1,0 +1,230 @@
+// The primitives of driver.hpp on the CPU.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <lapwing/context.hpp>
+#include <lapwing/ot.hpp>
+#include <limits>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "cost_rows.hpp"
+
+namespace lapwing::ot {
+
+// Potentials are kept in double as log-scalings in bits: P_ij = 2^(phi_i + gamma_j - kappa C_ij).
+template <class T> class cpu_executor {
+ public:
+  using vector = buffer<double>;
+  static constexpr bool single_precision = sizeof(T) == 4;
+  static constexpr double unit_roundoff = std::numeric_limits<T>::epsilon() / 2;
+
+  cpu_executor(const context& ctx, const geometry<T>& geo, std::span<const double> a, std::span<const double> b, double kappa)
+      : ctx_(ctx), geo_(geo), kappa_(kappa), costs_(ctx, geo, kappa, false), a_(a), b_(b), n_(costs_.rows()), m_(costs_.cols()),
+        log_a_(ctx, n_), log_b_(ctx, m_), row_sum_(ctx, n_), g_(ctx, costs_.stride()), column_sum_(ctx, m_) {
+    for (std::ptrdiff_t i = 0; i < n_; ++i) log_a_[i] = std::log2(a[i]);
+    for (std::ptrdiff_t j = 0; j < m_; ++j) log_b_[j] = std::log2(b[j]);
+    // The chunks depend on the problem alone, so that sums come out in the same order for any number of threads.
+    const std::ptrdiff_t wanted = std::clamp<std::ptrdiff_t>((n_ * m_) >> 16, 1, 64);
+    rows_per_chunk_ = round_up((n_ + wanted - 1) / wanted, block);
+    chunks_ = (n_ + rows_per_chunk_ - 1) / rows_per_chunk_;
+    partial_ = buffer<double>(ctx, chunks_ * costs_.stride());
+    for (int w = 0; w < ctx.threads(); ++w) workers_.emplace_back(ctx, costs_);
+  }
+
+  std::ptrdiff_t rows() const { return n_; }
+  std::ptrdiff_t cols() const { return m_; }
+  vector make_rows() const { return vector(ctx_, n_, 0.0); }
+  vector make_cols() const { return vector(ctx_, m_, 0.0); }
+  std::span<const double> a() const { return a_; }
+  std::span<const double> b() const { return b_; }
+  std::span<const double> log_a() const { return log_a_; }
+  std::span<const double> log_b() const { return log_b_; }
+
+  struct sweep_result {
+    double row_error, column_error;
+  };
+  // K1, a full iteration from one exponential per pair. phi: updated by omega times the row update for the given gamma; rho_j = log2(b_j / t_j) with t the
+  // column sums for the new phi, i.e. the column update. Errors are those of (new phi, given gamma). exact: rows start from their maximum (K2), so that
+  // phi need not be near the solution.
+  sweep_result sweep(double kappa, double omega, bool exact, vector& phi, const vector& gamma, vector& rho) {
+    pass(kappa, omega, exact, true, phi, gamma);
+    double row_error = 0;
+    if (omega != 1)
+      for (std::ptrdiff_t i = 0; i < n_; ++i) row_error += std::abs(row_sum_[i] - a_[i]);
+    double column_error = 0;
+    std::vector<std::ptrdiff_t> low;
+    const double lowest = std::exp2(single_precision ? -60 : -600);
+    for (std::ptrdiff_t j = 0; j < m_; ++j) {
+      column_error += std::abs(column_sum_[j] - b_[j]);
+      if (!(column_sum_[j] >= lowest * b_[j]) || column_sum_[j] > std::numeric_limits<double>::max()) {
+        low.push_back(j);
+        column_sum_[j] = b_[j];
+      }
+    }
+    costs_.table().log2_ratio(b_.data(), column_sum_.data(), rho.data(), m_);
+    redo_columns(kappa, low, phi, gamma, rho);
+    return {row_error, column_error};
+  }
+
+  // Row and column sums of the plan of (phi, gamma), as the working type sees it.
+  void marginals(double kappa, const vector& phi, const vector& gamma, std::span<double> row_sum, std::span<double> column_sum) {
+    vector copy = make_rows();
+    std::copy_n(phi.data(), n_, copy.data());
+    pass(kappa, 1.0, false, false, copy, gamma);
+    std::copy_n(row_sum_.data(), n_, row_sum.data());
+    std::copy_n(column_sum_.data(), m_, column_sum.data());
+  }
+
+ private:
+  struct worker {
+    worker(const context& ctx, const cost_rows<T>& c)
+        : e(ctx, block * c.stride()), t(ctx, single_precision ? c.stride() : 0, T(0)), scratch(c.scratch(ctx)) {}
+    buffer<T> e, t, scratch;
+  };
+
+  void pass(double kappa, double omega, bool exact, bool update, vector& phi, const vector& gamma) {
+    const auto& k = costs_.table();
+    const std::ptrdiff_t stride = costs_.stride();
+    costs_.columns(kappa, gamma, g_.data());
+    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      double* sum = partial_.data() + lo / rows_per_chunk_ * stride;
+      std::fill_n(sum, stride, 0.0);
+      worker& s = workers_[static_cast<std::size_t>(w)];
+      T* t;
+      if constexpr (single_precision) t = s.t.data();  // float sums go to double every 1024 rows
+      else t = sum;
+      const std::ptrdiff_t every = blocks_between_checks(stride);
+      std::ptrdiff_t pending = 0, blocks = 0;
+      for (std::ptrdiff_t i = lo; i < hi; i += block, ++blocks) {
+        if (blocks % every == 0 && ctx_.checkpoint(w)) return;
+        rows(kappa, omega, exact, update, i, hi, phi, s, t);
+        pending += block;
+        if constexpr (single_precision)
+          if (pending >= 1024) {
+            k.flush(t, sum, stride);
+            pending = 0;
+          }
+      }
+      if constexpr (single_precision) k.flush(t, sum, stride);
+      if (update && omega == 1) {
+        double* p = phi.data();
+        // phi += log2(a / s), all at once: a scalar logarithm a row would cost as much as the pairs of a short row
+        double delta[256];
+        for (std::ptrdiff_t i = lo; i < hi; i += 256) {
+          const std::ptrdiff_t c = std::min<std::ptrdiff_t>(256, hi - i);
+          k.log2_ratio(a_.data() + i, row_sum_.data() + i, delta, c);
+          for (std::ptrdiff_t r = 0; r < c; ++r) p[i + r] += delta[r];
+        }
+      }
+    });
+    constexpr std::ptrdiff_t column_chunk = 512;
+    ctx_.parallel_for(m_, column_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+      std::copy(partial_.data() + lo, partial_.data() + hi, column_sum_.data() + lo);
+      for (std::ptrdiff_t c = 1; c < chunks_; ++c) {
+        const double* p = partial_.data() + c * stride;
+        for (std::ptrdiff_t j = lo; j < hi; ++j) column_sum_[j] += p[j];
+      }
+    });
+  }
+
+  // One block of rows: exponentials, row sums, update, and what the rows add to the column sums.
+  void rows(double kappa, double omega, bool exact, bool update, std::ptrdiff_t first, std::ptrdiff_t end, vector& phi, worker& s, T* t) {
+    const auto& k = costs_.table();
+    const std::ptrdiff_t stride = costs_.stride();
+    std::ptrdiff_t index[block];
+    const std::ptrdiff_t real = row_block(first, end, index);
+    double sum[block];
+    T q[block] = {};
+    bool usable = false;
+    if (!exact) {
+      costs_.exponentials(kappa, index, phi.data(), g_.data(), s.e.data(), sum, s.scratch.data());
+      usable = true;
+      for (std::ptrdiff_t r = 0; r < real; ++r) {
+        const double scale = std::max(a_[index[r]], 0x1p-60);
+        const double high = single_precision ? 0x1p90 : 0x1p900, low = single_precision ? 0x1p-90 : 0x1p-900;
+        usable = usable && sum[r] >= low * scale && sum[r] <= high * scale;
+      }
+    }
+    if (!usable && update) {  // K2: start from the largest exponent of each row
+      double top[block];
+      costs_.logits(kappa, index, nullptr, g_.data(), s.e.data(), top, s.scratch.data());
+      for (std::ptrdiff_t r = 0; r < real; ++r) {
+        const std::ptrdiff_t i = index[r];
+        if (!(std::abs(top[r]) <= std::numeric_limits<double>::max()))  // every cost +inf, or a NaN
+          throw std::invalid_argument("row " + std::to_string(i) + " of the cost has no finite entry");
+        double weighted = 0;
+        sum[r] = k.exp_row(s.e.data() + r * stride, static_cast<T>(top[r]), stride, &weighted);
+        if (omega == 1) {
+          phi[i] = -top[r];  // log2(a / s) is added at the end of the chunk
+          row_sum_[i] = sum[r];
+          q[r] = static_cast<T>(a_[i] / sum[r]);
+        } else {
+          const double full = log_a_[i] - top[r] - std::log2(sum[r]);
+          phi[i] += omega * (full - phi[i]);
+          const double weight = std::exp2(phi[i] + top[r]);
+          row_sum_[i] = weight * sum[r];
+          q[r] = static_cast<T>(weight);
+        }
+      }
+    } else {
+      for (std::ptrdiff_t r = 0; r < real; ++r) {
+        const std::ptrdiff_t i = index[r];
+        row_sum_[i] = sum[r];
+        q[r] = T(1);
+        if (update && omega == 1) q[r] = static_cast<T>(a_[i] / sum[r]);
+        if (update && omega != 1) {
+          const double delta = omega * (log_a_[i] - std::log2(sum[r])), weight = std::exp2(delta);
+          phi[i] += delta;
+          row_sum_[i] = weight * sum[r];
+          q[r] = static_cast<T>(weight);
+        }
+      }
+    }
+    k.add_rows(s.e.data(), stride, q, t, stride);
+  }
+
+  // Columns whose sum is too small to be trusted get it from their largest exponent (K2 in the other direction).
+  void redo_columns(double kappa, const std::vector<std::ptrdiff_t>& list, const vector& phi, const vector& gamma, vector& rho) {
+    if (list.empty()) return;
+    if (!transposed_) transposed_ = std::make_unique<cost_rows<T>>(ctx_, geo_, kappa_, true);
+    const auto& c = *transposed_;
+    const std::ptrdiff_t stride = c.stride();
+    buffer<T> f(ctx_, stride);
+    c.columns(kappa, phi, f.data());
+    ctx_.parallel_for(static_cast<std::ptrdiff_t>(list.size()), block, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      if (ctx_.checkpoint(w)) return;
+      buffer<T> e(ctx_, block * stride), scratch = c.scratch(ctx_);
+      std::ptrdiff_t index[block];
+      const std::ptrdiff_t real = row_block(lo, hi, index);
+      for (auto& i : index) i = list[static_cast<std::size_t>(i)];
+      double top[block];
+      c.logits(kappa, index, nullptr, f.data(), e.data(), top, scratch.data());
+      for (std::ptrdiff_t r = 0; r < real; ++r) {
+        if (!(std::abs(top[r]) <= std::numeric_limits<double>::max()))
+          throw std::invalid_argument("column " + std::to_string(index[r]) + " of the cost has no finite entry");
+        double weighted = 0;
+        const double sum = c.table().exp_row(e.data() + r * stride, static_cast<T>(top[r]), stride, &weighted);
+        rho[index[r]] = log_b_[index[r]] - gamma[index[r]] - top[r] - std::log2(sum);
+      }
+    });
+  }
+
+  const context& ctx_;
+  geometry<T> geo_;
+  double kappa_;
+  cost_rows<T> costs_;
+  std::unique_ptr<cost_rows<T>> transposed_;
+  std::span<const double> a_, b_;
+  std::ptrdiff_t n_, m_, rows_per_chunk_ = 0, chunks_ = 0;
+  buffer<double> log_a_, log_b_, row_sum_;
+  buffer<T> g_;
+  buffer<double> column_sum_, partial_;
+  std::vector<worker> workers_;
+};
+
+}  // namespace lapwing::ot

@@ -1,0 +1,331 @@
+// The iterations, written once for every executor (CPU, CUDA, and the long double one of the tests): eps-scaling, plain, Anderson and over-relaxed sweeps,
+// stopping rule and certificate (spec 5.1, 5.2, 5.4).
+//
+// An executor offers: vector, make_rows(), make_cols(), rows(), cols(), a(), b(), log_a(), log_b(), sweep(), marginals(), single_precision, unit_roundoff.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <lapwing/context.hpp>
+#include <lapwing/ot.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace lapwing::ot {
+
+// Anderson acceleration of gamma <- gamma + rho in the norm weighted by b (type II, normal equations with a ridge).
+template <class Exec> class anderson {
+ public:
+  explicit anderson(Exec& ex) : ex_(ex), last_rho_(ex.make_cols()), last_next_(ex.make_cols()) {}
+
+  void clear() {
+    filled_ = position_ = 0;
+    has_last_ = false;
+  }
+  // next = gamma + rho, extrapolated with what is remembered; returns whether it was.
+  bool extrapolate(const typename Exec::vector& gamma, const typename Exec::vector& rho, typename Exec::vector& next) {
+    const std::ptrdiff_t m = ex_.cols();
+    const auto b = ex_.b();
+    double mass = 0, mean = 0;
+    for (std::ptrdiff_t j = 0; j < m; ++j) {
+      mass += b[j];
+      mean += b[j] * rho[j];
+    }
+    mean /= mass;
+    for (std::ptrdiff_t j = 0; j < m; ++j) next[j] = gamma[j] + rho[j];
+    if (has_last_) {
+      const std::size_t slot = static_cast<std::size_t>(position_);
+      if (d_rho_.size() <= slot) {
+        d_rho_.push_back(ex_.make_cols());
+        d_next_.push_back(ex_.make_cols());
+      }
+      auto &dr = d_rho_[slot], &dn = d_next_[slot];
+      for (std::ptrdiff_t j = 0; j < m; ++j) {
+        dr[j] = rho[j] - mean - last_rho_[j];
+        dn[j] = next[j] - last_next_[j];
+      }
+      position_ = (position_ + 1) % memory;
+      filled_ = std::min(filled_ + 1, memory);
+    }
+    for (std::ptrdiff_t j = 0; j < m; ++j) {
+      last_rho_[j] = rho[j] - mean;
+      last_next_[j] = next[j];
+    }
+    has_last_ = true;
+    if (filled_ == 0) return false;
+    return combine(next);
+  }
+
+ private:
+  static constexpr int memory = 5;
+
+  bool combine(typename Exec::vector& next) {
+    const std::ptrdiff_t m = ex_.cols();
+    const auto b = ex_.b();
+    const int k = filled_;
+    std::array<std::array<double, memory + 1>, memory> s{};
+    double trace = 0;
+    for (int p = 0; p < k; ++p) {
+      for (int q = p; q <= k; ++q) {
+        const auto &x = d_rho_[static_cast<std::size_t>(p)], &y = q < k ? d_rho_[static_cast<std::size_t>(q)] : last_rho_;
+        double sum = 0;
+        for (std::ptrdiff_t j = 0; j < m; ++j) sum += b[j] * x[j] * y[j];
+        s[p][q == k ? memory : q] = sum;
+        if (q < k) s[q][p] = sum;
+      }
+      trace += s[p][p];
+    }
+    for (int p = 0; p < k; ++p) s[p][p] += 1e-10 * trace;
+    for (int p = 0; p < k; ++p) {  // Gaussian elimination: symmetric positive definite, at most 5 x 5
+      if (!(s[p][p] > 0)) return false;
+      for (int r = p + 1; r < k; ++r) {
+        const double factor = s[r][p] / s[p][p];
+        for (int c = p; c < k; ++c) s[r][c] -= factor * s[p][c];
+        s[r][memory] -= factor * s[p][memory];
+      }
+    }
+    std::array<double, memory> theta{};
+    for (int p = k - 1; p >= 0; --p) {
+      double v = s[p][memory];
+      for (int c = p + 1; c < k; ++c) v -= s[p][c] * theta[c];
+      theta[p] = v / s[p][p];
+      if (!std::isfinite(theta[p])) return false;
+    }
+    for (int p = 0; p < k; ++p) {
+      const auto& dn = d_next_[static_cast<std::size_t>(p)];
+      for (std::ptrdiff_t j = 0; j < m; ++j) next[j] -= theta[p] * dn[j];
+    }
+    return true;
+  }
+
+  Exec& ex_;
+  std::vector<typename Exec::vector> d_rho_, d_next_;
+  typename Exec::vector last_rho_, last_next_;
+  int filled_ = 0, position_ = 0;
+  bool has_last_ = false;
+};
+
+template <class Exec> class driver {
+ public:
+  using vector = typename Exec::vector;
+
+  driver(const context& ctx, Exec& ex, const options& o)
+      : ctx_(ctx), ex_(ex), o_(o), rho_(ex.make_cols()), next_(ex.make_cols()), safe_(ex.make_cols()), anderson_(ex) {
+    for (std::ptrdiff_t i = 0; i < ex.rows(); ++i) mass_ += ex.a()[i];
+  }
+
+  // phi, gamma: log-scalings in bits at the first level of the schedule; on return those of the last.
+  result run(vector& phi, vector& gamma) {
+    kappa_ = log2e / o_.schedule.front();
+    for (std::size_t level = 0; level < o_.schedule.size(); ++level) {
+      const double reg = o_.schedule[level];
+      rescale(phi, gamma, log2e / reg);
+      const bool exact = level == 0 && o_.init;
+      if (level + 1 < o_.schedule.size()) {
+        if (!coarse(reg, exact, phi, gamma)) return std::move(r_);
+      } else {
+        fine(reg, exact, phi, gamma);
+      }
+    }
+    return std::move(r_);
+  }
+
+ private:
+  // a level on the way: until the error is 0.1
+  bool coarse(double reg, bool exact, vector& phi, vector& gamma) {
+    for (int k = 0; k < 30 && r_.sweeps + 1 < o_.max_iter; ++k) {
+      const double error = sweep(reg, 1.0, exact && k == 0, step_kind::sweep, phi, gamma);
+      if (r_.stopped) {
+        rescale(phi, gamma, log2e / o_.schedule.back());
+        certify(phi, gamma);
+        return false;
+      }
+      add(gamma, rho_, gamma);
+      if (error <= 0.1) break;
+    }
+    return true;
+  }
+
+  void fine(double reg, bool exact, vector& phi, vector& gamma) {
+    std::vector<double> errors;  // of plain and accepted sweeps at this level
+    double target = o_.tol, omega = 1, dual = 0, best = 1e300;
+    bool extrapolated = false, use_anderson = false;
+    int verifications = 0;
+    for (;;) {
+      const step_kind kind = extrapolated ? step_kind::anderson : omega != 1 ? step_kind::sor : step_kind::sweep;
+      const double error = sweep(reg, omega, exact && errors.empty() && !extrapolated, kind, phi, gamma);
+      const double value = dual_value(phi, gamma);
+      const double slack = (Exec::single_precision ? 1e-6 : 1e-12) * std::abs(dual);
+      if (extrapolated && !(value >= dual - slack && std::isfinite(error)) && error > target) {
+        r_.history.back().kind = step_kind::rejected;  // back to the plain step it replaced
+        std::swap(gamma, safe_);
+        anderson_.clear();
+        extrapolated = false;
+        if (r_.sweeps >= o_.max_iter || r_.stopped) {
+          sweep(reg, 1.0, true, step_kind::sweep, phi, gamma);
+          return finish(r_.stopped ? "stopped" : "max_iter", phi, gamma);
+        }
+        continue;
+      }
+      dual = value;
+      errors.push_back(error);
+      best = std::min(best, error);
+      if (error <= target) {
+        if (verify(phi, gamma)) {
+          r_.converged = true;
+          return finish("converged", phi, gamma);
+        }
+        if (++verifications == 6) return finish("rounding floor", phi, gamma);
+        target = std::min(target, error) / 2;
+      }
+      if (r_.stopped) return finish("stopped", phi, gamma);
+      if (r_.sweeps >= o_.max_iter) return finish("max_iter", phi, gamma);
+      if (at_floor(errors, best, phi, gamma)) {
+        r_.converged = verify(phi, gamma);
+        return finish(r_.converged ? "converged" : "rounding floor", phi, gamma);
+      }
+      // the next gamma
+      extrapolated = false;
+      if (o_.accelerate == acceleration::sor) omega = relaxation(errors, omega);
+      if (o_.accelerate == acceleration::anderson && !use_anderson) use_anderson = slow(errors);
+      if (use_anderson) {
+        add(gamma, rho_, safe_);
+        extrapolated = anderson_.extrapolate(gamma, rho_, next_);
+        std::swap(gamma, next_);
+      } else {
+        for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) gamma[j] += omega * rho_[j];
+      }
+    }
+  }
+
+  double sweep(double reg, double omega, bool exact, step_kind kind, vector& phi, vector& gamma) {
+    const auto s = ex_.sweep(kappa_, omega, exact, phi, gamma, rho_);
+    const double error = (s.row_error + s.column_error) / mass_;
+    r_.marginal_error = error;
+    r_.history.push_back({reg, error, kind});
+    ++r_.sweeps;
+    r_.stopped = ctx_.report("sinkhorn", r_.sweeps, error) || r_.stopped;
+    return error;
+  }
+
+  // Is plain iteration too slow from here? Predicted from the last few errors (spec 5.4).
+  bool slow(const std::vector<double>& e) const {
+    constexpr std::size_t back = 4;
+    if (e.size() < back + 2) return false;
+    const double rate = std::pow(e.back() / e[e.size() - 1 - back], 1.0 / static_cast<double>(back));
+    return !(rate < 1) || std::log(o_.tol / e.back()) / std::log(rate) > 12;
+  }
+
+  // Over-relaxation: omega from the observed rate of the plain part, back to 1 when the error grew twice (spec 5.4).
+  double relaxation(const std::vector<double>& e, double omega) const {
+    const std::size_t n = e.size();
+    if (n < 11) return 1;
+    if (n > 2 && e[n - 1] > e[n - 2] && e[n - 2] > e[n - 3]) return 1;
+    if (omega != 1 || n % 10 != 1) return omega;
+    const double rate = std::pow(e[n - 1] / e[n - 6], 0.2);  // sigma_2^2
+    return rate < 1 ? 2 / (1 + std::sqrt(1 - rate)) : omega;
+  }
+
+  // The rounding floor: ten sweeps that rose at least twice and gained less than 10 %, at a level that rounding explains.
+  bool at_floor(const std::vector<double>& e, double best, const vector& phi, const vector& gamma) const {
+    constexpr std::size_t window = 10;
+    if (e.size() < 2 * window) return false;
+    const double recent = *std::min_element(e.end() - window, e.end()), before = *std::min_element(e.begin(), e.end() - window);
+    int rises = 0;
+    for (std::size_t k = e.size() - window; k < e.size(); ++k) rises += e[k] > e[k - 1];
+    if (rises < 2 || recent < 0.9 * before || e.back() > 1.5 * best) return false;
+    double largest = 1;
+    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) largest = std::max(largest, std::abs(phi[i]));
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) largest = std::max(largest, std::abs(gamma[j]));
+    return best <= 8 * Exec::unit_roundoff * largest;
+  }
+
+  // Single precision: what is returned is rounded, so the error of the rounded potentials decides, from one more sweep. In double the rounding
+  // (about 1e-16 times the largest log-scaling) is far below any tolerance that is accepted.
+  bool verify(vector& phi, vector& gamma) {
+    if constexpr (!Exec::single_precision) return r_.marginal_error <= o_.tol;
+    vector p = ex_.make_rows(), g = ex_.make_cols();
+    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) p[i] = phi[i];
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) g[j] = gamma[j];
+    centre(p, g);
+    round_potentials(p, g);
+    const double error = marginal_error(p, g);
+    if (error > o_.tol) return false;
+    r_.marginal_error = error;
+    return true;
+  }
+  void certify(vector& phi, vector& gamma) {
+    centre(phi, gamma);
+    if constexpr (Exec::single_precision) round_potentials(phi, gamma);
+    r_.marginal_error = marginal_error(phi, gamma);
+    r_.status = r_.stopped ? "stopped" : "max_iter";
+  }
+  void round_potentials(vector& phi, vector& gamma) const {
+    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) phi[i] = ex_.log_a()[i] + kappa_ * static_cast<double>(static_cast<float>((phi[i] - ex_.log_a()[i]) / kappa_));
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) gamma[j] = ex_.log_b()[j] + kappa_ * static_cast<double>(static_cast<float>((gamma[j] - ex_.log_b()[j]) / kappa_));
+  }
+  double marginal_error(const vector& phi, const vector& gamma) {
+    vector r = ex_.make_rows(), c = ex_.make_cols();
+    ex_.marginals(kappa_, phi, gamma, r, c);
+    double error = 0;
+    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) error += std::abs(r[i] - ex_.a()[i]);
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) error += std::abs(c[j] - ex_.b()[j]);
+    return error / mass_;
+  }
+
+  // Gauge <a, f> = <b, g>: both sides contribute equally to the value.
+  void centre(vector& phi, vector& gamma) const {
+    double left = 0, right = 0;
+    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) left += ex_.a()[i] * (phi[i] - ex_.log_a()[i]);
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) right += ex_.b()[j] * (gamma[j] - ex_.log_b()[j]);
+    const double shift = (right - left) / (2 * mass_);
+    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) phi[i] += shift;
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) gamma[j] -= shift;
+  }
+
+  void finish(std::string status, vector& phi, vector& gamma) {
+    centre(phi, gamma);
+    if constexpr (Exec::single_precision) {
+      round_potentials(phi, gamma);
+      if (!r_.converged) r_.marginal_error = marginal_error(phi, gamma);
+    }
+    r_.status = std::move(status);
+    if (r_.status == "rounding floor") {
+      char text[32];
+      std::snprintf(text, sizeof text, " %.1e", r_.marginal_error);
+      r_.status += text;
+    }
+  }
+
+  double dual_value(const vector& phi, const vector& gamma) const {
+    double value = 0;
+    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) value += ex_.a()[i] * (phi[i] - ex_.log_a()[i]);
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) value += ex_.b()[j] * (gamma[j] - ex_.log_b()[j]);
+    return value;
+  }
+  void add(const vector& x, const vector& y, vector& out) const {
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) out[j] = x[j] + y[j];
+  }
+  // Potentials in units of cost stay, log-scalings follow kappa.
+  void rescale(vector& phi, vector& gamma, double kappa) {
+    const double ratio = kappa / kappa_;
+    if (ratio != 1) {
+      for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) phi[i] = ex_.log_a()[i] + (phi[i] - ex_.log_a()[i]) * ratio;
+      for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) gamma[j] = ex_.log_b()[j] + (gamma[j] - ex_.log_b()[j]) * ratio;
+    }
+    kappa_ = kappa;
+  }
+
+  const context& ctx_;
+  Exec& ex_;
+  const options& o_;
+  double kappa_ = 0, mass_ = 0;
+  vector rho_, next_, safe_;
+  anderson<Exec> anderson_;
+  result r_;
+};
+
+}  // namespace lapwing::ot

@@ -1,0 +1,174 @@
+#include <algorithm>
+#include <cmath>
+#include <lapwing/error.hpp>
+#include <lapwing/ot.hpp>
+#include <limits>
+
+#include "cpu_executor.hpp"
+#include "driver.hpp"
+
+namespace lapwing::ot {
+
+const char* name(step_kind k) noexcept {
+  constexpr const char* names[] = {"sweep", "anderson", "sor", "rejected"};
+  return names[static_cast<int>(k)];
+}
+
+namespace {
+
+template <class T> void check_geometry(const geometry<T>& geo) {
+  check(geo.rows() > 0 && geo.cols() > 0, "the cost must have at least one row and one column, got ", geo.rows(), " x ", geo.cols());
+  if (!geo.is_dense()) check(geo.x.cols == geo.y.cols, "x and y must have as many columns, got ", geo.x.cols, " and ", geo.y.cols);
+}
+
+void check_weights(std::span<const double> w, std::ptrdiff_t n, const char* what) {
+  check(static_cast<std::ptrdiff_t>(w.size()) == n, what, " must have length ", n, ", got ", w.size());
+  for (std::size_t i = 0; i < w.size(); ++i)
+    check(w[i] > 0 && w[i] <= std::numeric_limits<double>::max(), what, " must be positive and finite, got ", w[i], " at ", i);
+}
+
+}  // namespace
+
+template <class T>
+result solve(const context& ctx, const geometry<T>& geo, std::span<const double> a, std::span<const double> b, const options& o,
+             std::span<double> f, std::span<double> g) {
+  const std::ptrdiff_t n = geo.rows(), m = geo.cols();
+  check_geometry(geo);
+  check_weights(a, n, "a");
+  check_weights(b, m, "b");
+  check(static_cast<std::ptrdiff_t>(f.size()) == n && static_cast<std::ptrdiff_t>(g.size()) == m, "f and g must have lengths ", n, " and ", m, ", got ",
+        f.size(), " and ", g.size());
+  check(!o.schedule.empty(), "schedule must hold at least reg");
+  for (std::size_t k = 0; k < o.schedule.size(); ++k) {
+    check(o.schedule[k] > 0 && o.schedule[k] <= std::numeric_limits<double>::max(), "reg must be > 0 and finite, got ", o.schedule[k]);
+    check(k == 0 || o.schedule[k] < o.schedule[k - 1], "schedule must decrease, got ", o.schedule[k - 1], " then ", o.schedule[k]);
+  }
+  check(o.tol > 0, "tol must be > 0, got ", o.tol);
+  check(o.max_iter >= 1, "max_iter must be >= 1, got ", o.max_iter);
+  double mass_a = 0, mass_b = 0;
+  for (const double v : a) mass_a += v;
+  for (const double v : b) mass_b += v;
+  check(std::abs(mass_a - mass_b) <= 1e-6 * mass_a, "a and b must have equal sums, got ", mass_a, " and ", mass_b);
+
+  const double kappa0 = log2e / o.schedule.front(), kappa = log2e / o.schedule.back();
+  cpu_executor<T> ex(ctx, geo, a, b, kappa);
+  buffer<double> phi = ex.make_rows(), gamma = ex.make_cols();
+  if (o.init) {
+    for (std::ptrdiff_t i = 0; i < n; ++i) phi[i] = ex.log_a()[i] + kappa0 * f[i];
+    for (std::ptrdiff_t j = 0; j < m; ++j) gamma[j] = ex.log_b()[j] + kappa0 * g[j];
+  } else {
+    for (std::ptrdiff_t i = 0; i < n; ++i) phi[i] = ex.log_a()[i];
+    for (std::ptrdiff_t j = 0; j < m; ++j) gamma[j] = ex.log_b()[j];
+  }
+  options with_start = o;
+  with_start.init = true;  // rows start from their maxima: without a start nothing is known about them, and with one nothing is promised
+  driver<cpu_executor<T>> d(ctx, ex, with_start);
+  result r = d.run(phi, gamma);
+  for (std::ptrdiff_t i = 0; i < n; ++i) f[i] = (phi[i] - ex.log_a()[i]) / kappa;
+  for (std::ptrdiff_t j = 0; j < m; ++j) g[j] = (gamma[j] - ex.log_b()[j]) / kappa;
+  return r;
+}
+
+template <class T> scan_result scan(const context& ctx, matrix_view<const T> c) {
+  constexpr std::ptrdiff_t grain = 16;
+  const std::ptrdiff_t chunks = (c.rows + grain - 1) / grain;
+  std::vector<scan_result> parts(static_cast<std::size_t>(chunks));
+  ctx.parallel_for(c.rows, grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    if (ctx.checkpoint(w)) return;
+    scan_result s{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(), 0, -1};
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      const T* row = c.data + i * c.stride;
+      constexpr T inf = std::numeric_limits<T>::infinity();
+      constexpr int width = 16;  // independent lanes, so that the loop vectorises without reordering anything that matters
+      T low[width], high[width];
+      std::fill_n(low, width, inf);
+      std::fill_n(high, width, -inf);
+      T spoiled = 0;  // becomes NaN as soon as an entry is not finite
+      std::ptrdiff_t j = 0;
+      T zero[width] = {};
+      for (; j + width <= c.cols; j += width)
+        for (int k = 0; k < width; ++k) {
+          const T v = row[j + k];
+          low[k] = v < low[k] ? v : low[k];
+          high[k] = v > high[k] ? v : high[k];
+          zero[k] += v * T(0);
+        }
+      for (; j < c.cols; ++j) {
+        low[0] = row[j] < low[0] ? row[j] : low[0];
+        high[0] = row[j] > high[0] ? row[j] : high[0];
+        zero[0] += row[j] * T(0);
+      }
+      for (int k = 0; k < width; ++k) spoiled += zero[k];
+      if (spoiled == 0) {
+        s.low = std::min(s.low, static_cast<double>(*std::min_element(low, low + width)));
+        s.high = std::max(s.high, static_cast<double>(*std::max_element(high, high + width)));
+        continue;
+      }
+      for (j = 0; j < c.cols; ++j) {
+        const T v = row[j];
+        if (v == inf) {
+          ++s.infinite;
+        } else if (!(v >= -std::numeric_limits<T>::max())) {
+          if (s.bad < 0) s.bad = i * c.cols + j;
+        } else {
+          s.low = std::min(s.low, static_cast<double>(v));
+          s.high = std::max(s.high, static_cast<double>(v));
+        }
+      }
+    }
+    parts[static_cast<std::size_t>(lo / grain)] = s;
+  });
+  scan_result total{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(), 0, -1};
+  for (const auto& p : parts) {
+    total.low = std::min(total.low, p.low);
+    total.high = std::max(total.high, p.high);
+    total.infinite += p.infinite;
+    if (total.bad < 0) total.bad = p.bad;
+  }
+  return total;
+}
+
+template <class T> interval range(const context& ctx, const geometry<T>& geo) {
+  check_geometry(geo);
+  if (geo.is_dense()) {
+    const scan_result s = scan(ctx, geo.cost);
+    return {s.low, s.high};
+  }
+  const std::ptrdiff_t d = geo.x.cols;
+  double diameter2 = 0, longest[2] = {0, 0};
+  for (std::ptrdiff_t k = 0; k < d; ++k) {
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    for (const auto& p : {geo.x, geo.y})
+      for (std::ptrdiff_t i = 0; i < p.rows; ++i) {
+        low = std::min(low, static_cast<double>(p(i, k)));
+        high = std::max(high, static_cast<double>(p(i, k)));
+      }
+    diameter2 += (high - low) * (high - low);
+  }
+  switch (geo.kind) {
+    case metric::sqeuclidean: return {0, diameter2};
+    case metric::euclidean: return {0, std::sqrt(diameter2)};
+    case metric::cosine: return {0, 2};
+    case metric::dot: break;
+  }
+  int side = 0;
+  for (const auto& p : {geo.x, geo.y}) {
+    for (std::ptrdiff_t i = 0; i < p.rows; ++i) {
+      double s = 0;
+      for (std::ptrdiff_t k = 0; k < d; ++k) s += static_cast<double>(p(i, k)) * static_cast<double>(p(i, k));
+      longest[side] = std::max(longest[side], s);
+    }
+    ++side;
+  }
+  const double most = std::sqrt(longest[0] * longest[1]);
+  return {-most, most};
+}
+
+#define LAPWING_INSTANTIATE(T)                                                                                                      \
+  template result solve<T>(const context&, const geometry<T>&, std::span<const double>, std::span<const double>, const options&,    \
+                           std::span<double>, std::span<double>);                                                                   \
+  template scan_result scan<T>(const context&, matrix_view<const T>);                                                               \
+  template interval range<T>(const context&, const geometry<T>&);
+LAPWING_INSTANTIATE(float)
+LAPWING_INSTANTIATE(double)
+}  // namespace lapwing::ot
