@@ -64,7 +64,8 @@ class block_out {
 template <class T> void bind(nb::module_& m) {
   using cost = mat_in<T>;
   using optional_cost = std::optional<mat_in<T>>;
-  const auto X = "X"_a.noconvert(), Y = "Y"_a.noconvert().none();
+  const auto X = "X"_a.noconvert();
+  const auto Y = "Y"_a.noconvert().none();
 
   m.def("ot_scan", [](cost x, int threads) {
     const auto s = run(threads, nb::none(), [&](const context& ctx) { return ot::scan<T>(ctx, view<T>(x)); });
