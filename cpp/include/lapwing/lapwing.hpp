@@ -3,5 +3,8 @@
 #pragma once
 #include <lapwing/context.hpp>
 #include <lapwing/error.hpp>
+#include <lapwing/linalg.hpp>
+#include <lapwing/operator.hpp>
+#include <lapwing/ot.hpp>
 #include <lapwing/version.hpp>
 #include <lapwing/view.hpp>
