@@ -1,10 +1,10 @@
 # lapwing_isa(target level flags...): compiles the kernels for one instruction set and puts the object into the target.
 # Feature flags, not -march names: gcc, clang and zig spell only those alike. Never -ffast-math (NaN must stay NaN), never
-# -march=native.
+# -march=native. -Wno-maybe-uninitialized: gcc 12 warns about its own AVX-512 header.
 function(lapwing_isa target level)
   add_library(lapwing_${level} OBJECT cpp/src/kernels/kernels.cpp)
   target_compile_definitions(lapwing_${level} PRIVATE LAPWING_ISA=${level})
-  target_compile_options(lapwing_${level} PRIVATE ${LAPWING_WARNINGS} -Wno-psabi -O3 -fno-math-errno -fno-trapping-math
+  target_compile_options(lapwing_${level} PRIVATE ${LAPWING_WARNINGS} -Wno-psabi -Wno-maybe-uninitialized -O3 -fno-math-errno -fno-trapping-math
                          -ffp-contract=fast -fopenmp-simd ${ARGN})
   target_sources(${target} PRIVATE $<TARGET_OBJECTS:lapwing_${level}>)
   set(LAPWING_LEVELS ${LAPWING_LEVELS} ${level} PARENT_SCOPE)
