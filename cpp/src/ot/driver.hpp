@@ -19,14 +19,17 @@ namespace lapwing::ot {
 // Anderson acceleration of gamma <- gamma + rho in the norm weighted by b (type II, normal equations with a ridge).
 template <class Exec> class anderson {
  public:
+  using vector = typename Exec::vector;
+
   explicit anderson(Exec& ex) : ex_(ex), last_rho_(ex.make_cols()), last_next_(ex.make_cols()) {}
 
   void clear() {
     filled_ = position_ = 0;
     has_last_ = false;
   }
+
   // next = gamma + rho, extrapolated with what is remembered; returns whether it was.
-  bool extrapolate(const typename Exec::vector& gamma, const typename Exec::vector& rho, typename Exec::vector& next) {
+  bool extrapolate(const vector& gamma, const vector& rho, vector& next) {
     const std::ptrdiff_t m = ex_.cols();
     const auto b = ex_.b();
     double mass = 0, mean = 0;
@@ -36,74 +39,76 @@ template <class Exec> class anderson {
     }
     mean /= mass;
     for (std::ptrdiff_t j = 0; j < m; ++j) next[j] = gamma[j] + rho[j];
-    if (has_last_) {
-      const std::size_t slot = static_cast<std::size_t>(position_);
-      if (d_rho_.size() <= slot) {
-        d_rho_.push_back(ex_.make_cols());
-        d_next_.push_back(ex_.make_cols());
-      }
-      auto &dr = d_rho_[slot], &dn = d_next_[slot];
-      for (std::ptrdiff_t j = 0; j < m; ++j) {
-        dr[j] = rho[j] - mean - last_rho_[j];
-        dn[j] = next[j] - last_next_[j];
-      }
-      position_ = (position_ + 1) % memory;
-      filled_ = std::min(filled_ + 1, memory);
-    }
+    if (has_last_) remember(rho, mean, next);
     for (std::ptrdiff_t j = 0; j < m; ++j) {
       last_rho_[j] = rho[j] - mean;
       last_next_[j] = next[j];
     }
     has_last_ = true;
-    if (filled_ == 0) return false;
-    return combine(next);
+    return filled_ > 0 && combine(next);
   }
 
  private:
-  static constexpr int memory = 5;
+  static constexpr int memory = 10;
 
-  bool combine(typename Exec::vector& next) {
+  void remember(const vector& rho, double mean, const vector& next) {
     const std::ptrdiff_t m = ex_.cols();
-    const auto b = ex_.b();
+    const int slot = position_;
+    if (static_cast<int>(d_rho_.size()) <= slot) {
+      d_rho_.push_back(ex_.make_cols());
+      d_next_.push_back(ex_.make_cols());
+    }
+    auto &dr = d_rho_[static_cast<std::size_t>(slot)], &dn = d_next_[static_cast<std::size_t>(slot)];
+    for (std::ptrdiff_t j = 0; j < m; ++j) {
+      dr[j] = rho[j] - mean - last_rho_[j];
+      dn[j] = next[j] - last_next_[j];
+    }
+    position_ = (position_ + 1) % memory;
+    filled_ = std::min(filled_ + 1, memory);
+    for (int p = 0; p < filled_; ++p) gram_[slot][p] = gram_[p][slot] = dot(dr, d_rho_[static_cast<std::size_t>(p)]);
+  }
+
+  bool combine(vector& next) {
     const int k = filled_;
-    std::array<std::array<double, memory + 1>, memory> s{};
+    auto s = gram_;
+    std::array<double, memory> theta{};
     double trace = 0;
     for (int p = 0; p < k; ++p) {
-      for (int q = p; q <= k; ++q) {
-        const auto &x = d_rho_[static_cast<std::size_t>(p)], &y = q < k ? d_rho_[static_cast<std::size_t>(q)] : last_rho_;
-        double sum = 0;
-        for (std::ptrdiff_t j = 0; j < m; ++j) sum += b[j] * x[j] * y[j];
-        s[p][q == k ? memory : q] = sum;
-        if (q < k) s[q][p] = sum;
-      }
+      theta[p] = dot(d_rho_[static_cast<std::size_t>(p)], last_rho_);
       trace += s[p][p];
     }
     for (int p = 0; p < k; ++p) s[p][p] += 1e-10 * trace;
-    for (int p = 0; p < k; ++p) {  // Gaussian elimination: symmetric positive definite, at most 5 x 5
+    for (int p = 0; p < k; ++p) {  // Gaussian elimination: symmetric positive definite and tiny
       if (!(s[p][p] > 0)) return false;
       for (int r = p + 1; r < k; ++r) {
         const double factor = s[r][p] / s[p][p];
         for (int c = p; c < k; ++c) s[r][c] -= factor * s[p][c];
-        s[r][memory] -= factor * s[p][memory];
+        theta[r] -= factor * theta[p];
       }
     }
-    std::array<double, memory> theta{};
     for (int p = k - 1; p >= 0; --p) {
-      double v = s[p][memory];
-      for (int c = p + 1; c < k; ++c) v -= s[p][c] * theta[c];
-      theta[p] = v / s[p][p];
+      for (int c = p + 1; c < k; ++c) theta[p] -= s[p][c] * theta[c];
+      theta[p] /= s[p][p];
       if (!std::isfinite(theta[p])) return false;
     }
     for (int p = 0; p < k; ++p) {
       const auto& dn = d_next_[static_cast<std::size_t>(p)];
-      for (std::ptrdiff_t j = 0; j < m; ++j) next[j] -= theta[p] * dn[j];
+      for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) next[j] -= theta[p] * dn[j];
     }
     return true;
   }
 
+  double dot(const vector& x, const vector& y) const {
+    const auto b = ex_.b();
+    double sum = 0;
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) sum += b[j] * x[j] * y[j];
+    return sum;
+  }
+
   Exec& ex_;
-  std::vector<typename Exec::vector> d_rho_, d_next_;
-  typename Exec::vector last_rho_, last_next_;
+  std::vector<vector> d_rho_, d_next_;
+  vector last_rho_, last_next_;
+  std::array<std::array<double, memory>, memory> gram_{};
   int filled_ = 0, position_ = 0;
   bool has_last_ = false;
 };
@@ -134,7 +139,8 @@ template <class Exec> class driver {
   }
 
  private:
-  // a level on the way: until the error is 0.1
+  // A level on the way, until the error is 0.25: more than that is lost again at the next level (measured on the eight benchmark problems; 0.1 costs up to
+  // 20 % more sweeps, 0.5 breaks some).
   bool coarse(double reg, bool exact, vector& phi, vector& gamma) {
     for (int k = 0; k < 30 && r_.sweeps + 1 < o_.max_iter; ++k) {
       const double error = sweep(reg, 1.0, exact && k == 0, step_kind::sweep, phi, gamma);
@@ -144,7 +150,7 @@ template <class Exec> class driver {
         return false;
       }
       add(gamma, rho_, gamma);
-      if (error <= 0.1) break;
+      if (error <= 0.25) break;
     }
     return true;
   }
@@ -213,7 +219,7 @@ template <class Exec> class driver {
 
   // Is plain iteration too slow from here? Predicted from the last few errors (spec 5.4).
   bool slow(const std::vector<double>& e) const {
-    constexpr std::size_t back = 4;
+    constexpr std::size_t back = 2;
     if (e.size() < back + 2) return false;
     const double rate = std::pow(e.back() / e[e.size() - 1 - back], 1.0 / static_cast<double>(back));
     return !(rate < 1) || std::log(o_.tol / e.back()) / std::log(rate) > 12;
@@ -229,18 +235,20 @@ template <class Exec> class driver {
     return rate < 1 ? 2 / (1 + std::sqrt(1 - rate)) : omega;
   }
 
-  // The rounding floor: ten sweeps that rose at least twice and gained less than 10 %, at a level that rounding explains.
+  // The rounding floor: a window of sweeps in which the error rose at least twice and its minimum gained less than 10 %, at a level that rounding explains (exact
+  // potentials rounded to the working type leave 0.06 to 0.6 of unit_roundoff times the largest log-scaling: measured).
   bool at_floor(const std::vector<double>& e, double best, const vector& phi, const vector& gamma) const {
-    constexpr std::size_t window = 10;
+    const std::size_t window = o_.accelerate == acceleration::none ? 10 : 20;
     if (e.size() < 2 * window) return false;
-    const double recent = *std::min_element(e.end() - window, e.end()), before = *std::min_element(e.begin(), e.end() - window);
+    const auto start = e.end() - static_cast<std::ptrdiff_t>(window);
+    const double recent = *std::min_element(start, e.end()), before = *std::min_element(e.begin(), start);
     int rises = 0;
     for (std::size_t k = e.size() - window; k < e.size(); ++k) rises += e[k] > e[k - 1];
     if (rises < 2 || recent < 0.9 * before || e.back() > 1.5 * best) return false;
     double largest = 1;
     for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) largest = std::max(largest, std::abs(phi[i]));
     for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) largest = std::max(largest, std::abs(gamma[j]));
-    return best <= 8 * Exec::unit_roundoff * largest;
+    return best <= Exec::unit_roundoff * largest;
   }
 
   // Single precision: what is returned is rounded, so the error of the rounded potentials decides, from one more sweep. In double the rounding
