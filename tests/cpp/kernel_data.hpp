@@ -1,0 +1,218 @@
+// One set of inputs and outputs that serves every kernel: for the tests beside the long double reference, and
+// for the micro-benchmark. run_<kernel> calls a kernel on it and count_<kernel> says how many elements that
+// is; both are looked up for every line of kernels/list.hpp, so that a kernel without them does not compile.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <random>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/list.hpp"
+
+namespace lapwing::test {
+
+constexpr long rows_per_block = kernels::rows_per_block;
+constexpr long canaries = 8;  // entries after every output that nobody may touch
+
+template <class T>
+struct cache_aligned {
+  using value_type = T;
+  cache_aligned() = default;
+  template <class U>
+  cache_aligned(const cache_aligned<U>&) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64})); }
+  void deallocate(T* p, std::size_t) { ::operator delete(p, std::align_val_t{64}); }
+  friend bool operator==(cache_aligned, cache_aligned) { return true; }
+};
+
+// An array that starts `skew` elements after a cache line: kernels take any alignment.
+template <class T>
+class array {
+ public:
+  array() = default;
+  array(long n, long skew) : skew_(skew), all_(static_cast<std::size_t>(n + skew + canaries), T(-7)) {}
+  template <class U>
+  explicit array(const array<U>& o)
+      : skew_(o.skew()), all_(o.data() - o.skew(), o.data() + o.size() + canaries) {}
+  T* data() { return all_.data() + skew_; }
+  const T* data() const { return all_.data() + skew_; }
+  long skew() const { return skew_; }
+  long size() const { return static_cast<long>(all_.size()) - skew_ - canaries; }
+  T& operator[](long i) { return data()[i]; }
+  const T& operator[](long i) const { return data()[i]; }
+
+ private:
+  long skew_ = 0;
+  std::vector<T, cache_aligned<T>> all_;
+};
+
+struct shape {
+  long m = 100;   // columns, before padding
+  long d = 3;     // coordinates
+  long k = 5;     // vectors
+  long rows = 9;  // rows of outer_rows
+  long skew = 0;  // misalignment in elements
+};
+
+template <class T>
+struct kernel_data {
+  shape s;
+  long stride = 0;  // columns with padding
+  T scale{}, shift{};
+  array<T> cost, x, y, f, g;  // 4 x m, 4 x d, stride x d, 4, stride (-inf in the padding)
+  array<T> q, v, weight;      // 4, k x stride, rows x k
+  array<double> a, b;         // m, positive
+
+  array<T> e, packed, t, z, power;                 // rows x stride (at least 4 rows), -, stride, stride, m
+  array<double> result, products, out, log, sums;  // 4, 4 x k, k x stride, m, stride
+  double moment = 0, total = 0;
+
+  kernel_data(const shape& shape, std::uint64_t seed) : s(shape) {
+    std::mt19937_64 random(
+        seed);  // its numbers are fixed by the standard, those of the distributions are not
+    const auto uniform = [&](double low, double high) {
+      return low + (high - low) * static_cast<double>(random() >> 11) * 0x1p-53;
+    };
+    const auto fill = [&](auto& to, long n, double low, double high) {
+      to = {n, s.skew};
+      for (long i = 0; i < n; ++i)
+        to[i] = static_cast<std::remove_reference_t<decltype(to[0])>>(uniform(low, high));
+    };
+    const long padding = kernels::column_padding;
+    stride = (s.m + padding - 1) / padding * padding;
+    const long block = std::max(s.rows, rows_per_block);
+    scale = static_cast<T>(-3.7);
+    shift = static_cast<T>(1.25);
+    fill(cost, rows_per_block * s.m, 0, 4);
+    fill(x, rows_per_block * s.d, -1, 1);
+    fill(y, stride * s.d, -1, 1);
+    fill(f, rows_per_block, -3, 3);
+    fill(g, stride, -9, 3);
+    for (long j = s.m; j < stride; ++j) g[j] = static_cast<T>(-__builtin_huge_val());
+    fill(q, rows_per_block, 0.1, 2);
+    fill(v, s.k * stride, -1, 1);
+    fill(weight, s.rows * s.k, -1, 1);
+    fill(a, s.m, 0.001, 1);
+    fill(b, s.m, 0.001, 1);
+    fill(e, block * stride, 0, 1);
+    fill(t, stride, 0, 1);
+    fill(z, stride, -20, 1);
+    fill(power, s.m, -30, 30);
+    fill(result, rows_per_block, -1, 0);
+    fill(products, rows_per_block * s.k, -1, 1);
+    fill(out, s.k * stride, -1, 1);
+    fill(log, s.m, 0, 1);
+    fill(sums, stride, 0, 1);
+    pack();
+  }
+  // The same numbers in a wider type.
+  template <class U>
+  explicit kernel_data(const kernel_data<U>& o)
+      : s(o.s),
+        stride(o.stride),
+        scale(o.scale),
+        shift(o.shift),
+        cost(o.cost),
+        x(o.x),
+        y(o.y),
+        f(o.f),
+        g(o.g),
+        q(o.q),
+        v(o.v),
+        weight(o.weight),
+        a(o.a),
+        b(o.b),
+        e(o.e),
+        t(o.t),
+        z(o.z),
+        power(o.power),
+        result(o.result),
+        products(o.products),
+        out(o.out),
+        log(o.log),
+        sums(o.sums),
+        moment(o.moment),
+        total(o.total) {
+    pack();
+  }
+
+  // y in the kernels' layout, which depends on the size of T
+  void pack() {
+    constexpr long group = kernels::column_group<T>;
+    packed = {(stride + group) * s.d, s.skew};
+    for (long j = 0; j < stride; ++j) {
+      for (long k = 0; k < s.d; ++k) packed[j / group * group * s.d + k * group + j % group] = y[j * s.d + k];
+    }
+  }
+
+  // Calls visit(name, array) for everything that a kernel may write.
+  template <class Visit>
+  void outputs(Visit&& visit) {
+    visit("e", e.data(), e.size() + canaries);
+    visit("t", t.data(), t.size() + canaries);
+    visit("z", z.data(), z.size() + canaries);
+    visit("power", power.data(), power.size() + canaries);
+    visit("result", result.data(), result.size() + canaries);
+    visit("products", products.data(), products.size() + canaries);
+    visit("out", out.data(), out.size() + canaries);
+    visit("log", log.data(), log.size() + canaries);
+    visit("sums", sums.data(), sums.size() + canaries);
+    visit("moment", &moment, 1);
+    visit("total", &total, 1);
+  }
+};
+
+template <class T>
+struct row_pointers {
+  row_pointers(const array<T>& a, long length) {
+    for (long r = 0; r < rows_per_block; ++r) p[r] = a.data() + r * length;
+  }
+  const T* p[rows_per_block];
+};
+
+#define LAPWING_RUN(name, elements, ...)                                \
+  template <class T>                                                    \
+  void run_##name(const kernels::table<T>& kernel, kernel_data<T>& o) { \
+    [[maybe_unused]] const shape& s = o.s;                              \
+    __VA_ARGS__;                                                        \
+  }                                                                     \
+  template <class T>                                                    \
+  long count_##name(const kernel_data<T>& o) {                          \
+    [[maybe_unused]] const shape& s = o.s;                              \
+    return elements;                                                    \
+  }
+#define LAPWING_RUN_DENSE(name)                                                                             \
+  LAPWING_RUN(name, 4 * o.stride,                                                                           \
+              kernel.name(row_pointers<T>(o.cost, s.m).p, o.f.data(), o.g.data(), o.scale, s.m, o.e.data(), \
+                          o.stride, o.result.data()))
+#define LAPWING_RUN_POINTS(name)                                                                     \
+  LAPWING_RUN(name, 4 * o.stride,                                                                    \
+              kernel.name(row_pointers<T>(o.x, s.d).p, o.packed.data(), s.d, o.f.data(), o.g.data(), \
+                          o.scale, o.e.data(), o.stride, o.result.data()))
+LAPWING_RUN_DENSE(exp_dense)
+LAPWING_RUN_DENSE(logit_dense)
+LAPWING_RUN_POINTS(exp_sqeuclidean)
+LAPWING_RUN_POINTS(logit_sqeuclidean)
+LAPWING_RUN_POINTS(exp_euclidean)
+LAPWING_RUN_POINTS(logit_euclidean)
+LAPWING_RUN_POINTS(exp_product)
+LAPWING_RUN_POINTS(logit_product)
+LAPWING_RUN(add_rows, 4 * o.stride, kernel.add_rows(o.e.data(), o.stride, o.q.data(), o.t.data(), o.stride))
+LAPWING_RUN(exp_row, o.stride, o.total = kernel.exp_row(o.z.data(), o.shift, o.stride, &o.moment))
+LAPWING_RUN(dot_rows, 4 * o.stride * s.k,
+            kernel.dot_rows(o.e.data(), o.stride, o.v.data(), o.stride, s.k, o.stride, o.products.data(),
+                            s.k))
+LAPWING_RUN(outer_rows, s.rows* o.stride* s.k,
+            kernel.outer_rows(o.e.data(), o.stride, s.rows, o.weight.data(), s.k, s.k, 0, o.stride,
+                              o.out.data(), o.stride))
+LAPWING_RUN(log2_ratio, s.m, kernel.log2_ratio(o.a.data(), o.b.data(), o.log.data(), s.m))
+LAPWING_RUN(exp2_array, s.m, kernel.exp2_array(o.power.data(), o.power.data(), s.m))
+LAPWING_RUN(flush, o.stride, kernel.flush(o.t.data(), o.sums.data(), o.stride))
+#undef LAPWING_RUN_POINTS
+#undef LAPWING_RUN_DENSE
+#undef LAPWING_RUN
+
+}  // namespace lapwing::test

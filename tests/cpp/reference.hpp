@@ -1,0 +1,159 @@
+// Every kernel of kernels/list.hpp again, naively and in long double. The table at the end is filled from
+// that list: a kernel without a reference here does not compile. Results that a kernel returns in double are
+// rounded to double.
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "kernels/list.hpp"
+
+namespace lapwing::reference {
+
+using real = long double;
+constexpr real infinity = std::numeric_limits<real>::infinity();
+
+namespace detail {
+
+// e_rj = 2^z or z, z = cost(r, j) scale + f_r + g_j; `result` += the sum, or becomes the maximum. A NaN is in
+// no maximum.
+template <class Cost>
+void exponents(Cost&& cost, const real* f, const real* g, real scale, real* e, long stride, bool raw,
+               double* result) {
+  for (long r = 0; r < kernels::rows_per_block; ++r) {
+    real sum = result[r], top = result[r];
+    for (long j = 0; j < stride; ++j) {
+      const real z = cost(r, j) * scale + (f[r] + g[j]);
+      e[r * stride + j] = raw ? z : std::exp2(z);
+      sum += e[r * stride + j];
+      if (z > top) top = z;
+    }
+    result[r] = static_cast<double>(raw ? top : sum);
+  }
+}
+inline auto dense(const real* const* c, long m) {
+  return [=](long r, long j) { return j < m ? c[r][j] : real(0); };
+}
+// Coordinate k of column j, from the kernels' layout.
+inline real coordinate(const real* y, long d, long j, long k) {
+  constexpr long group = kernels::column_group<real>;
+  return y[j / group * group * d + k * group + j % group];
+}
+inline auto squared_distance(const real* const* x, const real* y, long d) {
+  return [=](long r, long j) {
+    real s = 0;
+    for (long k = 0; k < d; ++k) {
+      const real t = x[r][k] - coordinate(y, d, j, k);
+      s += t * t;
+    }
+    return s;
+  };
+}
+inline auto distance(const real* const* x, const real* y, long d) {
+  return [=](long r, long j) { return std::sqrt(squared_distance(x, y, d)(r, j)); };
+}
+inline auto product(const real* const* x, const real* y, long d) {
+  return [=](long r, long j) {
+    real s = 0;
+    for (long k = 0; k < d; ++k) s += x[r][k] * coordinate(y, d, j, k);
+    return s;
+  };
+}
+
+}  // namespace detail
+
+inline void exp_dense(const real* const* c, const real* f, const real* g, real scale, long m, real* e,
+                      long stride, double* sum) {
+  detail::exponents(detail::dense(c, m), f, g, scale, e, stride, false, sum);
+}
+inline void logit_dense(const real* const* c, const real* f, const real* g, real scale, long m, real* e,
+                        long stride, double* top) {
+  detail::exponents(detail::dense(c, m), f, g, scale, e, stride, true, top);
+}
+inline void exp_sqeuclidean(const real* const* x, const real* y, long d, const real* f, const real* g,
+                            real scale, real* e, long stride, double* sum) {
+  detail::exponents(detail::squared_distance(x, y, d), f, g, scale, e, stride, false, sum);
+}
+inline void logit_sqeuclidean(const real* const* x, const real* y, long d, const real* f, const real* g,
+                              real scale, real* e, long stride, double* top) {
+  detail::exponents(detail::squared_distance(x, y, d), f, g, scale, e, stride, true, top);
+}
+inline void exp_euclidean(const real* const* x, const real* y, long d, const real* f, const real* g,
+                          real scale, real* e, long stride, double* sum) {
+  detail::exponents(detail::distance(x, y, d), f, g, scale, e, stride, false, sum);
+}
+inline void logit_euclidean(const real* const* x, const real* y, long d, const real* f, const real* g,
+                            real scale, real* e, long stride, double* top) {
+  detail::exponents(detail::distance(x, y, d), f, g, scale, e, stride, true, top);
+}
+inline void exp_product(const real* const* x, const real* y, long d, const real* f, const real* g, real scale,
+                        real* e, long stride, double* sum) {
+  detail::exponents(detail::product(x, y, d), f, g, scale, e, stride, false, sum);
+}
+inline void logit_product(const real* const* x, const real* y, long d, const real* f, const real* g,
+                          real scale, real* e, long stride, double* top) {
+  detail::exponents(detail::product(x, y, d), f, g, scale, e, stride, true, top);
+}
+
+inline void add_rows(const real* e, long stride, const real* q, real* t, long n) {
+  for (long j = 0; j < n; ++j) {
+    for (long r = 0; r < kernels::rows_per_block; ++r) t[j] += q[r] * e[r * stride + j];
+  }
+}
+
+inline double exp_row(real* z, real shift, long n, double* weighted) {
+  real sum = 0, moment = *weighted;
+  for (long j = 0; j < n; ++j) {
+    const real x = std::exp2(z[j] - shift);
+    sum += x;
+    if (x != 0) moment += x * z[j];
+    z[j] = x;
+  }
+  *weighted = static_cast<double>(moment);
+  return static_cast<double>(sum);
+}
+
+inline void dot_rows(const real* e, long stride, const real* v, long ldv, long k, long n, double* z,
+                     long ldz) {
+  for (long r = 0; r < kernels::rows_per_block; ++r) {
+    for (long c = 0; c < k; ++c) {
+      real s = z[r * ldz + c];
+      for (long j = 0; j < n; ++j) s += e[r * stride + j] * v[c * ldv + j];
+      z[r * ldz + c] = static_cast<double>(s);
+    }
+  }
+}
+
+inline void outer_rows(const real* e, long stride, long rows, const real* z, long ldz, long k, long j0,
+                       long j1, double* out, long ldo) {
+  for (long c = 0; c < k; ++c) {
+    for (long j = j0; j < j1; ++j) {
+      real s = out[c * ldo + j];
+      for (long r = 0; r < rows; ++r) s += z[r * ldz + c] * e[r * stride + j];
+      out[c * ldo + j] = static_cast<double>(s);
+    }
+  }
+}
+
+inline void log2_ratio(const double* a, const double* b, double* out, long n) {
+  for (long j = 0; j < n; ++j) out[j] = static_cast<double>(std::log2(real(a[j]) / real(b[j])));
+}
+
+inline void exp2_array(const real* x, real* y, long n) {
+  for (long j = 0; j < n; ++j) y[j] = std::exp2(x[j]);
+}
+
+inline void flush(real* t, double* acc, long n) {
+  for (long j = 0; j < n; ++j) {
+    acc[j] = static_cast<double>(acc[j] + t[j]);
+    t[j] = 0;
+  }
+}
+
+inline const kernels::table<real>& table() {
+#define LAPWING_REFERENCE(result, name, arguments) name,
+  static const kernels::table<real> all = {LAPWING_KERNELS(LAPWING_REFERENCE)};
+#undef LAPWING_REFERENCE
+  return all;
+}
+
+}  // namespace lapwing::reference
