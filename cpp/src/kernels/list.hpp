@@ -4,17 +4,17 @@
 #define LAPWING_KERNELS(X)                                                                                                       \
   X(void, exp_dense, (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum))               \
   X(void, logit_dense, (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top))             \
-  X(void, exp_sqeuclidean, (const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
+  X(void, exp_sqeuclidean, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
                             double* sum))                                                                                        \
-  X(void, logit_sqeuclidean, (const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e,            \
+  X(void, logit_sqeuclidean, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e,            \
                               long stride, double* top))                                                                         \
-  X(void, exp_euclidean, (const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
+  X(void, exp_euclidean, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
                           double* sum))                                                                                          \
-  X(void, logit_euclidean, (const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
+  X(void, logit_euclidean, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
                             double* top))                                                                                        \
-  X(void, exp_product, (const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,     \
+  X(void, exp_product, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,     \
                         double* sum))                                                                                            \
-  X(void, logit_product, (const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
+  X(void, logit_product, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
                           double* top))                                                                                          \
   X(void, add_rows, (const T* e, long stride, const T* q, T* t, long n))                                                         \
   X(double, exp_row, (T * z, T shift, long n, double* weighted))                                                                 \
@@ -26,8 +26,9 @@
   X(void, flush, (T * t, double* acc, long n))
 
 namespace lapwing::kernels {
-// Rows per block of the ot kernels, and the multiple to which their columns are padded, for every instruction set.
-constexpr long rows_per_block = 4;
+// Rows per block of the ot kernels (the point kernels take up to four blocks), and the multiple to which their columns are padded, for every
+// instruction set.
+constexpr long rows_per_block = 4, most_rows = 16;
 constexpr long column_padding = 32;
 // Columns whose coordinates stand together: one cache line of each coordinate.
 template <class T> constexpr long column_group = 64 / static_cast<long>(sizeof(T));

@@ -1,15 +1,15 @@
 // Kernels of entropic transport: exponents z = f_r + g_j - kappa C_rj of four rows at a time (kappa = log2(e)/eps), their
 // exponentials and their sums. Columns are padded to a multiple of the tile with g = -inf, whose exponentials are exactly 0.
-// A row block is always four rows: the caller repeats the last row and gives it weight 0.
+// Rows come in blocks of four: the caller repeats the last row and gives it weight 0.
 
 constexpr long block_rows = 4;
 // columns handled between two reductions of the lane sums to double: bounds the error of long float sums
 constexpr long sum_tile = 2048;
-// columns in one register tile: 4 x 4 accumulators fit 32 registers, 4 x 2 fit 16
+// vectors of columns in one register tile: 4 x 4 accumulators fit 32 registers, 4 x 3 fit 16
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr long tile_vectors = 4;
 #else
-constexpr long tile_vectors = 2;
+constexpr long tile_vectors = 3;
 #endif
 
 enum class cost_form { dense, sqeuclidean, euclidean, product };
@@ -109,21 +109,34 @@ LAPWING_INLINE void points_tile(const T* const* x, const T* y, long d, const T* 
   }
 }
 
-// x: four rows of d coordinates; y: coordinates of all columns in groups of column_group: coordinate k of column j of a group stands at [k][j]
-// within the group, so that a tile is read in one stream. Padded to `stride` columns.
-template <class T, cost_form form, class Out>
-LAPWING_INLINE void points_block(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,
-                                 double* result) {
+// x: rows of d coordinates, B blocks of four; y: coordinates of all columns in groups of column_group: coordinate k of column j of a group stands at
+// [k][j] within the group, so that a tile is read in one stream. Padded to `stride` columns. A tile of y serves all blocks of rows while it is in the
+// first-level cache: with many coordinates the columns would otherwise be fetched again for every four rows.
+template <class T, cost_form form, class Out, long B>
+LAPWING_INLINE void points_blocks(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, double* result) {
   constexpr long W = lanes<T>, NB = tile_vectors;
-  Out out{e, stride, {}};
+  Out out[B];
+  for (long b = 0; b < B; ++b) {
+    out[b].e = e + b * block_rows * stride;
+    out[b].stride = stride;
+  }
   for (long j0 = 0; j0 < stride; j0 += sum_tile) {
     const long j1 = j0 + sum_tile < stride ? j0 + sum_tile : stride;
-    Out::start(out);
+    for (long b = 0; b < B; ++b) Out::start(out[b]);
     long j = j0;
-    for (; j + NB * W <= j1; j += NB * W) points_tile<T, form, Out, NB>(x, y, d, f, g, scale, j, out);
-    for (; j < j1; j += W) points_tile<T, form, Out, 1>(x, y, d, f, g, scale, j, out);
-    Out::finish(out, result);
+    for (; j + NB * W <= j1; j += NB * W)
+      for (long b = 0; b < B; ++b) points_tile<T, form, Out, NB>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
+    for (; j < j1; j += W)
+      for (long b = 0; b < B; ++b) points_tile<T, form, Out, 1>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
+    for (long b = 0; b < B; ++b) Out::finish(out[b], result + b * block_rows);
   }
+}
+// rows: 4, 8 or 16
+template <class T, cost_form form, class Out>
+LAPWING_INLINE void points_rows(const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, double* result) {
+  if (rows == 16) return points_blocks<T, form, Out, 4>(x, y, d, f, g, scale, e, stride, result);
+  if (rows == 8) return points_blocks<T, form, Out, 2>(x, y, d, f, g, scale, e, stride, result);
+  points_blocks<T, form, Out, 1>(x, y, d, f, g, scale, e, stride, result);
 }
 
 template <class T> void exp_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum) {
@@ -133,13 +146,13 @@ template <class T> void logit_dense(const T* const* c, const T* f, const T* g, T
   dense_block<T, logits<T>>(c, f, g, scale, m, e, stride, top);
 }
 #define LAPWING_POINTS(form)                                                                                                    \
-  template <class T> void exp_##form(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e,     \
+  template <class T> void exp_##form(const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, \
                                      long stride, double* sum) {                                                                \
-    points_block<T, cost_form::form, exponentials<T>>(x, y, d, f, g, scale, e, stride, sum);                                \
+    points_rows<T, cost_form::form, exponentials<T>>(x, rows, y, d, f, g, scale, e, stride, sum);                                \
   }                                                                                                                             \
-  template <class T> void logit_##form(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e,   \
+  template <class T> void logit_##form(const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, \
                                        long stride, double* top) {                                                              \
-    points_block<T, cost_form::form, logits<T>>(x, y, d, f, g, scale, e, stride, top);                                      \
+    points_rows<T, cost_form::form, logits<T>>(x, rows, y, d, f, g, scale, e, stride, top);                                      \
   }
 LAPWING_POINTS(sqeuclidean)
 LAPWING_POINTS(euclidean)

@@ -15,6 +15,8 @@ namespace lapwing::ot {
 
 constexpr double log2e = 1.4426950408889634074, ln2 = 0.69314718055994530942;
 constexpr std::ptrdiff_t block = kernels::rows_per_block;
+// Row numbers of a group that is worked on together.
+using row_index = std::ptrdiff_t[kernels::most_rows];
 
 // A geometry made ready for the kernels: points centred or normalised, columns transposed and padded. Read only, shared by all threads.
 template <class T> class cost_rows {
@@ -24,7 +26,7 @@ template <class T> class cost_rows {
       : kernels_(kernels::get<T>(ctx.level())),
         rows_(transposed ? geo.cols() : geo.rows()),
         cols_(transposed ? geo.rows() : geo.cols()),
-        stride_(round_up(cols_, kernels::column_padding)) {
+        stride_(padded(cols_)) {
     if (geo.is_dense()) {
       cost_ = geo.cost;
       gathered_ = transposed;
@@ -38,8 +40,11 @@ template <class T> class cost_rows {
   std::ptrdiff_t stride() const { return stride_; }  // length of a row of exponents, padding included
   const kernels::table<T>& table() const { return kernels_; }
 
+  // Rows worked on together: with many coordinates more of them share a tile of columns, as many as keep their exponentials in the second-level cache.
+  std::ptrdiff_t group() const { return group_; }
+
   // Room that each thread must bring for `logits` and `exponentials`.
-  buffer<T> scratch(const context& ctx) const { return buffer<T>(ctx, gathered_ ? block * cols_ : 0); }
+  buffer<T> scratch(const context& ctx) const { return buffer<T>(ctx, gathered_ ? group_ * cols_ : 0); }
 
   // Column terms for the kernels: gamma_j (none: 0) in the working type, product form included, -inf in the padding.
   void columns(double kappa, std::span<const double> gamma, T* g) const {
@@ -50,22 +55,22 @@ template <class T> class cost_rows {
   }
 
   // e[r, :] = 2^z for the rows `index`, sum[r] = their sums. phi (none: 0) is indexed by row.
-  void exponentials(double kappa, const std::ptrdiff_t (&index)[block], const double* phi, const T* g, T* e, double* sum, T* scratch) const {
-    std::fill_n(sum, block, 0.0);
+  void exponentials(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* sum, T* scratch) const {
+    std::fill_n(sum, group_, 0.0);
     run<false>(kappa, index, phi, g, e, sum, scratch);
   }
   // e[r, :] = z, top[r] = their maxima
-  void logits(double kappa, const std::ptrdiff_t (&index)[block], const double* phi, const T* g, T* e, double* top, T* scratch) const {
-    std::fill_n(top, block, -std::numeric_limits<double>::infinity());
+  void logits(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* top, T* scratch) const {
+    std::fill_n(top, group_, -std::numeric_limits<double>::infinity());
     run<true>(kappa, index, phi, g, e, top, scratch);
   }
 
  private:
   template <bool raw>
-  void run(double kappa, const std::ptrdiff_t (&index)[block], const double* phi, const T* g, T* e, double* result, T* scratch) const {
-    const T* p[block];
-    T f[block];
-    for (std::ptrdiff_t r = 0; r < block; ++r) {
+  void run(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* result, T* scratch) const {
+    const T* p[kernels::most_rows];
+    T f[kernels::most_rows];
+    for (std::ptrdiff_t r = 0; r < group_; ++r) {
       const std::ptrdiff_t i = index[r];
       f[r] = static_cast<T>((phi ? phi[i] : 0.0) - (x_constant_.empty() ? 0.0 : kappa * x_constant_[i]));
       p[r] = x_ + i * x_stride_;
@@ -81,7 +86,7 @@ template <class T> class cost_rows {
       (raw ? kernels_.logit_dense : kernels_.exp_dense)(p, f, g, scale, cols_, e, stride_, result);
       return;
     }
-    const auto call = [&](auto* kernel) { kernel(p, y_.data(), d_, f, g, scale, e, stride_, result); };
+    const auto call = [&](auto* kernel) { kernel(p, group_, y_.data(), d_, f, g, scale, e, stride_, result); };
     switch (form_) {
       case form::sqeuclidean: call(raw ? kernels_.logit_sqeuclidean : kernels_.exp_sqeuclidean); break;
       case form::euclidean: call(raw ? kernels_.logit_euclidean : kernels_.exp_euclidean); break;
@@ -89,7 +94,13 @@ template <class T> class cost_rows {
     }
   }
 
-  void gather(const std::ptrdiff_t (&index)[block], T* out) const {  // columns of the matrix as rows
+  // A multiple of the kernels' padding whose rows do not all start in the same set of the first-level cache.
+  static std::ptrdiff_t padded(std::ptrdiff_t n) {
+    const std::ptrdiff_t s = round_up(n, kernels::column_padding);
+    return s * static_cast<std::ptrdiff_t>(sizeof(T)) % 2048 == 0 ? s + kernels::column_padding : s;
+  }
+
+  void gather(const row_index& index, T* out) const {  // columns of the matrix as rows
     for (std::ptrdiff_t i = 0; i < cols_; ++i) {
       const T* row = cost_.data + i * cost_.stride;
       for (std::ptrdiff_t r = 0; r < block; ++r) out[r * cols_ + i] = row[index[r]];
@@ -157,6 +168,7 @@ template <class T> class cost_rows {
       x_ = copy_.data();
       x_stride_ = d_;
     }
+    if (d_ >= 16) group_ = sizeof(T) == 4 ? 16 : 8;
     constexpr std::ptrdiff_t group = kernels::column_group<T>;
     y_ = buffer<T>(ctx, std::max<std::ptrdiff_t>(d_, 1) * stride_);
     for (std::ptrdiff_t j = 0; j < stride_; ++j) {
@@ -167,7 +179,7 @@ template <class T> class cost_rows {
 
   enum class form { sqeuclidean, euclidean, product };
   const kernels::table<T>& kernels_;
-  std::ptrdiff_t rows_, cols_, stride_;
+  std::ptrdiff_t rows_, cols_, stride_, group_ = block;
   matrix_view<const T> cost_;
   bool gathered_ = false;
   // points: z = phi_i - kappa x_constant_i + gamma_j - kappa y_constant_j + kappa factor_ * (what the form computes)
@@ -179,15 +191,13 @@ template <class T> class cost_rows {
   buffer<double> x_constant_, y_constant_;
 };
 
-// The rows first, first + 1, ... as a block; the last one is repeated where the rows end. Returns how many are real.
-inline std::ptrdiff_t row_block(std::ptrdiff_t first, std::ptrdiff_t end, std::ptrdiff_t (&index)[block]) {
-  for (std::ptrdiff_t r = 0; r < block; ++r) index[r] = std::min(first + r, end - 1);
-  return std::min(block, end - first);
+// The rows first, first + 1, ... as a group; the last one is repeated where the rows end. Returns how many are real.
+inline std::ptrdiff_t row_group(std::ptrdiff_t first, std::ptrdiff_t end, std::ptrdiff_t group, row_index& index) {
+  for (std::ptrdiff_t r = 0; r < group; ++r) index[r] = std::min(first + r, end - 1);
+  return std::min(group, end - first);
 }
 
-// How many row blocks to do between two looks at the context.
-inline std::ptrdiff_t blocks_between_checks(std::ptrdiff_t row_length) {
-  return std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 20) / std::max<std::ptrdiff_t>(1, block * row_length));
-}
+// How many groups of rows to do between two looks at the context.
+inline std::ptrdiff_t groups_between_checks(std::ptrdiff_t elements) { return std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 20) / elements); }
 
 }  // namespace lapwing::ot

@@ -30,7 +30,7 @@ template <class T> class cpu_executor {
     for (std::ptrdiff_t j = 0; j < m_; ++j) log_b_[j] = std::log2(b[j]);
     // The chunks depend on the problem alone, so that sums come out in the same order for any number of threads.
     const std::ptrdiff_t wanted = std::clamp<std::ptrdiff_t>((n_ * m_) >> 16, 1, 64);
-    rows_per_chunk_ = round_up((n_ + wanted - 1) / wanted, block);
+    rows_per_chunk_ = round_up((n_ + wanted - 1) / wanted, costs_.group());
     chunks_ = (n_ + rows_per_chunk_ - 1) / rows_per_chunk_;
     partial_ = buffer<double>(ctx, chunks_ * costs_.stride());
     for (int w = 0; w < ctx.threads(); ++w) workers_.emplace_back(ctx, costs_);
@@ -83,7 +83,7 @@ template <class T> class cpu_executor {
  private:
   struct worker {
     worker(const context& ctx, const cost_rows<T>& c)
-        : e(ctx, block * c.stride()), t(ctx, single_precision ? c.stride() : 0, T(0)), scratch(c.scratch(ctx)) {}
+        : e(ctx, c.group() * c.stride()), t(ctx, single_precision ? c.stride() : 0, T(0)), scratch(c.scratch(ctx)) {}
     buffer<T> e, t, scratch;
   };
 
@@ -98,12 +98,12 @@ template <class T> class cpu_executor {
       T* t;
       if constexpr (single_precision) t = s.t.data();  // float sums go to double every 1024 rows
       else t = sum;
-      const std::ptrdiff_t every = blocks_between_checks(stride);
-      std::ptrdiff_t pending = 0, blocks = 0;
-      for (std::ptrdiff_t i = lo; i < hi; i += block, ++blocks) {
-        if (blocks % every == 0 && ctx_.checkpoint(w)) return;
+      const std::ptrdiff_t group = costs_.group(), every = groups_between_checks(group * stride);
+      std::ptrdiff_t pending = 0, groups = 0;
+      for (std::ptrdiff_t i = lo; i < hi; i += group, ++groups) {
+        if (groups % every == 0 && ctx_.checkpoint(w)) return;
         rows(kappa, omega, exact, update, i, hi, phi, s, t);
-        pending += block;
+        pending += group;
         if constexpr (single_precision)
           if (pending >= 1024) {
             k.flush(t, sum, stride);
@@ -132,14 +132,14 @@ template <class T> class cpu_executor {
     });
   }
 
-  // One block of rows: exponentials, row sums, update, and what the rows add to the column sums.
+  // One group of rows: exponentials, row sums, update, and what the rows add to the column sums.
   void rows(double kappa, double omega, bool exact, bool update, std::ptrdiff_t first, std::ptrdiff_t end, vector& phi, worker& s, T* t) {
     const auto& k = costs_.table();
     const std::ptrdiff_t stride = costs_.stride();
-    std::ptrdiff_t index[block];
-    const std::ptrdiff_t real = row_block(first, end, index);
-    double sum[block];
-    T q[block] = {};
+    row_index index;
+    const std::ptrdiff_t real = row_group(first, end, costs_.group(), index);
+    double sum[kernels::most_rows];
+    T q[kernels::most_rows] = {};
     bool usable = false;
     if (!exact) {
       costs_.exponentials(kappa, index, phi.data(), g_.data(), s.e.data(), sum, s.scratch.data());
@@ -151,7 +151,7 @@ template <class T> class cpu_executor {
       }
     }
     if (!usable && update) {  // K2: start from the largest exponent of each row
-      double top[block];
+      double top[kernels::most_rows];
       costs_.logits(kappa, index, nullptr, g_.data(), s.e.data(), top, s.scratch.data());
       for (std::ptrdiff_t r = 0; r < real; ++r) {
         const std::ptrdiff_t i = index[r];
@@ -185,7 +185,7 @@ template <class T> class cpu_executor {
         }
       }
     }
-    k.add_rows(s.e.data(), stride, q, t, stride);
+    for (std::ptrdiff_t r = 0; r < real; r += block) k.add_rows(s.e.data() + r * stride, stride, q + r, t, stride);
   }
 
   // Columns whose sum is too small to be trusted get it from their largest exponent (K2 in the other direction).
@@ -196,13 +196,13 @@ template <class T> class cpu_executor {
     const std::ptrdiff_t stride = c.stride();
     buffer<T> f(ctx_, stride);
     c.columns(kappa, phi, f.data());
-    ctx_.parallel_for(static_cast<std::ptrdiff_t>(list.size()), block, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    ctx_.parallel_for(static_cast<std::ptrdiff_t>(list.size()), c.group(), [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
       if (ctx_.checkpoint(w)) return;
-      buffer<T> e(ctx_, block * stride), scratch = c.scratch(ctx_);
-      std::ptrdiff_t index[block];
-      const std::ptrdiff_t real = row_block(lo, hi, index);
-      for (auto& i : index) i = list[static_cast<std::size_t>(i)];
-      double top[block];
+      buffer<T> e(ctx_, c.group() * stride), scratch = c.scratch(ctx_);
+      row_index index;
+      const std::ptrdiff_t real = row_group(lo, hi, c.group(), index);
+      for (std::ptrdiff_t r = 0; r < c.group(); ++r) index[r] = list[static_cast<std::size_t>(index[r])];
+      double top[kernels::most_rows];
       c.logits(kappa, index, nullptr, f.data(), e.data(), top, scratch.data());
       for (std::ptrdiff_t r = 0; r < real; ++r) {
         if (!(std::abs(top[r]) <= std::numeric_limits<double>::max()))

@@ -11,9 +11,9 @@
 namespace lapwing::ot {
 namespace {
 
-// The four-row work of one thread.
+// Scratch of one thread for a group of rows.
 template <class T> struct rows_worker {
-  rows_worker(const context& ctx, const cost_rows<T>& c) : e(ctx, block * c.stride()), scratch(c.scratch(ctx)) {}
+  rows_worker(const context& ctx, const cost_rows<T>& c) : e(ctx, c.group() * c.stride()), scratch(c.scratch(ctx)) {}
   buffer<T> e, scratch;
 };
 template <class T> std::vector<rows_worker<T>> make_workers(const context& ctx, const cost_rows<T>& c) {
@@ -40,20 +40,20 @@ void check_block(matrix_view<const double> x, std::ptrdiff_t rows, std::ptrdiff_
   check(x.rows == rows && x.cols == cols, what, " must be ", rows, " x ", cols, ", got ", x.rows, " x ", x.cols);
 }
 
-// Calls body(rows in the block, index, z, top, worker) for every block of four rows of exponents of `c`, in parallel.
+// Calls body(rows in the group, index, z, top, worker) for every group of rows of exponents of `c`, in parallel.
 template <class T, class Body>
-void for_each_block(const context& ctx, const cost_rows<T>& c, double kappa, const double* phi, std::span<const double> gamma, Body&& body) {
+void for_each_group(const context& ctx, const cost_rows<T>& c, double kappa, const double* phi, std::span<const double> gamma, Body&& body) {
   buffer<T> g(ctx, c.stride());
   c.columns(kappa, gamma, g.data());
   auto workers = make_workers(ctx, c);
-  const std::ptrdiff_t grain = round_up(std::max<std::ptrdiff_t>(block, (std::ptrdiff_t{1} << 16) / c.stride()), block);
+  const std::ptrdiff_t grain = round_up(std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 16) / c.stride()), c.group());
   ctx.parallel_for(c.rows(), grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     auto& s = workers[static_cast<std::size_t>(w)];
-    for (std::ptrdiff_t i = lo; i < hi; i += block) {
+    for (std::ptrdiff_t i = lo; i < hi; i += c.group()) {
       if (ctx.checkpoint(w)) return;
-      std::ptrdiff_t index[block];
-      const std::ptrdiff_t real = row_block(i, hi, index);
-      double top[block];
+      row_index index;
+      const std::ptrdiff_t real = row_group(i, hi, c.group(), index);
+      double top[kernels::most_rows];
       c.logits(kappa, index, phi, g.data(), s.e.data(), top, s.scratch.data());
       body(real, index, s.e.data(), top);
     }
@@ -66,7 +66,7 @@ template <class T> class plan_sweep {
  public:
   plan_sweep(const context& ctx, const plan<T>& p) : ctx_(ctx), kappa_(log2e / p.reg), c_(ctx, p.costs, kappa_, false), phi_(bits(ctx, p.u)), g_(ctx, c_.stride()) {
     c_.columns(kappa_, bits(ctx, p.v), g_.data());
-    super_ = std::min(round_up(c_.rows(), block), round_up(std::clamp<std::ptrdiff_t>((std::ptrdiff_t{1} << 20) / c_.stride(), 32, 512), block));
+    super_ = std::min(round_up(c_.rows(), c_.group()), round_up(std::clamp<std::ptrdiff_t>((std::ptrdiff_t{1} << 20) / c_.stride(), 32, 512), c_.group()));
     e_ = buffer<T>(ctx, super_ * c_.stride());
     for (int k = 0; k < ctx.threads(); ++k) scratch_.push_back(c_.scratch(ctx));
   }
@@ -87,17 +87,17 @@ template <class T> class plan_sweep {
     buffer<double> out(ctx_, l * stride, 0.0);
     for (std::ptrdiff_t first = 0; first < n; first += super_) {
       const std::ptrdiff_t count = std::min(super_, n - first);
-      ctx_.parallel_for(count, block, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      ctx_.parallel_for(count, c_.group(), [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
         if (ctx_.checkpoint(w)) return;
-        std::ptrdiff_t index[block];
-        row_block(first + lo, first + hi, index);
-        double sum[block];
+        row_index index;
+        row_group(first + lo, first + hi, c_.group(), index);
+        double sum[kernels::most_rows];
         T* e = e_.data() + lo * stride;
         c_.exponentials(kappa_, index, phi_.data(), g_.data(), e, sum, scratch_[static_cast<std::size_t>(w)].data());
         double* zr = z.data() + lo * nv;
         if (nv > 0) {
-          std::fill_n(zr, block * nv, 0.0);
-          k.dot_rows(e, stride, vt.data(), stride, nv, stride, zr, nv);
+          std::fill_n(zr, c_.group() * nv, 0.0);
+          for (std::ptrdiff_t r = 0; r < hi - lo; r += block) k.dot_rows(e + r * stride, stride, vt.data(), stride, nv, stride, zr + r * nv, nv);
           if (forward.data)
             for (std::ptrdiff_t i = lo; i < hi; ++i)
               for (std::ptrdiff_t c = 0; c < nv; ++c) forward(c, first + i) = z[i * nv + c];
@@ -138,7 +138,7 @@ void softmin(const context& ctx, const geometry<T>& geo, std::span<const double>
   const cost_rows<T> c(ctx, geo, kappa, transposed);
   buffer<double> gamma(ctx, m);
   for (std::ptrdiff_t j = 0; j < m; ++j) gamma[j] = kappa * h[static_cast<std::size_t>(j)];
-  for_each_block<T>(ctx, c, kappa, nullptr, gamma, [&](std::ptrdiff_t real, const std::ptrdiff_t* index, T* z, const double* top) {
+  for_each_group<T>(ctx, c, kappa, nullptr, gamma, [&](std::ptrdiff_t real, const std::ptrdiff_t* index, T* z, const double* top) {
     for (std::ptrdiff_t r = 0; r < real; ++r) {
       double lse = top[r];
       if (reg > 0 && lse > minus_infinity) {
@@ -157,7 +157,7 @@ void c_transform(const context& ctx, const geometry<T>& geo, std::span<const dou
   check(static_cast<std::ptrdiff_t>(h.size()) == m, "h must have length ", m, ", got ", h.size());
   check(static_cast<std::ptrdiff_t>(out.size()) == n && index.size() == out.size(), "out and index must have length ", n);
   const cost_rows<T> c(ctx, geo, 1.0, transposed);
-  for_each_block<T>(ctx, c, 1.0, nullptr, h, [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double* top) {
+  for_each_group<T>(ctx, c, 1.0, nullptr, h, [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double* top) {
     for (std::ptrdiff_t r = 0; r < real; ++r) {
       const T* p = z + r * c.stride();
       const std::size_t i = static_cast<std::size_t>(rows[r]);
@@ -217,21 +217,21 @@ moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, s
   const buffer<double> phi = bits(ctx, p.u), gamma = bits(ctx, p.v);
   buffer<T> g(ctx, c.stride());
   c.columns(kappa, gamma, g.data());
-  const std::ptrdiff_t stride = c.stride(), wanted = std::clamp<std::ptrdiff_t>((n * m) >> 16, 1, 64), rows = round_up((n + wanted - 1) / wanted, block);
+  const std::ptrdiff_t stride = c.stride(), wanted = std::clamp<std::ptrdiff_t>((n * m) >> 16, 1, 64), rows = round_up((n + wanted - 1) / wanted, c.group());
   const std::ptrdiff_t chunks = (n + rows - 1) / rows;
   buffer<double> partial(ctx, chunks * stride, 0.0), weighted(ctx, n, 0.0);
   auto workers = make_workers(ctx, c);
   ctx.parallel_for(n, rows, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     auto& s = workers[static_cast<std::size_t>(w)];
     buffer<T> t(ctx, stride, T(0));
-    for (std::ptrdiff_t i = lo; i < hi; i += block) {
+    for (std::ptrdiff_t i = lo; i < hi; i += c.group()) {
       if (ctx.checkpoint(w)) return;
-      std::ptrdiff_t index[block];
-      const std::ptrdiff_t real = row_block(i, hi, index);
-      double top[block];
-      T q[block] = {};
+      row_index index;
+      const std::ptrdiff_t real = row_group(i, hi, c.group(), index);
+      double top[kernels::most_rows];
+      T q[kernels::most_rows] = {};
       c.logits(kappa, index, phi.data(), g.data(), s.e.data(), top, s.scratch.data());
-      for (std::ptrdiff_t r = 0; r < block; ++r) {
+      for (std::ptrdiff_t r = 0; r < c.group(); ++r) {
         double moment = 0;
         const double sum = c.table().exp_row(s.e.data() + r * stride, T(0), stride, &moment);
         if (r >= real) continue;
@@ -239,8 +239,8 @@ moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, s
         weighted[index[r]] = moment;
         q[r] = T(1);
       }
-      c.table().add_rows(s.e.data(), stride, q, t.data(), stride);
-      if ((i - lo) % 1024 == 1024 - block) c.table().flush(t.data(), partial.data() + lo / rows * stride, stride);
+      for (std::ptrdiff_t r = 0; r < real; r += block) c.table().add_rows(s.e.data() + r * stride, stride, q + r, t.data(), stride);
+      if ((i - lo) % 1024 == 1024 - c.group()) c.table().flush(t.data(), partial.data() + lo / rows * stride, stride);
     }
     c.table().flush(t.data(), partial.data() + lo / rows * stride, stride);
   });
@@ -273,12 +273,12 @@ template <class T> void rows(const context& ctx, const plan<T>& p, std::ptrdiff_
   buffer<T> g(ctx, c.stride());
   c.columns(kappa, bits(ctx, p.v), g.data());
   auto workers = make_workers(ctx, c);
-  ctx.parallel_for(out.rows, block, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+  ctx.parallel_for(out.rows, c.group(), [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     if (ctx.checkpoint(w)) return;
     auto& s = workers[static_cast<std::size_t>(w)];
-    std::ptrdiff_t index[block];
-    const std::ptrdiff_t real = row_block(first + lo, first + hi, index);
-    double sum[block];
+    row_index index;
+    const std::ptrdiff_t real = row_group(first + lo, first + hi, c.group(), index);
+    double sum[kernels::most_rows];
     c.exponentials(kappa, index, phi.data(), g.data(), s.e.data(), sum, s.scratch.data());
     for (std::ptrdiff_t r = 0; r < real; ++r) std::copy_n(s.e.data() + r * c.stride(), out.cols, &out(lo + r, 0));
   });
@@ -293,7 +293,7 @@ void top_k(const context& ctx, const plan<T>& p, matrix_view<std::int64_t> index
   const double kappa = log2e / p.reg;
   const cost_rows<T> c(ctx, p.costs, kappa, transposed);
   const buffer<double> phi = bits(ctx, transposed ? p.v : p.u), gamma = bits(ctx, transposed ? p.u : p.v);
-  for_each_block<T>(ctx, c, kappa, phi.data(), gamma, [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double*) {
+  for_each_group<T>(ctx, c, kappa, phi.data(), gamma, [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double*) {
     for (std::ptrdiff_t r = 0; r < real; ++r) {
       const T* e = z + r * c.stride();
       const std::ptrdiff_t i = rows[r];

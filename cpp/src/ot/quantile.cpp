@@ -59,14 +59,14 @@ template <class T, class Body> void for_each_cost(const context& ctx, const cost
     buffer<T> e, scratch;
   };
   std::vector<worker> workers;
-  for (int w = 0; w < ctx.threads(); ++w) workers.push_back({buffer<T>(ctx, block * c.stride()), c.scratch(ctx)});
+  for (int w = 0; w < ctx.threads(); ++w) workers.push_back({buffer<T>(ctx, c.group() * c.stride()), c.scratch(ctx)});
   ctx.parallel_for(c.rows(), 64, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     auto& s = workers[static_cast<std::size_t>(w)];
-    for (std::ptrdiff_t i = lo; i < hi; i += block) {
+    for (std::ptrdiff_t i = lo; i < hi; i += c.group()) {
       if (ctx.checkpoint(w)) return;
-      std::ptrdiff_t index[block];
-      const std::ptrdiff_t real = row_block(i, hi, index);
-      double top[block];
+      row_index index;
+      const std::ptrdiff_t real = row_group(i, hi, c.group(), index);
+      double top[kernels::most_rows];
       c.logits(-1.0, index, nullptr, g.data(), s.e.data(), top, s.scratch.data());  // kappa = -1: the exponent is the cost
       for (std::ptrdiff_t r = 0; r < real; ++r)
         for (std::ptrdiff_t j = 0; j < c.cols(); ++j) {
