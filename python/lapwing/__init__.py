@@ -13,7 +13,8 @@ from lapwing import _core, _threads
 
 if TYPE_CHECKING:
     from lapwing import datasets, embedding, exceptions, metrics, ot, plots
-    from lapwing.embedding import EOTEigenmaps, EOTEigenmapsResult, eot_eigenmaps
+    from lapwing.embedding import EOTEigenmaps, EOTEigenmapsResult
+    from lapwing.embedding.eot_eigenmaps import eot_eigenmaps
     from lapwing.exceptions import (
         ConvergenceError,
         ConvergenceWarning,
@@ -59,7 +60,7 @@ _MODULES = frozenset({"datasets", "embedding", "exceptions", "metrics", "ot", "p
 _HOME = {
     "EOTEigenmaps": "embedding",
     "EOTEigenmapsResult": "embedding",
-    "eot_eigenmaps": "embedding",
+    "eot_eigenmaps": "embedding.eot_eigenmaps",
     **dict.fromkeys((name for name in __all__ if name.endswith(("Error", "Warning"))), "exceptions"),
 }
 

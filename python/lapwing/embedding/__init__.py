@@ -1,0 +1,26 @@
+"""Embeddings of one dataset or of several in common coordinates."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lapwing.embedding.eot_eigenmaps import EOTEigenmaps, EOTEigenmapsResult, eot_eigenmaps_anndata
+
+# The function `eot_eigenmaps` is `lapwing.eot_eigenmaps`: here its name is that of its folder.
+__all__ = ["EOTEigenmaps", "EOTEigenmapsResult", "eot_eigenmaps_anndata"]
+
+_HOME = dict.fromkeys(__all__, "eot_eigenmaps")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"lapwing.embedding.{_HOME[name]}"), name)
+        globals()[name] = value  # the next look-up does not come here
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
