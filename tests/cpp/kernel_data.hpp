@@ -50,11 +50,12 @@ class array {
 };
 
 struct shape {
-  long m = 100;   // columns, before padding
-  long d = 3;     // coordinates
-  long k = 5;     // vectors
-  long rows = 9;  // rows of outer_rows
-  long skew = 0;  // misalignment in elements
+  long m = 100;    // columns, before padding
+  long d = 3;      // coordinates
+  long k = 5;      // vectors
+  long rows = 9;   // rows of outer_rows
+  long block = 4;  // rows of the point kernels: 4, 8 or 16
+  long skew = 0;   // misalignment in elements
 };
 
 template <class T>
@@ -62,12 +63,12 @@ struct kernel_data {
   shape s;
   long stride = 0;  // columns with padding
   T scale{}, shift{};
-  array<T> cost, x, y, f, g;  // 4 x m, 4 x d, stride x d, 4, stride (-inf in the padding)
+  array<T> cost, x, y, f, g;  // 4 x m, block x d, stride x d, block, stride (-inf in the padding)
   array<T> q, v, weight;      // 4, k x stride, rows x k
   array<double> a, b;         // m, positive
 
-  array<T> e, packed, t, z, power;                 // rows x stride (at least 4 rows), -, stride, stride, m
-  array<double> result, products, out, log, sums;  // 4, 4 x k, k x stride, m, stride
+  array<T> e, packed, t, z, power;  // rows x stride (at least block rows), -, stride, stride, m
+  array<double> result, products, out, log, sums;  // block, 4 x k, k x stride, m, stride
   double moment = 0, total = 0;
 
   kernel_data(const shape& shape, std::uint64_t seed) : s(shape) {
@@ -83,13 +84,13 @@ struct kernel_data {
     };
     const long padding = kernels::column_padding;
     stride = (s.m + padding - 1) / padding * padding;
-    const long block = std::max(s.rows, rows_per_block);
+    const long most = std::max(s.rows, s.block);
     scale = static_cast<T>(-3.7);
     shift = static_cast<T>(1.25);
     fill(cost, rows_per_block * s.m, 0, 4);
-    fill(x, rows_per_block * s.d, -1, 1);
+    fill(x, s.block * s.d, -1, 1);
     fill(y, stride * s.d, -1, 1);
-    fill(f, rows_per_block, -3, 3);
+    fill(f, s.block, -3, 3);
     fill(g, stride, -9, 3);
     for (long j = s.m; j < stride; ++j) g[j] = static_cast<T>(-__builtin_huge_val());
     fill(q, rows_per_block, 0.1, 2);
@@ -97,11 +98,11 @@ struct kernel_data {
     fill(weight, s.rows * s.k, -1, 1);
     fill(a, s.m, 0.001, 1);
     fill(b, s.m, 0.001, 1);
-    fill(e, block * stride, 0, 1);
+    fill(e, most * stride, 0, 1);
     fill(t, stride, 0, 1);
     fill(z, stride, -20, 1);
     fill(power, s.m, -30, 30);
-    fill(result, rows_per_block, -1, 0);
+    fill(result, s.block, -1, 0);
     fill(products, rows_per_block * s.k, -1, 1);
     fill(out, s.k * stride, -1, 1);
     fill(log, s.m, 0, 1);
@@ -167,10 +168,10 @@ struct kernel_data {
 
 template <class T>
 struct row_pointers {
-  row_pointers(const array<T>& a, long length) {
-    for (long r = 0; r < rows_per_block; ++r) p[r] = a.data() + r * length;
+  row_pointers(const array<T>& a, long rows, long length) {
+    for (long r = 0; r < rows; ++r) p[r] = a.data() + r * length;
   }
-  const T* p[rows_per_block];
+  const T* p[kernels::most_rows];
 };
 
 #define LAPWING_RUN(name, elements, ...)                                \
@@ -184,14 +185,14 @@ struct row_pointers {
     [[maybe_unused]] const shape& s = o.s;                              \
     return elements;                                                    \
   }
-#define LAPWING_RUN_DENSE(name)                                                                             \
-  LAPWING_RUN(name, 4 * o.stride,                                                                           \
-              kernel.name(row_pointers<T>(o.cost, s.m).p, o.f.data(), o.g.data(), o.scale, s.m, o.e.data(), \
-                          o.stride, o.result.data()))
-#define LAPWING_RUN_POINTS(name)                                                                     \
-  LAPWING_RUN(name, 4 * o.stride,                                                                    \
-              kernel.name(row_pointers<T>(o.x, s.d).p, o.packed.data(), s.d, o.f.data(), o.g.data(), \
-                          o.scale, o.e.data(), o.stride, o.result.data()))
+#define LAPWING_RUN_DENSE(name)                                                                            \
+  LAPWING_RUN(name, 4 * o.stride,                                                                          \
+              kernel.name(row_pointers<T>(o.cost, rows_per_block, s.m).p, o.f.data(), o.g.data(), o.scale, \
+                          s.m, o.e.data(), o.stride, o.result.data()))
+#define LAPWING_RUN_POINTS(name)                                                                           \
+  LAPWING_RUN(name, s.block* o.stride,                                                                     \
+              kernel.name(row_pointers<T>(o.x, s.block, s.d).p, s.block, o.packed.data(), s.d, o.f.data(), \
+                          o.g.data(), o.scale, o.e.data(), o.stride, o.result.data()))
 LAPWING_RUN_DENSE(exp_dense)
 LAPWING_RUN_DENSE(logit_dense)
 LAPWING_RUN_POINTS(exp_sqeuclidean)

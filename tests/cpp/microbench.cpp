@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
   const auto number = [&](int i, long otherwise) {
     return i < argc ? std::max(1L, std::atol(argv[i])) : otherwise;
   };
-  const shape s{.m = number(1, 1024), .d = number(2, 3), .k = number(3, 8), .rows = 32};
+  const shape s{.m = number(1, 1024), .d = number(2, 3), .k = number(3, 8), .rows = 32, .block = 16};
   std::printf("%ld columns, %ld coordinates, %ld vectors; ns per element of CPU time\n%-18s", s.m, s.d, s.k,
               "");
   std::vector<std::vector<double>> table;

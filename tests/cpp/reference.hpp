@@ -17,9 +17,9 @@ namespace detail {
 // e_rj = 2^z or z, z = cost(r, j) scale + f_r + g_j; `result` += the sum, or becomes the maximum. A NaN is in
 // no maximum.
 template <class Cost>
-void exponents(Cost&& cost, const real* f, const real* g, real scale, real* e, long stride, bool raw,
-               double* result) {
-  for (long r = 0; r < kernels::rows_per_block; ++r) {
+void exponents(long rows, Cost&& cost, const real* f, const real* g, real scale, real* e, long stride,
+               bool raw, double* result) {
+  for (long r = 0; r < rows; ++r) {
     real sum = result[r], top = result[r];
     for (long j = 0; j < stride; ++j) {
       const real z = cost(r, j) * scale + (f[r] + g[j]);
@@ -63,35 +63,35 @@ inline auto product(const real* const* x, const real* y, long d) {
 
 inline void exp_dense(const real* const* c, const real* f, const real* g, real scale, long m, real* e,
                       long stride, double* sum) {
-  detail::exponents(detail::dense(c, m), f, g, scale, e, stride, false, sum);
+  detail::exponents(kernels::rows_per_block, detail::dense(c, m), f, g, scale, e, stride, false, sum);
 }
 inline void logit_dense(const real* const* c, const real* f, const real* g, real scale, long m, real* e,
                         long stride, double* top) {
-  detail::exponents(detail::dense(c, m), f, g, scale, e, stride, true, top);
+  detail::exponents(kernels::rows_per_block, detail::dense(c, m), f, g, scale, e, stride, true, top);
 }
-inline void exp_sqeuclidean(const real* const* x, const real* y, long d, const real* f, const real* g,
-                            real scale, real* e, long stride, double* sum) {
-  detail::exponents(detail::squared_distance(x, y, d), f, g, scale, e, stride, false, sum);
+inline void exp_sqeuclidean(const real* const* x, long rows, const real* y, long d, const real* f,
+                            const real* g, real scale, real* e, long stride, double* sum) {
+  detail::exponents(rows, detail::squared_distance(x, y, d), f, g, scale, e, stride, false, sum);
 }
-inline void logit_sqeuclidean(const real* const* x, const real* y, long d, const real* f, const real* g,
-                              real scale, real* e, long stride, double* top) {
-  detail::exponents(detail::squared_distance(x, y, d), f, g, scale, e, stride, true, top);
+inline void logit_sqeuclidean(const real* const* x, long rows, const real* y, long d, const real* f,
+                              const real* g, real scale, real* e, long stride, double* top) {
+  detail::exponents(rows, detail::squared_distance(x, y, d), f, g, scale, e, stride, true, top);
 }
-inline void exp_euclidean(const real* const* x, const real* y, long d, const real* f, const real* g,
-                          real scale, real* e, long stride, double* sum) {
-  detail::exponents(detail::distance(x, y, d), f, g, scale, e, stride, false, sum);
+inline void exp_euclidean(const real* const* x, long rows, const real* y, long d, const real* f,
+                          const real* g, real scale, real* e, long stride, double* sum) {
+  detail::exponents(rows, detail::distance(x, y, d), f, g, scale, e, stride, false, sum);
 }
-inline void logit_euclidean(const real* const* x, const real* y, long d, const real* f, const real* g,
-                            real scale, real* e, long stride, double* top) {
-  detail::exponents(detail::distance(x, y, d), f, g, scale, e, stride, true, top);
+inline void logit_euclidean(const real* const* x, long rows, const real* y, long d, const real* f,
+                            const real* g, real scale, real* e, long stride, double* top) {
+  detail::exponents(rows, detail::distance(x, y, d), f, g, scale, e, stride, true, top);
 }
-inline void exp_product(const real* const* x, const real* y, long d, const real* f, const real* g, real scale,
-                        real* e, long stride, double* sum) {
-  detail::exponents(detail::product(x, y, d), f, g, scale, e, stride, false, sum);
+inline void exp_product(const real* const* x, long rows, const real* y, long d, const real* f, const real* g,
+                        real scale, real* e, long stride, double* sum) {
+  detail::exponents(rows, detail::product(x, y, d), f, g, scale, e, stride, false, sum);
 }
-inline void logit_product(const real* const* x, const real* y, long d, const real* f, const real* g,
-                          real scale, real* e, long stride, double* top) {
-  detail::exponents(detail::product(x, y, d), f, g, scale, e, stride, true, top);
+inline void logit_product(const real* const* x, long rows, const real* y, long d, const real* f,
+                          const real* g, real scale, real* e, long stride, double* top) {
+  detail::exponents(rows, detail::product(x, y, d), f, g, scale, e, stride, true, top);
 }
 
 inline void add_rows(const real* e, long stride, const real* q, real* t, long n) {

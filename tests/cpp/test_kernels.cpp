@@ -73,7 +73,7 @@ template <class T>
 void bound_exponents(form what, bool raw, const kernel_data<real>& in, kernel_data<real>& bounds,
                      const precision<T>& p) {
   const long d = in.s.d;
-  for (long r = 0; r < rows_per_block; ++r) {
+  for (long r = 0; r < (what == form::dense ? rows_per_block : in.s.block); ++r) {
     real all = 0, sum = std::fabs(real(in.result[r])), worst = 0;
     for (long j = 0; j < in.stride; ++j) {
       real cost = 0, error = 0;  // error in units of u
@@ -220,9 +220,10 @@ void compare(const char* kernel, isa level, const kernel_data<T>& input, Run run
       }
       if (good) {
         std::printf(
-            "%s<%s> %s m=%ld d=%ld k=%ld rows=%ld skew=%ld: %s[%ld] = %.17Lg, expected %.17Lg within %.3Lg\n",
+            "%s<%s> %s m=%ld d=%ld k=%ld rows=%ld block=%ld skew=%ld: %s[%ld] = %.17Lg, expected %.17Lg "
+            "within %.3Lg\n",
             kernel, sizeof(T) == 4 ? "float" : "double", name(level), input.s.m, input.s.d, input.s.k,
-            input.s.rows, input.s.skew, what, i, x, y, limit[at]);
+            input.s.rows, input.s.block, input.s.skew, what, i, x, y, limit[at]);
       }
       good = false;
     }
@@ -271,7 +272,8 @@ TEST(every_kernel_agrees_with_the_reference) {
     using T = decltype(t);
     std::vector<shape> shapes;
     for (const long m : columns) {
-      shapes.push_back({.m = m, .d = 1 + m % 4, .k = 1 + m % 9, .rows = 1 + m % 13, .skew = m % 3});
+      shapes.push_back(
+          {.m = m, .d = 1 + m % 4, .k = 1 + m % 9, .rows = 1 + m % 13, .block = 4 << m % 3, .skew = m % 3});
     }
     for (const long d : coordinates)
       shapes.push_back({.m = 77, .d = d, .k = d % 7, .rows = d % 5, .skew = d % 2});
