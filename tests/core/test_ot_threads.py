@@ -1,0 +1,95 @@
+"""The same bits for any number of threads, for every function of the room."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lapwing import ot
+
+THREADS = (1, 2, 4, 7)
+N, M, D = 700, 611, 5  # several chunks of rows, and no round number
+
+
+def _bits(x):
+    return np.ascontiguousarray(x).tobytes()
+
+
+def _everything(result, X, new):
+    """All that a result can be asked for, as bytes."""
+    rng = np.random.default_rng(0)
+    V, U, w = rng.normal(size=(M, 11)), rng.normal(size=(N, 3)), rng.random(N)
+    f, g = result.potentials
+    yield "f", _bits(f)
+    yield "g", _bits(g)
+    yield "history", repr(result.history)
+    yield "numbers", repr((result.value, result.value_linear, result.marginal_error, result.n_sweeps))
+    yield "marginal_a", _bits(result.marginal_a)
+    yield "marginal_b", _bits(result.marginal_b)
+    yield "plan", _bits(result.plan)
+    yield "apply", _bits(result.apply(V))
+    yield "apply_T", _bits(result.apply_T(U))
+    yield "normal", _bits(result.normal_operator(w) @ V)
+    yield "argmax", _bits(result.argmax())
+    yield "argmax 0", _bits(result.argmax(axis=0))
+    for name, plan in (("top", result.sparse_plan(k=5)), ("above", result.sparse_plan(threshold=1e-6))):
+        yield name, (_bits(plan.data), _bits(plan.indices), _bits(plan.indptr))
+    yield "extend_f", _bits(result.extend_f(new))
+    yield "transition", _bits(result.transition(new, V))
+    yield "singular", tuple(_bits(x) for x in result.singular_triplets(3, block=8))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("metric", ot.METRICS)
+def test_points(oracle, metric, dtype):
+    X, Y = oracle.clouds(0, N, M, D, dtype)
+    new, _ = oracle.clouds(1, 50, 1, D, dtype)
+    a, b = oracle.weights(2, N), oracle.weights(3, M)
+    reg = 0.1 if metric == "cosine" else 0.5
+    answers = []
+    for n_jobs in THREADS:
+        result = ot.solve_sample(X, Y, a, b, reg=reg, metric=metric, n_jobs=n_jobs)
+        answers.append(dict(_everything(result, X, new)))
+    _compare(answers)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dense(oracle, dtype, order):
+    X, Y = oracle.clouds(4, N, M, D)
+    new, _ = oracle.clouds(5, 50, 1, D)
+    C = np.array(oracle.cost(X, Y), dtype, order=order)
+    C[3, 5] = C[600, 17] = np.inf
+    a = oracle.weights(6, N)
+    a[10] = 0
+    a /= a.sum()
+    answers = []
+    for n_jobs in THREADS:
+        result = ot.solve(C, a, reg=0.1, reg_scale="mean", n_jobs=n_jobs)
+        answers.append(dict(_everything(result, X, oracle.cost(new, Y).astype(dtype))))
+    _compare(answers)
+
+
+@pytest.mark.parametrize("metric", ot.METRICS)
+def test_functions_of_the_cost(oracle, metric):
+    X, Y = oracle.clouds(7, N, M, D)
+    psi = np.random.default_rng(8).normal(size=M)
+    answers = []
+    for n_jobs in THREADS:
+        options = dict(metric=metric, n_jobs=n_jobs)
+        values, index = ot.c_transform(X, Y, psi, **options)
+        answers.append(
+            {
+                "values": _bits(values),
+                "index": _bits(index),
+                "exact": ot.cost_quantile(X, Y, 0.3, n_samples=0, **options),
+                "sampled": ot.cost_quantile(X, Y, 0.3, n_samples=5000, **options),
+            }
+        )
+    _compare(answers)
+
+
+def _compare(answers):
+    for other, n_jobs in zip(answers[1:], THREADS[1:], strict=True):
+        for name, value in answers[0].items():
+            assert other[name] == value, f"{name} differs between 1 and {n_jobs} threads"
