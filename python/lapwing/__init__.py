@@ -129,7 +129,7 @@ def set_isa(name: str | None) -> None:
     ValueError
         This build or this processor does not have the level.
     """
-    _core.set_isa(_core.best_isa() if name is None else name)
+    _core.set_isa(name)
 
 
 def show_config() -> None:

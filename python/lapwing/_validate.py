@@ -96,7 +96,8 @@ def check_weights(x: object, n: int, name: str) -> NDArray[np.float64]:
         raise ValueError(f"{name} must not be negative, but {name}[{i}] is {weights[i]}")
     if not weights.any():
         raise ValueError(f"{name} has no positive weight: all {n} are zero")
-    total = float(weights.sum())
+    with np.errstate(over="ignore"):
+        total = float(weights.sum())
     if not np.isfinite(total):
         raise ValueError(f"the sum of {name} overflows: {total}")
     return weights

@@ -45,9 +45,12 @@ def dense_plan(C: Any, a: Any, b: Any, f: Any, g: Any, reg: float) -> np.ndarray
     return P
 
 
-def sinkhorn(C: Any, a: Any, b: Any, reg: float, n_iter: int = 5000, dtype: Any = np.longdouble) -> np.ndarray:
+def sinkhorn(
+    C: Any, a: Any, b: Any, reg: float, n_iter: int = 5000, dtype: Any = np.longdouble
+) -> np.ndarray:
     """Textbook log-domain Sinkhorn in long double: the plan."""
     C, a, b = (np.asarray(x).astype(dtype) for x in (C, a, b))
+    b *= a.sum() / b.sum()  # else the potentials drift for ever by the difference
     reg = dtype(reg)
     g = np.zeros(C.shape[1], dtype)
 

@@ -10,23 +10,24 @@ from lapwing import ot
 
 @pytest.mark.parametrize("metric", ot.METRICS)
 @pytest.mark.parametrize("d", [1, 2, 3, 8, 9, 17, 50])
-@pytest.mark.parametrize("n, m", [(3, 2), (65, 70), (128, 33)])
+@pytest.mark.parametrize(("n", "m"), [(3, 2), (65, 70), (128, 33)])
 def test_points_are_the_dense_problem(oracle, metric, d, n, m):
     X, Y = oracle.clouds(d, n, m, d)
     a, b = oracle.weights(1, n), oracle.weights(2, m)
     C = oracle.cost(X, Y, metric)
     reg = 0.2 * float(np.median(np.abs(C))) + 0.01
-    options = dict(reg=reg, tol=1e-11, max_iter=50_000)
+    options = {"reg": reg, "tol": 1e-11, "max_iter": 50_000}
     points = ot.solve_sample(X, Y, a, b, metric=metric, **options)
     dense = ot.solve(C, a, b, **options)
-    assert points.metric == metric and dense.metric == "dense"
+    assert points.metric == metric
+    assert dense.metric == "dense"
     np.testing.assert_allclose(points.plan, dense.plan, atol=1e-10)
     assert points.value == pytest.approx(dense.value, rel=1e-9, abs=1e-10)
     assert points.value_linear == pytest.approx(dense.value_linear, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("metric", ot.METRICS)
-@pytest.mark.parametrize("dtype, rel", [(np.float64, 1e-12), (np.float32, 1e-5)])
+@pytest.mark.parametrize(("dtype", "rel"), [(np.float64, 1e-12), (np.float32, 1e-5)])
 def test_quantiles(oracle, metric, dtype, rel):
     X, Y = oracle.clouds(3, 61, 40, 6, dtype)
     C = oracle.cost(X, Y, metric)
@@ -41,7 +42,7 @@ def test_quantiles_of_special_matrices():
     assert ot.cost_quantile(np.array([[3.0]])) == 3.0
     assert ot.cost_quantile(np.array([[1.0, 1.0], [1.0, 1.0]]), q=0.3) == 1.0
     assert ot.cost_quantile(np.array([[-5.0, 0.0, 7.0]]), q=0.5) == 0.0
-    assert ot.cost_quantile(np.array([[0.0, 1.0, 2.0, np.inf]]), q=1 / 3) == pytest.approx(1.0)
+    assert ot.cost_quantile(np.array([[0.0, 1.0, 2.0, np.inf]]), q=0.5) == 1.5
     assert ot.cost_quantile(np.array([[0.0, 1.0, 2.0, np.inf]]), q=1) == np.inf
     wide = np.array([[1e-300, 1e-10, 1.0, 1e10, 1e300]])
     assert ot.cost_quantile(wide, q=0.25) == pytest.approx(1e-10)
@@ -71,7 +72,8 @@ def test_c_transform_is_the_limit_of_the_softmin(oracle):
     f, g = result.potentials
     values, _ = ot.c_transform(X, Y, g)
     # min <= softmin + reg log(1/b_max) and softmin <= min + reg log m, with b = 1/m
-    assert (f >= values - 1e-9).all() and (f <= values + 0.5 * np.log(20) + 1e-5).all()
+    assert (f >= values - 1e-9).all()
+    assert (f <= values + 0.5 * np.log(20) + 1e-5).all()
 
 
 def test_c_transform_ties_and_forbidden_pairs():
@@ -99,7 +101,11 @@ def test_cosine_ignores_lengths(oracle):
     X, Y = oracle.clouds(7, 20, 30, 4)
     rng = np.random.default_rng(8)
     scaled = ot.solve_sample(
-        X * rng.uniform(1e-3, 1e3, (20, 1)), Y * rng.uniform(1e-3, 1e3, (30, 1)), reg=0.1, metric="cosine", tol=1e-11
+        X * rng.uniform(1e-3, 1e3, (20, 1)),
+        Y * rng.uniform(1e-3, 1e3, (30, 1)),
+        reg=0.1,
+        metric="cosine",
+        tol=1e-11,
     )
     plain = ot.solve_sample(X, Y, reg=0.1, metric="cosine", tol=1e-11)
     np.testing.assert_allclose(scaled.plan, plain.plan, atol=1e-11)

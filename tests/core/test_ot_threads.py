@@ -76,7 +76,7 @@ def test_functions_of_the_cost(oracle, metric):
     psi = np.random.default_rng(8).normal(size=M)
     answers = []
     for n_jobs in THREADS:
-        options = dict(metric=metric, n_jobs=n_jobs)
+        options = {"metric": metric, "n_jobs": n_jobs}
         values, index = ot.c_transform(X, Y, psi, **options)
         answers.append(
             {

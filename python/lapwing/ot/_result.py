@@ -36,7 +36,8 @@ class HistoryEntry(NamedTuple):
     error : float
         Marginal error seen in this step.
     kind : str
-        What the step was: ``"sweep"``, ``"anderson"``, ``"sor"`` or ``"softmin"``.
+        What the step was: ``"sweep"`` (plain), ``"anderson"`` or ``"sor"`` (from an extrapolated start), or
+        ``"rejected"`` (an extrapolation that made things worse and was taken back).
     """
 
     reg: float
@@ -672,7 +673,8 @@ class OTResult:
         geometry = self._geometry
         rows = geometry.m if geometry.swapped else geometry.n
         W = geometry.plan(self.reg, u, v, 0, rows, threads=self._threads).astype(np.float64)
-        W = W.T if geometry.swapped else W
+        W = (W.T if geometry.swapped else W)[np.ix_(self._a > 0, self._b > 0)]
+        left, right = left[self._a > 0], right[self._b > 0]
         # Not just W - left right^T: the plan of unconverged potentials misses its marginals.
         W = W - np.outer(left, left @ W)
         W = W - np.outer(W @ right, right)
@@ -682,7 +684,9 @@ class OTResult:
             residuals = np.maximum(
                 np.linalg.norm(W @ V - U * s, axis=0), np.linalg.norm(W.T @ U - V * s, axis=0)
             )
-        return [U, s, V, residuals]
+        whole_u, whole_v = np.zeros((geometry.n, k)), np.zeros((geometry.m, k))
+        whole_u[self._a > 0], whole_v[self._b > 0] = U, V
+        return [whole_u, s, whole_v, residuals]
 
 
 class _Block:

@@ -269,7 +269,7 @@ class _Options:
         return cls(
             reg=_validate.check_positive(reg, "reg", hint=hint),
             reg_scale=_validate.check_choice(reg_scale, "reg_scale", SCALES),
-            tol=None if tol is None else _validate.check_positive(tol, "tol", zero=True),
+            tol=None if tol is None else _validate.check_positive(tol, "tol"),
             max_iter=_validate.check_integer(max_iter, "max_iter", 1),
             acceleration=_validate.check_choice(acceleration, "acceleration", ACCELERATIONS) or "none",
             schedule=_check_schedule(schedule),
@@ -358,8 +358,10 @@ def _regularisation(
             )
     reg = options.reg * scale
     largest = max(abs(extent.low), abs(extent.high))
-    # The kernels hold cost/reg in the type of the cost.
-    if not (0 < reg < np.inf and largest / reg < 0.1 * float(np.finfo(geometry.dtype).max)):
+    # The kernels hold 1/reg and cost/reg in the type of the cost.
+    if not reg < 1 / float(np.finfo(geometry.dtype).tiny):
+        raise ValueError(f"reg = {reg:g} is too large: its inverse underflows {geometry.dtype}")
+    if not (reg > 0 and largest / reg < 0.1 * float(np.finfo(geometry.dtype).max)):
         raise ValueError(f"reg = {reg:g} is too small for costs up to {largest:g}: their ratio overflows")
     return reg, scale
 
