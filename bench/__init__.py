@@ -1,0 +1,1 @@
+"""Benchmarks of lapwing beside its peers; ``python -m bench`` prints the tables."""

@@ -1,0 +1,179 @@
+"""One measurement: a solver, a problem, a question. What comes out is a `Record`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench import peers
+from bench.problems import Spec
+from bench.worker import CappedError, FailedError, Worker
+
+# Of the tolerance. Potentials returned in float32 are rounded, however exact the solution was.
+SLACK = {"float32": 1.5, "float64": 1.05}
+COMPILE = 600.0  # seconds that loading or compiling may take; not part of any time
+ROUND_SECONDS = 0.5  # a round of iterations lasts about this long
+
+
+@dataclass(frozen=True)
+class Settings:
+    threads: int = 2
+    cap: float = 60.0  # seconds for one solve
+    rounds: int = 5
+
+
+@dataclass
+class Record:
+    """One cell of a table. `seconds` is the median, of a full iteration or of a solve, or None."""
+
+    group: str
+    peer: str
+    n: int
+    d: int
+    ratio: float
+    dtype: str
+    form: str
+    tol: float | None = None
+    seconds: float | None = None
+    rounds: int = 0
+    iterations: int | None = None
+    error: float | None = None
+    memory: int | None = None
+    note: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, group: str, peer: str, spec: Spec, tol: float | None = None) -> Record:
+        return cls(group, peer, spec.n, spec.d, spec.ratio, spec.dtype, spec.form, tol)
+
+
+class Records(list[Record]):
+    """All records of a run."""
+
+    def hopeless(self, new: Record) -> Record | None:
+        """A record of the same solver that ran into the cap on a problem no harder than this one."""
+        for old in self:
+            same = all(getattr(old, k) == getattr(new, k) for k in ("peer", "d", "dtype", "form"))
+            easier = old.n <= new.n and old.ratio >= new.ratio and (old.tol or 0) >= (new.tol or 0)
+            if same and easier and old.group == new.group and old.note.startswith(">"):
+                return old
+        return None
+
+    def dump(self) -> list[dict[str, Any]]:
+        return [dataclasses.asdict(record) for record in self]
+
+
+def time_iterations(benchmark: Any, record: Record, spec: Spec, settings: Settings) -> None:
+    """Seconds per full iteration: the slope between two iteration counts, so that set-up and start cancel."""
+    with Worker(record.peer, spec, settings.threads, timeout=COMPILE) as worker:
+
+        def run(k: int) -> tuple[float, int]:
+            measured = worker.call("iterate", k, timeout=settings.cap)
+            record.memory = max(record.memory or 0, measured["memory"])
+            return measured["seconds"], k
+
+        for k in (2, 6):
+            worker.call("prepare_iterate", k, timeout=COMPILE)
+            run(k)  # once for what a first call costs
+        one = max((run(6)[0] - run(2)[0]) / 4, 1e-6)
+        many = 2 + min(max(math.ceil(ROUND_SECONDS / one), 4), 500)
+        worker.call("prepare_iterate", many, timeout=COMPILE)
+        run(many)
+        # A solver may stop at its rounding floor before `many`: divide by what it did.
+        record.error, done = worker.call("error", timeout=COMPILE)
+        if done < 6:
+            raise FailedError(f"stopped after {done} iterations")
+        long: list[float] = []
+        short: list[float] = []
+        benchmark.pedantic(
+            lambda: long.append(run(many)[0]),
+            setup=lambda: short.append(run(2)[0]),
+            rounds=settings.rounds,
+        )
+        record.seconds = statistics.median(x - y for x, y in zip(long, short, strict=True)) / (done - 2)
+        record.iterations, record.rounds = done, settings.rounds
+        record.extra["best"] = min(x - y for x, y in zip(long, short, strict=True)) / (done - 2)
+
+
+def time_to_error(benchmark: Any, record: Record, spec: Spec, settings: Settings) -> None:
+    """Seconds from the arrays to an answer whose recomputed marginal error is at most `record.tol`."""
+    assert record.tol is not None
+    peer = peers.PEERS[record.peer]
+    with Worker(record.peer, spec, settings.threads, timeout=COMPILE) as worker:
+
+        def attempt(argument: float) -> float:
+            worker.call("prepare", argument, timeout=COMPILE)
+            measured = worker.call("solve", argument, timeout=settings.cap)
+            record.error, record.iterations = worker.call("error", timeout=COMPILE)
+            record.memory = measured["memory"]  # of the last attempt; an earlier one leaves nothing behind
+            return float(measured["seconds"])
+
+        argument = _search(attempt, record) if peer.searched else _tighten(attempt, record, peer.tighten)
+        if argument is None:
+            record.note = "reached"
+            return
+        once = worker.call("solve", argument, timeout=settings.cap)["seconds"]
+        rounds = max(1, min(settings.rounds, int(settings.cap / 4 / max(once, 1e-9))))
+        seconds: list[float] = []
+        benchmark.pedantic(
+            lambda: seconds.append(worker.call("solve", argument, timeout=2 * settings.cap)["seconds"]),
+            rounds=rounds,
+        )
+        record.seconds, record.rounds = statistics.median(seconds), rounds
+
+
+def _passes(record: Record) -> bool:
+    assert record.error is not None
+    assert record.tol is not None
+    return record.error <= SLACK[record.dtype] * record.tol  # False for NaN
+
+
+def _tighten(attempt: Any, record: Record, factors: tuple[float, ...]) -> float | None:
+    assert record.tol is not None
+    for factor in factors:
+        attempt(record.tol * factor)
+        if _passes(record):
+            return record.tol * factor
+    return None
+
+
+def _search(attempt: Any, record: Record) -> float | None:
+    """The smallest number of iterations (to 5 %) that passes."""
+    low, high = 0, 16
+    best = math.inf
+    while True:
+        attempt(high)
+        if _passes(record):
+            break
+        assert record.error is not None
+        if not record.error < 0.9 * best:  # at its rounding floor, or NaN
+            return None
+        best, low, high = record.error, high, 2 * high
+    while high - low > max(1, high // 20):
+        middle = (low + high) // 2
+        attempt(middle)
+        low, high = (low, middle) if _passes(record) else (middle, high)
+    attempt(high)
+    return float(high)
+
+
+def measure(
+    kind: Any, benchmark: Any, record: Record, spec: Spec, settings: Settings, records: Records
+) -> str:
+    """Run `kind` and keep its record whatever happens; the reason for there being no time, or ''."""
+    easier = records.hopeless(record)
+    if easier is not None:
+        record.note = easier.note
+        record.extra["because"] = f"n={easier.n}, ratio={easier.ratio}, tol={easier.tol}"
+    else:
+        try:
+            kind(benchmark, record, spec, settings)
+        except CappedError as error:
+            record.note = str(error)
+        except FailedError as error:
+            record.note = f"failed: {error}"
+    records.append(record)
+    return record.note

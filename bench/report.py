@@ -1,0 +1,260 @@
+"""Records to Markdown."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from bench import ceilings, peers
+from bench.harness import Record
+
+MAIN = "lapwing"
+
+
+def seconds(x: float) -> str:
+    if x < 1:
+        return f"{1e3 * x:.3g} ms"
+    return f"{x:.3g} s" if x < 1000 else f"{x:.0f} s"
+
+
+def megabytes(x: float) -> str:
+    return f"{x / 2**20:.0f} MB" if x >= 2**20 else "< 1 MB"
+
+
+def eps(ratio: float) -> str:
+    return f"{ratio:g} median"
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def machine(threads: int) -> str:
+    import lapwing
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    compiler = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=False).stdout
+    info = lapwing._core.build_info() if hasattr(lapwing, "_core") else {}
+    names = ["lapwing", "numpy", "scipy", "POT", "ott-jax", "jax", "geomloss", "pykeops", "torch", "regot"]
+    installed = {dist.metadata["Name"].lower(): dist.version for dist in importlib.metadata.distributions()}
+    versions = [f"{name} {installed[name.lower()]}" for name in names if name.lower() in installed]
+    now = datetime.datetime.now(datetime.timezone.utc)
+    system = f"{platform.system()} {platform.release()}"
+    lines = [
+        f"- {now:%Y-%m-%d %H:%M} UTC, load {os.getloadavg()[0]:.1f} at the end",
+        f"- {processor()}, {cores} cores, {memory:.0f} GB, {system}; {threads} threads",
+        f"- Python {platform.python_version()}, {', '.join(versions)}",
+        f"- compiler of the ceilings: {compiler.partition(chr(10))[0] or 'none'}",
+    ]
+    if info:
+        lines.append(f"- build: {', '.join(f'{k} {v}' for k, v in info.items())}")
+    return "\n".join(lines)
+
+
+def _by_peer(records: list[Record], key: Callable[[Record], Any]) -> dict[Any, dict[str, Record]]:
+    rows: dict[Any, dict[str, Record]] = {}
+    for record in records:
+        rows.setdefault(key(record), {})[record.peer] = record
+    return rows
+
+
+def _names(records: list[Record]) -> list[str]:
+    seen = {record.peer for record in records}
+    return [name for name in peers.PEERS if name in seen]
+
+
+def _cell(record: Record | None, ours: Record | None) -> str:
+    if record is None:
+        return "·"
+    if record.seconds is None:
+        if record.note == "reached":
+            return f"reaches {record.error:.1e}"
+        return record.note.split(":")[0]
+    text = seconds(record.seconds)
+    if ours is not None and ours is not record and ours.seconds:
+        text += f" ({record.seconds / ours.seconds:.3g}×)"
+    return text
+
+
+def iterations(records: list[Record], rates: dict[str, float] | None) -> str:
+    names = _names(records)
+    head = ["problem", "dtype", "n = m", *names]
+    if rates:
+        head += ["ceiling", "lapwing / ceiling"]
+    rows = []
+    for (form, d, dtype, n), found in _by_peer(records, lambda r: (r.form, r.d, r.dtype, r.n)).items():
+        ours = found.get(MAIN)
+        row = ["dense" if form == "dense" else f"cloud, d = {d}", dtype, str(n)]
+        row += [_cell(found.get(name), ours) for name in names]
+        if rates:
+            least = ceilings.least_seconds(n, n, d, dtype, form, rates)
+            row += [seconds(least), f"{ours.seconds / least:.2f}" if ours and ours.seconds else "·"]
+        rows.append(row)
+    return table(head, rows)
+
+
+def prototype(records: list[Record]) -> str:
+    rows = []
+    for (form, d, dtype, n), found in _by_peer(records, lambda r: (r.form, r.d, r.dtype, r.n)).items():
+        ours, floor = found.get(MAIN), found.get("prototype")
+        if ours is None or floor is None or not ours.seconds or not floor.seconds:
+            continue
+        best = ours.extra.get("best", ours.seconds) / floor.extra.get("best", floor.seconds)
+        rows.append(
+            ["dense" if form == "dense" else f"cloud, d = {d}", dtype, str(n), seconds(ours.seconds),
+             seconds(floor.seconds), f"{ours.seconds / floor.seconds:.2f}", f"{best:.2f}"]
+        )  # fmt: skip
+    if not rows:
+        return ""
+    head = ["problem", "dtype", "n = m", "lapwing", "prototype", "ratio of medians", "ratio of best rounds"]
+    return "### lapwing against the prototype, seconds per full iteration\n\n" + table(head, rows)
+
+
+def solves(records: list[Record]) -> str:
+    parts = []
+    for (form, dtype, tol), part in _groups(records, lambda r: (r.form, r.dtype, r.tol)).items():
+        names = _names(part)
+        head = ["d", "eps", "n = m", *names, "error reached by lapwing", "its sweeps"]
+        rows = []
+        for (d, ratio, n), found in _by_peer(part, lambda r: (r.d, r.ratio, r.n)).items():
+            ours = found.get(MAIN)
+            rows.append(
+                [str(d), eps(ratio), str(n), *(_cell(found.get(name), ours) for name in names),
+                 f"{ours.error:.1e}" if ours and ours.error is not None else "·",
+                 str(ours.iterations) if ours and ours.iterations is not None else "·"]
+            )  # fmt: skip
+        parts.append(f"### {form}, {dtype}: seconds to a marginal error of {tol:g}\n\n{table(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def errors(records: list[Record]) -> str:
+    """Every error that a time stands for, so that the gate can be checked: iterations, recomputed error."""
+    parts = []
+    for (form, dtype, tol), part in _groups(records, lambda r: (r.form, r.dtype, r.tol)).items():
+        names = _names(part)
+        rows = []
+        for (d, ratio, n), found in _by_peer(part, lambda r: (r.d, r.ratio, r.n)).items():
+            cells = []
+            for name in names:
+                record = found.get(name)
+                if record is None or record.error is None or record.seconds is None:
+                    cells.append("·")
+                else:
+                    cells.append(f"{record.iterations}, {record.error:.1e}")
+            rows.append([str(d), eps(ratio), str(n), *cells])
+        head = ["d", "eps", "n = m", *names]
+        title = f"#### {form}, {dtype}, {tol:g}: iterations, recomputed marginal error"
+        parts.append(f"{title}\n\n{table(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def memory(records: list[Record]) -> str:
+    parts = []
+    chosen = [r for r in records if r.tol is None or r.tol >= 1e-6]
+    for (form, dtype), part in _groups(chosen, lambda r: (r.form, r.dtype)).items():
+        names = _names(part)
+        rows = []
+        for (d, ratio, n), found in _by_peer(part, lambda r: (r.d, r.ratio, r.n)).items():
+            if not any(r.memory is not None for r in found.values()):
+                continue
+            used = [found[name].memory if name in found else None for name in names]
+            rows.append([str(d), eps(ratio), str(n), *("·" if x is None else megabytes(x) for x in used)])
+        head = ["d", "eps", "n = m", *names]
+        parts.append(f"### {form}, {dtype}: peak memory beyond the inputs\n\n{table(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def matrix_free(records: list[Record]) -> str:
+    rows = []
+    found = {record.peer: record for record in records}
+    for name in _names(records):
+        record = found[name]
+        used = "·" if record.memory is None else megabytes(record.memory)
+        rows.append([name, str(record.n), str(record.d), record.dtype, _cell(record, found.get(MAIN)), used])
+    return table(["solver", "n = m", "d", "dtype", "full iteration", "peak memory beyond the inputs"], rows)
+
+
+def methods(records: list[Record]) -> str:
+    rows = []
+    for r in records:
+        assert r.seconds is not None
+        assert r.error is not None
+        rows.append(
+            [r.form, f"2 × {r.n} × {r.d}", r.dtype, seconds(r.seconds), megabytes(r.memory or 0),
+             f"{r.error:.1e}", f"{r.extra['marginal_error']:.1e}", str(r.extra["converged"]),
+             str(r.iterations)]
+        )  # fmt: skip
+    head = ["method", "data", "dtype", "time", "peak memory beyond the inputs", "residual / sigma_2",
+            "marginal error", "converged", "sweeps for the potentials"]  # fmt: skip
+    return table(head, rows)
+
+
+def ceiling_table(rates: list[dict[str, float]]) -> str:
+    rows = [
+        [label, *(f"{rate[key] / 1e9:.3g} {unit}" for rate in rates)]
+        for label, key, unit in (
+            ("multiply-add, float32", "fma_float32", "G/s"),
+            ("multiply-add, float64", "fma_float64", "G/s"),
+            ("exp2, float32", "exp2_float32", "G/s"),
+            ("exp2, float64", "exp2_float64", "G/s"),
+            *((f"read, {size} MB", f"read_{size}", "GB/s") for size in ceilings.SIZES),
+        )
+    ]
+    heads = [f"{rate['threads']} thread" + ("s" if rate["threads"] > 1 else "") for rate in rates]
+    return table(["", *heads], rows)
+
+
+def _groups(records: list[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
+    found: dict[Any, list[Record]] = {}
+    for record in records:
+        found.setdefault(key(record), []).append(record)
+    return found
+
+
+NOTES = """\
+Medians. In brackets: the time as a multiple of lapwing's. `> 60 s`: the cap ran out, here or on an easier
+problem. `reaches 3e-06`: the tightest setting tried ends at that error. `·`: not offered. Every time stands
+for an answer whose marginal error, recomputed in float64 from what the solver returned and the arrays it was
+given, is at most 1.05 times (float32: 1.5 times) the one named. Compilation, conversion to the
+library's arrays and loading are left out; a solver that needs a matrix computes it within
+its time when the points are the input. POT and RegOT run in one thread outside NumPy's products."""
+
+
+def render(records: list[Record], rates: list[dict[str, float]], threads: int) -> str:
+    by_group = _groups(records, lambda r: r.group)
+    many = next((rate for rate in rates if rate["threads"] == threads), None)
+    parts = ["# Benchmarks", machine(threads), NOTES]
+    if rates:
+        parts += ["## Ceilings of this machine", ceiling_table(rates)]
+    if "iteration" in by_group:
+        parts += ["## Seconds per full iteration", iterations(by_group["iteration"], many)]
+        parts.append(prototype(by_group["iteration"]))
+    if "matrix-free" in by_group:
+        parts += ["## Without a matrix, large", matrix_free(by_group["matrix-free"])]
+        parts.append(prototype(by_group["matrix-free"]))
+    if "solve" in by_group:
+        parts += ["## From arrays to a marginal error", solves(by_group["solve"])]
+        parts += ["## Memory", memory(by_group["solve"])]
+        parts += ["## Errors behind the times", errors(by_group["solve"])]
+    if "methods" in by_group:
+        parts += ["## Methods", methods(by_group["methods"])]
+    return "\n\n".join(part for part in parts if part) + "\n"
