@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> tuple[int, list[Record]]:
         rounds = options.rounds or (3 if options.quick else 5)
         status = pytest.main([
             *tests, "-q", "-rfE", "-p", "no:cacheprovider", "--benchmark-disable-gc",
-            "--benchmark-columns=median,rounds", "--benchmark-group-by=group", "--benchmark-sort=median",
+            "--benchmark-columns=median,rounds", "--benchmark-group-by=group", "--benchmark-sort=mean",
             f"--bench-threads={options.threads}", f"--bench-cap={cap}", f"--bench-rounds={rounds}",
             f"--bench-records={path}", f"--bench-peers={','.join(options.peers or [])}",
             f"--bench-sizes={','.join(map(str, options.sizes))}",
