@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -310,3 +313,27 @@ def test_threads_can_be_set(oracle):
     result.n_jobs = 0
     with pytest.raises(ValueError, match="n_jobs must be"):
         result.apply(np.ones(20))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+def test_nothing_of_size_n_times_m_is_stored():
+    """4000 x 4000 in float64 would be 122 MiB; all of this may grow the process by half of that."""
+    program = textwrap.dedent("""
+        import resource
+        import numpy as np
+        from lapwing import ot
+        import scipy.sparse.linalg
+        rng = np.random.default_rng(0)
+        X, Y, V = rng.normal(size=(4000, 3)), rng.normal(size=(4000, 3)), rng.normal(size=(4000, 8))
+        ot.solve_sample(X[:9], Y[:9], reg=1.0).operator
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        result = ot.solve_sample(X, Y, reg=1.0, reg_scale="median", n_jobs=2)
+        result.value, result.value_linear, result.operator @ V[:, 0], result.normal_operator() @ V
+        result.argmax(), result.argmax(0), result.barycentric_projection(), result.sparse_plan(k=3)
+        result.sparse_plan(threshold=1e-4), result.extend_g(Y), result.transition(X, V)
+        result.singular_triplets(3), ot.c_transform(X, Y, V[:, 0]), ot.cost_quantile(X, Y, n_samples=0)
+        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+    """)
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert out.returncode == 0, out.stderr
+    assert int(out.stdout) < 61, out.stdout

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["HistoryEntry", "OTResult", "SingularTriplets"]
 
 TOP_MOST = 64  # entries per row that the core keeps at once
-BLOCK_ENTRIES = 2**22  # of the plan that a threshold looks at together
+BLOCK_ENTRIES = 2**20  # of the plan that a threshold looks at together
 DENSE_ENTRIES = 2**18  # up to this size LAPACK finds singular vectors faster than a block method
 
 
