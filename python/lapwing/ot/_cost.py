@@ -131,6 +131,7 @@ def c_transform(
     potential = _validate.check_vector(psi, geometry.m, "psi")
     values, index = geometry.c_transform(potential, threads=threads)
     index[np.isinf(values)] = -1
+    values += 0.0  # no minus sign on a zero
     return _array.wrap(values.astype(geometry.dtype, copy=False), kind), _array.wrap(index, kind)
 
 

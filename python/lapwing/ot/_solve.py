@@ -118,8 +118,8 @@ def solve(
 
     See Also
     --------
-    solve_sample : the same from two point clouds, without a cost matrix.
-    c_transform : what the iteration becomes for a regularisation of 0.
+    solve_sample : The same from two point clouds, without a cost matrix.
+    c_transform : What the iteration becomes for a regularisation of 0.
 
     Notes
     -----
@@ -194,11 +194,31 @@ def solve_sample(
     metric : {"sqeuclidean", "euclidean", "cosine", "dot"}
         The cost of a pair: ``|x - y|²``, ``|x - y|``, ``1 - x·y/(|x||y|)`` or ``-x·y``. Packages whose cost
         is ``|x - y|²/2`` with a blur (GeomLoss) compute the same plan for ``reg = 2 blur²``.
-    reg_scale, tol, max_iter, init, schedule, acceleration, n_jobs, random_state, callback, verbose,
-    max_plan_bytes
-        As for `solve`. An `init` that is the result for other points of the same spaces is extended to these
-        points when the sizes differ. Under ``"auto"`` the schedule starts at a bound of the range of the
-        cost.
+    reg_scale : {None, "median", "mean", "max"}
+        Multiply `reg` (and a given `schedule`) by this statistic of the costs; see `solve`. The mean of
+        ``"euclidean"``, too, is an estimate above 2^22 pairs.
+    tol : float, optional
+        Stop when ``(‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / sum(a)`` is at most this. Default 1e-6; 1e-5 in float32.
+    max_iter : int
+        Largest number of sweeps; each updates both potentials.
+    init : (f, g) or OTResult, optional
+        Potentials to start from, in units of the cost. The result for other points of the same spaces is
+        extended to these points when the sizes differ.
+    schedule : "auto", None or sequence of float
+        ε-scaling, as for `solve`; ``"auto"`` starts at a bound of the range of the cost.
+    acceleration : {"anderson", "sor", None}
+        Extrapolation of the sweeps: Anderson mixing, over-relaxation, or none.
+    n_jobs : int or None
+        Number of threads; None or -1: every core that the process may use. The result has the same bits for
+        any.
+    random_state : int, numpy generator or None
+        Chooses the pairs of a sampled `reg_scale`; nothing else is random.
+    callback : callable, optional
+        Called after every sweep; returning True stops. See `solve`.
+    verbose : int
+        Above 0: a progress bar, once the run has taken a second.
+    max_plan_bytes : int
+        Largest size of ``result.plan`` and ``result.sparse_plan``.
 
     Returns
     -------
@@ -222,7 +242,7 @@ def solve_sample(
 
     See Also
     --------
-    solve : for a given cost matrix; its notes tell the convention and which other packages share it.
+    solve : For a given cost matrix; its notes tell the convention and which other packages share it.
 
     Examples
     --------
