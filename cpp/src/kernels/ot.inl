@@ -109,34 +109,32 @@ LAPWING_INLINE void points_tile(const T* const* x, const T* y, long d, const T* 
   }
 }
 
-// x: rows of d coordinates, B blocks of four; y: coordinates of all columns in groups of column_group: coordinate k of column j of a group stands at
+// x: rows of d coordinates, blocks of four; y: coordinates of all columns in groups of column_group: coordinate k of column j of a group stands at
 // [k][j] within the group, so that a tile is read in one stream. Padded to `stride` columns. A tile of y serves all blocks of rows while it is in the
 // first-level cache: with many coordinates the columns would otherwise be fetched again for every four rows.
-template <class T, cost_form form, class Out, long B>
-LAPWING_INLINE void points_blocks(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, double* result) {
+template <class T, cost_form form, class Out, long most>
+LAPWING_INLINE void points_blocks(const T* const* x, long blocks, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, double* result) {
   constexpr long W = lanes<T>, NB = tile_vectors;
-  Out out[B];
-  for (long b = 0; b < B; ++b) {
+  Out out[most];
+  for (long b = 0; b < blocks; ++b) {
     out[b].e = e + b * block_rows * stride;
     out[b].stride = stride;
   }
   for (long j0 = 0; j0 < stride; j0 += sum_tile) {
     const long j1 = j0 + sum_tile < stride ? j0 + sum_tile : stride;
-    for (long b = 0; b < B; ++b) Out::start(out[b]);
+    for (long b = 0; b < blocks; ++b) Out::start(out[b]);
     long j = j0;
     for (; j + NB * W <= j1; j += NB * W)
-      for (long b = 0; b < B; ++b) points_tile<T, form, Out, NB>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
+      for (long b = 0; b < blocks; ++b) points_tile<T, form, Out, NB>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
     for (; j < j1; j += W)
-      for (long b = 0; b < B; ++b) points_tile<T, form, Out, 1>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
-    for (long b = 0; b < B; ++b) Out::finish(out[b], result + b * block_rows);
+      for (long b = 0; b < blocks; ++b) points_tile<T, form, Out, 1>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
+    for (long b = 0; b < blocks; ++b) Out::finish(out[b], result + b * block_rows);
   }
 }
-// rows: 4, 8 or 16
 template <class T, cost_form form, class Out>
 LAPWING_INLINE void points_rows(const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, double* result) {
-  if (rows == 16) return points_blocks<T, form, Out, 4>(x, y, d, f, g, scale, e, stride, result);
-  if (rows == 8) return points_blocks<T, form, Out, 2>(x, y, d, f, g, scale, e, stride, result);
-  points_blocks<T, form, Out, 1>(x, y, d, f, g, scale, e, stride, result);
+  if (rows == block_rows) return points_blocks<T, form, Out, 1>(x, 1, y, d, f, g, scale, e, stride, result);  // sums stay in registers
+  points_blocks<T, form, Out, most_rows / block_rows>(x, rows / block_rows, y, d, f, g, scale, e, stride, result);
 }
 
 template <class T> void exp_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum) {
