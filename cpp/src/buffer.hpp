@@ -9,14 +9,17 @@
 
 namespace lapwing {
 
-template <class T> class buffer {
+template <class T>
+class buffer {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
   buffer() = default;
   buffer(const context& ctx, std::ptrdiff_t n)
-      : memory_(ctx.memory() ? ctx.memory() : std::pmr::new_delete_resource()), size_(n),
-        data_(n > 0 ? static_cast<T*>(memory_->allocate(static_cast<std::size_t>(n) * sizeof(T), alignment)) : nullptr) {}
+      : memory_(ctx.memory() ? ctx.memory() : std::pmr::new_delete_resource()),
+        size_(n),
+        data_(n > 0 ? static_cast<T*>(memory_->allocate(static_cast<std::size_t>(n) * sizeof(T), alignment))
+                    : nullptr) {}
   buffer(const context& ctx, std::ptrdiff_t n, T value) : buffer(ctx, n) { fill(value); }
   buffer(buffer&& o) noexcept { swap(o); }
   buffer& operator=(buffer&& o) noexcept {
@@ -52,6 +55,8 @@ template <class T> class buffer {
   T* data_ = nullptr;
 };
 
-constexpr std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) { return (n + step - 1) / step * step; }
+constexpr std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) {
+  return (n + step - 1) / step * step;
+}
 
 }  // namespace lapwing

@@ -15,7 +15,8 @@ class linear_operator {
   /// out = A v: v is k x cols(), out k x rows().
   virtual void apply(const context&, matrix_view<const double> v, matrix_view<double> out) const = 0;
   /// out = A^T v: v is k x rows(), out k x cols().
-  virtual void apply_transposed(const context&, matrix_view<const double> v, matrix_view<double> out) const = 0;
+  virtual void apply_transposed(const context&, matrix_view<const double> v,
+                                matrix_view<double> out) const = 0;
   /// out = A^T A v: v and out are k x cols().
   virtual void normal(const context&, matrix_view<const double> v, matrix_view<double> out) const = 0;
 };

@@ -1,7 +1,8 @@
 // Short vectors: conversions, sums of partial results, logarithms. n need not be a multiple of anything.
 
 // out = log2(a / b), a and b positive and normal
-template <class T> void log2_ratio(const double* a, const double* b, double* out, long n) {
+template <class T>
+void log2_ratio(const double* a, const double* b, double* out, long n) {
   constexpr long W = lanes<double>;
   long j = 0;
   for (; j + W <= n; j += W) store(out + j, log2_lanes(load(a + j) / load(b + j)));
@@ -13,7 +14,8 @@ template <class T> void log2_ratio(const double* a, const double* b, double* out
   }
 }
 // y = 2^x
-template <class T> void exp2_array(const T* x, T* y, long n) {
+template <class T>
+void exp2_array(const T* x, T* y, long n) {
   constexpr long W = lanes<T>;
   long j = 0;
   for (; j + W <= n; j += W) store(y + j, exp2_lanes<T>(load(x + j)));
@@ -25,7 +27,8 @@ template <class T> void exp2_array(const T* x, T* y, long n) {
   }
 }
 // acc += t, t = 0
-template <class T> void flush(T* __restrict t, double* __restrict acc, long n) {
+template <class T>
+void flush(T* __restrict t, double* __restrict acc, long n) {
   for (long j = 0; j < n; ++j) {
     acc[j] += static_cast<double>(t[j]);
     t[j] = 0;

@@ -1,6 +1,6 @@
-// Compiled once per instruction set, with LAPWING_ISA = baseline | avx2 | avx512 | neon. Everything in here has internal
-// linkage; the only symbols that leave are the two tables. No header with inline functions may be included: the linker
-// would keep one copy for every level.
+// Compiled once per instruction set, with LAPWING_ISA = baseline | avx2 | avx512 | neon. Everything in here
+// has internal linkage; the only symbols that leave are the two tables. No header with inline functions may
+// be included: the linker would keep one copy for every level.
 #include "list.hpp"
 #if defined(__x86_64__)
 #include <immintrin.h>  // gnu_inline functions: they leave no symbol behind
@@ -8,9 +8,11 @@
 
 namespace lapwing::kernels {
 namespace {
+// clang-format off: math.inl comes first, the others use it
 #include "math.inl"
 #include "elementwise.inl"
 #include "ot.inl"
+// clang-format on
 static_assert(block_rows == rows_per_block && column_padding % lanes<float> == 0);
 }  // namespace
 

@@ -1,39 +1,50 @@
-// Every loop that is compiled once per instruction set, one line each: X(return type, name, (arguments)), T the scalar.
-// From this list come the table, its filling (kernels.cpp), the tests and the micro-benchmark.
+// Every loop that is compiled once per instruction set, one line each: X(return type, name, (arguments)), T
+// the scalar. From this list come the table, its filling (kernels.cpp), the tests and the micro-benchmark.
 #pragma once
-#define LAPWING_KERNELS(X)                                                                                                       \
-  X(void, exp_dense, (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum))               \
-  X(void, logit_dense, (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top))             \
-  X(void, exp_sqeuclidean, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
-                            double* sum))                                                                                        \
-  X(void, logit_sqeuclidean, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e,            \
-                              long stride, double* top))                                                                         \
-  X(void, exp_euclidean, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
-                          double* sum))                                                                                          \
-  X(void, logit_euclidean, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
-                            double* top))                                                                                        \
-  X(void, exp_product, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,     \
-                        double* sum))                                                                                            \
-  X(void, logit_product, (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
-                          double* top))                                                                                          \
-  X(void, add_rows, (const T* e, long stride, const T* q, T* t, long n))                                                         \
-  X(double, exp_row, (T * z, T shift, long n, double* weighted))                                                                 \
-  X(void, dot_rows, (const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz))                        \
-  X(void, outer_rows, (const T* e, long stride, long rows, const T* z, long ldz, long k, long j0, long j1, double* out,          \
-                       long ldo))                                                                                                \
-  X(void, log2_ratio, (const double* a, const double* b, double* out, long n))                                                   \
-  X(void, exp2_array, (const T* x, T* y, long n))                                                                                \
+#define LAPWING_KERNELS(X)                                                                                 \
+  X(void, exp_dense,                                                                                       \
+    (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum))          \
+  X(void, logit_dense,                                                                                     \
+    (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top))          \
+  X(void, exp_sqeuclidean,                                                                                 \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
+     double* sum))                                                                                         \
+  X(void, logit_sqeuclidean,                                                                               \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
+     double* top))                                                                                         \
+  X(void, exp_euclidean,                                                                                   \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
+     double* sum))                                                                                         \
+  X(void, logit_euclidean,                                                                                 \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
+     double* top))                                                                                         \
+  X(void, exp_product,                                                                                     \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
+     double* sum))                                                                                         \
+  X(void, logit_product,                                                                                   \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
+     double* top))                                                                                         \
+  X(void, add_rows, (const T* e, long stride, const T* q, T* t, long n))                                   \
+  X(double, exp_row, (T * z, T shift, long n, double* weighted))                                           \
+  X(void, dot_rows, (const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz))  \
+  X(void, outer_rows,                                                                                      \
+    (const T* e, long stride, long rows, const T* z, long ldz, long k, long j0, long j1, double* out,      \
+     long ldo))                                                                                            \
+  X(void, log2_ratio, (const double* a, const double* b, double* out, long n))                             \
+  X(void, exp2_array, (const T* x, T* y, long n))                                                          \
   X(void, flush, (T * t, double* acc, long n))
 
 namespace lapwing::kernels {
-// Rows per block of the ot kernels (the point kernels take up to four blocks), and the multiple to which their columns are padded, for every
-// instruction set.
+// Rows per block of the ot kernels (the point kernels take up to four blocks), and the multiple to which
+// their columns are padded, for every instruction set.
 constexpr long rows_per_block = 4, most_rows = 16;
 constexpr long column_padding = 32;
 // Columns whose coordinates stand together: one cache line of each coordinate.
-template <class T> constexpr long column_group = 64 / static_cast<long>(sizeof(T));
+template <class T>
+constexpr long column_group = 64 / static_cast<long>(sizeof(T));
 
-template <class T> struct table {
+template <class T>
+struct table {
 #define LAPWING_ENTRY(result, name, arguments) result(*name) arguments;
   LAPWING_KERNELS(LAPWING_ENTRY)
 #undef LAPWING_ENTRY

@@ -1,5 +1,6 @@
-// Lanes and elementary functions. Everything here has internal linkage (kernels.cpp includes it inside an anonymous
-// namespace) and uses compiler built-ins alone, so that no copy compiled for a newer processor can be linked elsewhere.
+// Lanes and elementary functions. Everything here has internal linkage (kernels.cpp includes it inside an
+// anonymous namespace) and uses compiler built-ins alone, so that no copy compiled for a newer processor can
+// be linked elsewhere.
 #if defined(__AVX512F__)
 #define LAPWING_VECTOR_BYTES 64
 #elif defined(__AVX2__)
@@ -10,29 +11,44 @@
 #define LAPWING_UNROLL _Pragma("GCC unroll 16")
 #define LAPWING_INLINE static inline __attribute__((always_inline))
 
-template <class T> struct lane_types;
-template <> struct lane_types<float> {
+template <class T>
+struct lane_types;
+template <>
+struct lane_types<float> {
   typedef float value __attribute__((vector_size(LAPWING_VECTOR_BYTES)));
   typedef float memory __attribute__((vector_size(LAPWING_VECTOR_BYTES), aligned(4), may_alias));
   typedef unsigned bits __attribute__((vector_size(LAPWING_VECTOR_BYTES)));
 };
-template <> struct lane_types<double> {
+template <>
+struct lane_types<double> {
   typedef double value __attribute__((vector_size(LAPWING_VECTOR_BYTES)));
   typedef double memory __attribute__((vector_size(LAPWING_VECTOR_BYTES), aligned(8), may_alias));
   typedef unsigned long long bits __attribute__((vector_size(LAPWING_VECTOR_BYTES)));
 };
-// GCC's vector extensions (clang has them too): one source for every width, no intrinsics. Plain loops were tried first:
-// the compilers do not keep a rows x columns tile of accumulators in registers across them.
-template <class T> using vec = typename lane_types<T>::value;
-template <class T> using vec_bits = typename lane_types<T>::bits;
-template <class T> constexpr long lanes = LAPWING_VECTOR_BYTES / static_cast<long>(sizeof(T));
+// GCC's vector extensions (clang has them too): one source for every width, no intrinsics. Plain loops were
+// tried first: the compilers do not keep a rows x columns tile of accumulators in registers across them.
+template <class T>
+using vec = typename lane_types<T>::value;
+template <class T>
+using vec_bits = typename lane_types<T>::bits;
+template <class T>
+constexpr long lanes = LAPWING_VECTOR_BYTES / static_cast<long>(sizeof(T));
 
-template <class T> LAPWING_INLINE vec<T> load(const T* p) { return *reinterpret_cast<const typename lane_types<T>::memory*>(p); }
-template <class T> LAPWING_INLINE void store(T* p, vec<T> v) { *reinterpret_cast<typename lane_types<T>::memory*>(p) = v; }
-template <class T> LAPWING_INLINE vec<T> splat(T x) { return x - vec<T>{}; }  // x - 0 is x for every x; 0 + x is not (-0)
+template <class T>
+LAPWING_INLINE vec<T> load(const T* p) {
+  return *reinterpret_cast<const typename lane_types<T>::memory*>(p);
+}
+template <class T>
+LAPWING_INLINE void store(T* p, vec<T> v) {
+  *reinterpret_cast<typename lane_types<T>::memory*>(p) = v;
+}
+template <class T>
+LAPWING_INLINE vec<T> splat(T x) {
+  return x - vec<T>{};
+}  // x - 0 is x for every x; 0 + x is not (-0)
 
-// b where a is NaN or not greater (less). Intrinsics because GCC makes a comparison and a blend of `a > b ? a : b`, 1.2 to 1.4 times the time of
-// the whole exponential loop.
+// b where a is NaN or not greater (less). Intrinsics because GCC makes a comparison and a blend of `a > b ? a
+// : b`, 1.2 to 1.4 times the time of the whole exponential loop.
 #if defined(__AVX512F__)
 LAPWING_INLINE vec<float> greater(vec<float> a, vec<float> b) { return _mm512_max_ps(a, b); }
 LAPWING_INLINE vec<float> lesser(vec<float> a, vec<float> b) { return _mm512_min_ps(a, b); }
@@ -55,8 +71,14 @@ LAPWING_INLINE vec<double> lesser(vec<double> a, vec<double> b) { return _mm_min
 LAPWING_INLINE vec<float> sqrt_lanes(vec<float> a) { return _mm_sqrt_ps(a); }
 LAPWING_INLINE vec<double> sqrt_lanes(vec<double> a) { return _mm_sqrt_pd(a); }
 #else
-template <class V> LAPWING_INLINE V greater(V a, V b) { return a > b ? a : b; }
-template <class V> LAPWING_INLINE V lesser(V a, V b) { return a < b ? a : b; }
+template <class V>
+LAPWING_INLINE V greater(V a, V b) {
+  return a > b ? a : b;
+}
+template <class V>
+LAPWING_INLINE V lesser(V a, V b) {
+  return a < b ? a : b;
+}
 LAPWING_INLINE vec<float> sqrt_lanes(vec<float> x) {
   for (long k = 0; k < lanes<float>; ++k) x[k] = __builtin_sqrtf(x[k]);
   return x;
@@ -67,39 +89,49 @@ LAPWING_INLINE vec<double> sqrt_lanes(vec<double> x) {
 }
 #endif
 
-template <class T> LAPWING_INLINE double sum_lanes(vec<T> v) {
+template <class T>
+LAPWING_INLINE double sum_lanes(vec<T> v) {
   double s[lanes<T>];
   for (long k = 0; k < lanes<T>; ++k) s[k] = static_cast<double>(v[k]);
   for (long w = lanes<T> / 2; w > 0; w /= 2)
     for (long k = 0; k < w; ++k) s[k] += s[k + w];
   return s[0];
 }
-template <class T> LAPWING_INLINE T max_lanes(vec<T> v) {
+template <class T>
+LAPWING_INLINE T max_lanes(vec<T> v) {
   T s = v[0];
   for (long k = 1; k < lanes<T>; ++k) s = v[k] > s ? v[k] : s;
   return s;
 }
 
-// 2^x. The integer part is shifted straight into the exponent of the polynomial's value. Clamping at -127 (-1023), one
-// below the smallest normal exponent, makes that value exactly 0: no second comparison is needed to flush small results.
-// Above the range the result is clamped to about 2^127 (2^1023), so that an overflow is seen as a huge sum. NaN stays NaN.
-// Error at most 2.1 ulp (float, degree 5) and 1 ulp (double, degree 11), 0.3 ulp more without fused multiply-add; 2^k is exact for an integer k; results
-// below 2^-126 (2^-1022) are right to that absolute size only.
-template <class T> struct exp2_constants;
-template <> struct exp2_constants<float> {
+// 2^x. The integer part is shifted straight into the exponent of the polynomial's value. Clamping at -127
+// (-1023), one below the smallest normal exponent, makes that value exactly 0: no second comparison is needed
+// to flush small results. Above the range the result is clamped to about 2^127 (2^1023), so that an overflow
+// is seen as a huge sum. NaN stays NaN. Error at most 2.1 ulp (float, degree 5) and 1 ulp (double, degree
+// 11), 0.3 ulp more without fused multiply-add; 2^k is exact for an integer k; results below 2^-126 (2^-1022)
+// are right to that absolute size only.
+template <class T>
+struct exp2_constants;
+template <>
+struct exp2_constants<float> {
   static constexpr int degree = 5, mantissa = 23;
   static constexpr float low = -127.0f, high = 127.0f, shift = 0x1.8p23f;
-  static constexpr float p[degree + 1] = {0x1.5bba20p-10f, 0x1.3cea88p-7f, 0x1.c6b752p-5f, 0x1.ebf9bcp-3f, 0x1.62e42ap-1f, 1.0f};
+  static constexpr float p[degree + 1] = {0x1.5bba20p-10f, 0x1.3cea88p-7f, 0x1.c6b752p-5f,
+                                          0x1.ebf9bcp-3f,  0x1.62e42ap-1f, 1.0f};
 };
-template <> struct exp2_constants<double> {
+template <>
+struct exp2_constants<double> {
   static constexpr int degree = 11, mantissa = 52;
   static constexpr double low = -1023.0, high = 1023.0, shift = 0x1.8p52;
-  static constexpr double p[degree + 1] = {0x1.e7aa19da01508p-32, 0x1.e620fb5daac71p-28, 0x1.b526788439c1cp-24, 0x1.62bfc3c1d862dp-20,
-                                           0x1.ffcbfba7bc040p-17, 0x1.43091310bf643p-13, 0x1.5d87fe78cf261p-10, 0x1.3b2ab6fb9f413p-7,
-                                           0x1.c6b08d7049fd1p-5,  0x1.ebfbdff82c5adp-3,  0x1.62e42fefa39efp-1,  1.0};
+  static constexpr double p[degree + 1] = {
+      0x1.e7aa19da01508p-32, 0x1.e620fb5daac71p-28, 0x1.b526788439c1cp-24, 0x1.62bfc3c1d862dp-20,
+      0x1.ffcbfba7bc040p-17, 0x1.43091310bf643p-13, 0x1.5d87fe78cf261p-10, 0x1.3b2ab6fb9f413p-7,
+      0x1.c6b08d7049fd1p-5,  0x1.ebfbdff82c5adp-3,  0x1.62e42fefa39efp-1,  1.0};
 };
-// N vectors in lockstep: the chain of one is some 40 cycles long, and the compilers do not interleave chains by themselves.
-template <class T, long N> LAPWING_INLINE void exp2_lanes(vec<T> (&x)[N]) {
+// N vectors in lockstep: the chain of one is some 40 cycles long, and the compilers do not interleave chains
+// by themselves.
+template <class T, long N>
+LAPWING_INLINE void exp2_lanes(vec<T> (&x)[N]) {
   using K = exp2_constants<T>;
   const vec<T> low = splat(K::low), high = splat(K::high), shift = splat(K::shift);
   vec<T> t[N], r[N], p[N];
@@ -108,24 +140,28 @@ template <class T, long N> LAPWING_INLINE void exp2_lanes(vec<T> (&x)[N]) {
   LAPWING_UNROLL for (long k = 0; k < N; ++k) t[k] = x[k] + shift;
   LAPWING_UNROLL for (long k = 0; k < N; ++k) r[k] = x[k] - (t[k] - shift);
   LAPWING_UNROLL for (long k = 0; k < N; ++k) p[k] = r[k] * K::p[0] + K::p[1];
-  LAPWING_UNROLL for (int c = 2; c <= K::degree; ++c)
-    LAPWING_UNROLL for (long k = 0; k < N; ++k) p[k] = p[k] * r[k] + K::p[c];
-  LAPWING_UNROLL for (long k = 0; k < N; ++k)
-    x[k] = reinterpret_cast<vec<T>>(reinterpret_cast<vec_bits<T>>(p[k]) + (reinterpret_cast<vec_bits<T>>(t[k]) << K::mantissa));
+  LAPWING_UNROLL for (int c = 2; c <= K::degree; ++c) LAPWING_UNROLL for (long k = 0; k < N; ++k) p[k] =
+      p[k] * r[k] + K::p[c];
+  LAPWING_UNROLL for (long k = 0; k < N; ++k) x[k] = reinterpret_cast<vec<T>>(
+      reinterpret_cast<vec_bits<T>>(p[k]) + (reinterpret_cast<vec_bits<T>>(t[k]) << K::mantissa));
 }
-template <class T> LAPWING_INLINE vec<T> exp2_lanes(vec<T> x) {
+template <class T>
+LAPWING_INLINE vec<T> exp2_lanes(vec<T> x) {
   vec<T> one[1] = {x};
   exp2_lanes<T, 1>(one);
   return one[0];
 }
 
-// log2 of positive normal numbers: exponent plus atanh series of the mantissa in [sqrt(1/2), sqrt(2)). Error at most 3 ulp; powers of 2 are exact. NaN
-// and infinity give NaN.
+// log2 of positive normal numbers: exponent plus atanh series of the mantissa in [sqrt(1/2), sqrt(2)). Error
+// at most 3 ulp; powers of 2 are exact. NaN and infinity give NaN.
 LAPWING_INLINE vec<double> log2_lanes(vec<double> x) {
   const vec_bits<double> b = reinterpret_cast<vec_bits<double>>(x);
-  const vec_bits<double> offset = b - 0x3fe6a09e667f3bcdull;  // bits of sqrt(1/2): the exponent field of the difference is the integer part
-  const vec_bits<double> n = (offset + (2048ull << 52)) >> 52;     // + 2048 keeps it positive
-  const vec<double> integer = reinterpret_cast<vec<double>>((n & 0xfffull) | 0x4330000000000000ull) - (0x1p52 + 2048.0);
+  const vec_bits<double> offset =
+      b -
+      0x3fe6a09e667f3bcdull;  // bits of sqrt(1/2): the exponent field of the difference is the integer part
+  const vec_bits<double> n = (offset + (2048ull << 52)) >> 52;  // + 2048 keeps it positive
+  const vec<double> integer =
+      reinterpret_cast<vec<double>>((n & 0xfffull) | 0x4330000000000000ull) - (0x1p52 + 2048.0);
   const vec<double> m = reinterpret_cast<vec<double>>(b - ((offset >> 52) << 52));
   const vec<double> s = (m - 1.0) / (m + 1.0), q = s * s;
   vec<double> p = splat(1.0 / 23);
@@ -139,6 +175,6 @@ LAPWING_INLINE vec<double> log2_lanes(vec<double> x) {
   p = p * q + 1.0 / 7;
   p = p * q + 1.0 / 5;
   p = p * q + 1.0 / 3;
-  const vec<double> correction = s * q * p;  // atanh(s) - s
+  const vec<double> correction = s * q * p;                            // atanh(s) - s
   return integer + (s + correction) * 0x1.71547652b82fep+1 + (x - x);  // 2 / ln 2; x - x is 0 or NaN
 }

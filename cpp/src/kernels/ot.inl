@@ -1,6 +1,7 @@
-// Kernels of entropic transport: exponents z = f_r + g_j - kappa C_rj of four rows at a time (kappa = log2(e)/eps), their
-// exponentials and their sums. Columns are padded to a multiple of the tile with g = -inf, whose exponentials are exactly 0.
-// Rows come in blocks of four: the caller repeats the last row and gives it weight 0.
+// Kernels of entropic transport: exponents z = f_r + g_j - kappa C_rj of four rows at a time (kappa =
+// log2(e)/eps), their exponentials and their sums. Columns are padded to a multiple of the tile with g =
+// -inf, whose exponentials are exactly 0. Rows come in blocks of four: the caller repeats the last row and
+// gives it weight 0.
 
 constexpr long block_rows = 4;
 // columns handled between two reductions of the lane sums to double: bounds the error of long float sums
@@ -14,23 +15,31 @@ constexpr long tile_vectors = 3;
 
 enum class cost_form { dense, sqeuclidean, euclidean, product };
 
-template <class T> struct exponentials {  // stores 2^z and sums it
+template <class T>
+struct exponentials {  // stores 2^z and sums it
   T* e;
   long stride;
   vec<T> s[block_rows];
-  LAPWING_INLINE void start(exponentials& o) { for (long r = 0; r < block_rows; ++r) o.s[r] = vec<T>{}; }
+  LAPWING_INLINE void start(exponentials& o) {
+    for (long r = 0; r < block_rows; ++r) o.s[r] = vec<T>{};
+  }
   LAPWING_INLINE void put(exponentials& o, long j, vec<T> (&z)[block_rows]) {
     exp2_lanes<T, block_rows>(z);
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) store(o.e + r * o.stride + j, z[r]);
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) o.s[r] += z[r];
   }
-  LAPWING_INLINE void finish(exponentials& o, double* sum) { for (long r = 0; r < block_rows; ++r) sum[r] += sum_lanes<T>(o.s[r]); }
+  LAPWING_INLINE void finish(exponentials& o, double* sum) {
+    for (long r = 0; r < block_rows; ++r) sum[r] += sum_lanes<T>(o.s[r]);
+  }
 };
-template <class T> struct logits {  // stores z and its maximum
+template <class T>
+struct logits {  // stores z and its maximum
   T* e;
   long stride;
   vec<T> s[block_rows];
-  LAPWING_INLINE void start(logits& o) { for (long r = 0; r < block_rows; ++r) o.s[r] = splat(static_cast<T>(-__builtin_huge_val())); }
+  LAPWING_INLINE void start(logits& o) {
+    for (long r = 0; r < block_rows; ++r) o.s[r] = splat(static_cast<T>(-__builtin_huge_val()));
+  }
   LAPWING_INLINE void put(logits& o, long j, vec<T> (&z)[block_rows]) {
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) {
       store(o.e + r * o.stride + j, z[r]);
@@ -46,7 +55,8 @@ template <class T> struct logits {  // stores z and its maximum
 };
 
 template <class T, class Out>
-LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* result) {
+LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride,
+                                double* result) {
   constexpr long W = lanes<T>;
   Out out{e, stride, {}};
   const long full = m / W * W;
@@ -77,14 +87,16 @@ LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T sca
 }
 
 template <class T, cost_form form, class Out, long NB>
-LAPWING_INLINE void points_tile(const T* const* x, const T* y, long d, const T* f, const T* g, T scale, long j, Out& out) {
+LAPWING_INLINE void points_tile(const T* const* x, const T* y, long d, const T* f, const T* g, T scale,
+                                long j, Out& out) {
   constexpr long W = lanes<T>, G = column_group<T>;
   vec<T> acc[block_rows][NB];
-  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r)
-    LAPWING_UNROLL for (long q = 0; q < NB; ++q) acc[r][q] = vec<T>{};
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) LAPWING_UNROLL for (long q = 0; q < NB; ++q)
+      acc[r][q] = vec<T>{};
   for (long k = 0; k < d; ++k) {
     vec<T> yk[NB];
-    LAPWING_UNROLL for (long q = 0; q < NB; ++q) yk[q] = load(y + (j + q * W) / G * G * d + k * G + (j + q * W) % G);
+    LAPWING_UNROLL for (long q = 0; q < NB; ++q) yk[q] =
+        load(y + (j + q * W) / G * G * d + k * G + (j + q * W) % G);
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) {
       const vec<T> xk = splat(x[r][k]);
       LAPWING_UNROLL for (long q = 0; q < NB; ++q) {
@@ -109,11 +121,13 @@ LAPWING_INLINE void points_tile(const T* const* x, const T* y, long d, const T* 
   }
 }
 
-// x: rows of d coordinates, blocks of four; y: coordinates of all columns in groups of column_group: coordinate k of column j of a group stands at
-// [k][j] within the group, so that a tile is read in one stream. Padded to `stride` columns. A tile of y serves all blocks of rows while it is in the
-// first-level cache: with many coordinates the columns would otherwise be fetched again for every four rows.
+// x: rows of d coordinates, blocks of four; y: coordinates of all columns in groups of column_group:
+// coordinate k of column j of a group stands at [k][j] within the group, so that a tile is read in one
+// stream. Padded to `stride` columns. A tile of y serves all blocks of rows while it is in the first-level
+// cache: with many coordinates the columns would otherwise be fetched again for every four rows.
 template <class T, cost_form form, class Out, long most>
-LAPWING_INLINE void points_blocks(const T* const* x, long blocks, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, double* result) {
+LAPWING_INLINE void points_blocks(const T* const* x, long blocks, const T* y, long d, const T* f, const T* g,
+                                  T scale, T* e, long stride, double* result) {
   constexpr long W = lanes<T>, NB = tile_vectors;
   Out out[most];
   for (long b = 0; b < blocks; ++b) {
@@ -125,32 +139,42 @@ LAPWING_INLINE void points_blocks(const T* const* x, long blocks, const T* y, lo
     for (long b = 0; b < blocks; ++b) Out::start(out[b]);
     long j = j0;
     for (; j + NB * W <= j1; j += NB * W)
-      for (long b = 0; b < blocks; ++b) points_tile<T, form, Out, NB>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
+      for (long b = 0; b < blocks; ++b)
+        points_tile<T, form, Out, NB>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
     for (; j < j1; j += W)
-      for (long b = 0; b < blocks; ++b) points_tile<T, form, Out, 1>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
+      for (long b = 0; b < blocks; ++b)
+        points_tile<T, form, Out, 1>(x + b * block_rows, y, d, f + b * block_rows, g, scale, j, out[b]);
     for (long b = 0; b < blocks; ++b) Out::finish(out[b], result + b * block_rows);
   }
 }
 template <class T, cost_form form, class Out>
-LAPWING_INLINE void points_rows(const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, double* result) {
-  if (rows == block_rows) return points_blocks<T, form, Out, 1>(x, 1, y, d, f, g, scale, e, stride, result);  // sums stay in registers
-  points_blocks<T, form, Out, most_rows / block_rows>(x, rows / block_rows, y, d, f, g, scale, e, stride, result);
+LAPWING_INLINE void points_rows(const T* const* x, long rows, const T* y, long d, const T* f, const T* g,
+                                T scale, T* e, long stride, double* result) {
+  if (rows == block_rows)
+    return points_blocks<T, form, Out, 1>(x, 1, y, d, f, g, scale, e, stride,
+                                          result);  // sums stay in registers
+  points_blocks<T, form, Out, most_rows / block_rows>(x, rows / block_rows, y, d, f, g, scale, e, stride,
+                                                      result);
 }
 
-template <class T> void exp_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum) {
+template <class T>
+void exp_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum) {
   dense_block<T, exponentials<T>>(c, f, g, scale, m, e, stride, sum);
 }
-template <class T> void logit_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top) {
+template <class T>
+void logit_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top) {
   dense_block<T, logits<T>>(c, f, g, scale, m, e, stride, top);
 }
-#define LAPWING_POINTS(form)                                                                                                    \
-  template <class T> void exp_##form(const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, \
-                                     long stride, double* sum) {                                                                \
-    points_rows<T, cost_form::form, exponentials<T>>(x, rows, y, d, f, g, scale, e, stride, sum);                                \
-  }                                                                                                                             \
-  template <class T> void logit_##form(const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, \
-                                       long stride, double* top) {                                                              \
-    points_rows<T, cost_form::form, logits<T>>(x, rows, y, d, f, g, scale, e, stride, top);                                      \
+#define LAPWING_POINTS(form)                                                                                 \
+  template <class T>                                                                                         \
+  void exp_##form(const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e,   \
+                  long stride, double* sum) {                                                                \
+    points_rows<T, cost_form::form, exponentials<T>>(x, rows, y, d, f, g, scale, e, stride, sum);            \
+  }                                                                                                          \
+  template <class T>                                                                                         \
+  void logit_##form(const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, \
+                    long stride, double* top) {                                                              \
+    points_rows<T, cost_form::form, logits<T>>(x, rows, y, d, f, g, scale, e, stride, top);                  \
   }
 LAPWING_POINTS(sqeuclidean)
 LAPWING_POINTS(euclidean)
@@ -158,7 +182,8 @@ LAPWING_POINTS(product)
 #undef LAPWING_POINTS
 
 // t_j += sum_r q_r e_rj for the four rows of a block; n is a multiple of the lanes
-template <class T> void add_rows(const T* e, long stride, const T* q, T* t, long n) {
+template <class T>
+void add_rows(const T* e, long stride, const T* q, T* t, long n) {
   constexpr long W = lanes<T>;
   const vec<T> q0 = splat(q[0]), q1 = splat(q[1]), q2 = splat(q[2]), q3 = splat(q[3]);
   const T *e0 = e, *e1 = e + stride, *e2 = e + 2 * stride, *e3 = e + 3 * stride;
@@ -172,10 +197,13 @@ template <class T> void add_rows(const T* e, long stride, const T* q, T* t, long
   }
 }
 
-// z_j <- 2^(z_j - shift); returns the sum, and in *weighted the sum of 2^(z_j - shift) z_j over the entries that are not 0
-template <class T> double exp_row(T* z, T shift, long n, double* weighted) {
+// z_j <- 2^(z_j - shift); returns the sum, and in *weighted the sum of 2^(z_j - shift) z_j over the entries
+// that are not 0
+template <class T>
+double exp_row(T* z, T shift, long n, double* weighted) {
   constexpr long W = lanes<T>;
-  const vec<T> floor = splat(static_cast<T>(shift - (sizeof(T) == 4 ? 150 : 1080)));  // 2^(z - shift) is 0 there: keeps 0 times -inf away
+  const vec<T> floor = splat(static_cast<T>(
+      shift - (sizeof(T) == 4 ? 150 : 1080)));  // 2^(z - shift) is 0 there: keeps 0 times -inf away
   double total = 0, moment = 0;
   for (long j0 = 0; j0 < n; j0 += sum_tile) {
     const long j1 = j0 + sum_tile < n ? j0 + sum_tile : n;
@@ -195,11 +223,12 @@ template <class T> double exp_row(T* z, T shift, long n, double* weighted) {
 
 // z[r, c] += sum_j e[r, j] v[c, j]; four rows, k vectors stored as rows of length ldv
 template <class T, long C>
-LAPWING_INLINE void dot_tile(const T* e, long stride, const T* v, long ldv, long j0, long j1, double* z, long ldz) {
+LAPWING_INLINE void dot_tile(const T* e, long stride, const T* v, long ldv, long j0, long j1, double* z,
+                             long ldz) {
   constexpr long W = lanes<T>;
   vec<T> acc[block_rows][C];
-  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r)
-    LAPWING_UNROLL for (long c = 0; c < C; ++c) acc[r][c] = vec<T>{};
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) LAPWING_UNROLL for (long c = 0; c < C; ++c) acc[r][c] =
+      vec<T>{};
   for (long j = j0; j < j1; j += W) {
     vec<T> ej[block_rows];
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) ej[r] = load(e + r * stride + j);
@@ -208,10 +237,11 @@ LAPWING_INLINE void dot_tile(const T* e, long stride, const T* v, long ldv, long
       LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) acc[r][c] = ej[r] * vj + acc[r][c];
     }
   }
-  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r)
-    LAPWING_UNROLL for (long c = 0; c < C; ++c) z[r * ldz + c] += sum_lanes<T>(acc[r][c]);
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) LAPWING_UNROLL for (long c = 0; c < C; ++c)
+      z[r * ldz + c] += sum_lanes<T>(acc[r][c]);
 }
-template <class T> void dot_rows(const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz) {
+template <class T>
+void dot_rows(const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz) {
   for (long j0 = 0; j0 < n; j0 += sum_tile / 2) {
     const long j1 = j0 + sum_tile / 2 < n ? j0 + sum_tile / 2 : n;
     long c = 0;
@@ -224,13 +254,15 @@ LAPWING_INLINE void add_to(double* p, vec<double> v) { store(p, load(p) + v); }
 LAPWING_INLINE void add_to(double* p, vec<float> v) {
   for (long k = 0; k < lanes<float>; ++k) p[k] += static_cast<double>(v[k]);
 }
-// out[c, j] += sum_s z[s, c] e[s, j] for j in [j0, j1) (a multiple of the lanes apart); rows of z have length ldz
+// out[c, j] += sum_s z[s, c] e[s, j] for j in [j0, j1) (a multiple of the lanes apart); rows of z have length
+// ldz
 template <class T, long C, long NB>
-LAPWING_INLINE void outer_tile(const T* e, long stride, long rows, const T* z, long ldz, long j, double* out, long ldo) {
+LAPWING_INLINE void outer_tile(const T* e, long stride, long rows, const T* z, long ldz, long j, double* out,
+                               long ldo) {
   constexpr long W = lanes<T>;
   vec<T> acc[C][NB];
-  LAPWING_UNROLL for (long c = 0; c < C; ++c)
-    LAPWING_UNROLL for (long q = 0; q < NB; ++q) acc[c][q] = vec<T>{};
+  LAPWING_UNROLL for (long c = 0; c < C; ++c) LAPWING_UNROLL for (long q = 0; q < NB; ++q) acc[c][q] =
+      vec<T>{};
   for (long s = 0; s < rows; ++s) {
     vec<T> ej[NB];
     LAPWING_UNROLL for (long q = 0; q < NB; ++q) ej[q] = load(e + s * stride + j + q * W);
@@ -239,11 +271,12 @@ LAPWING_INLINE void outer_tile(const T* e, long stride, long rows, const T* z, l
       LAPWING_UNROLL for (long q = 0; q < NB; ++q) acc[c][q] = zc * ej[q] + acc[c][q];
     }
   }
-  LAPWING_UNROLL for (long c = 0; c < C; ++c)
-    LAPWING_UNROLL for (long q = 0; q < NB; ++q) add_to(out + c * ldo + j + q * W, acc[c][q]);
+  LAPWING_UNROLL for (long c = 0; c < C; ++c) LAPWING_UNROLL for (long q = 0; q < NB; ++q)
+      add_to(out + c * ldo + j + q * W, acc[c][q]);
 }
 template <class T>
-void outer_rows(const T* e, long stride, long rows, const T* z, long ldz, long k, long j0, long j1, double* out, long ldo) {
+void outer_rows(const T* e, long stride, long rows, const T* z, long ldz, long k, long j0, long j1,
+                double* out, long ldo) {
   constexpr long W = lanes<T>;
   long j = j0;
   for (; j + 2 * W <= j1; j += 2 * W) {

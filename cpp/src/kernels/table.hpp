@@ -5,7 +5,10 @@
 #include "list.hpp"
 
 namespace lapwing::kernels {
-template <class T> const table<T>& get(isa) noexcept;
-template <> const table<float>& get<float>(isa) noexcept;
-template <> const table<double>& get<double>(isa) noexcept;
+template <class T>
+const table<T>& get(isa) noexcept;
+template <>
+const table<float>& get<float>(isa) noexcept;
+template <>
+const table<double>& get<double>(isa) noexcept;
 }  // namespace lapwing::kernels

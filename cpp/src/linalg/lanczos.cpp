@@ -1,5 +1,6 @@
-// Singular triplets by block Krylov iteration on A^T A with Rayleigh-Ritz on everything kept, expanded by the residuals of the wanted block (the
-// same space as block Lanczos) and restarted with the best Ritz vectors. The images of the basis are kept, so that residuals are exact.
+// Singular triplets by block Krylov iteration on A^T A with Rayleigh-Ritz on everything kept, expanded by the
+// residuals of the wanted block (the same space as block Lanczos) and restarted with the best Ritz vectors.
+// The images of the basis are kept, so that residuals are exact.
 #include <algorithm>
 #include <cmath>
 #include <lapwing/error.hpp>
@@ -20,7 +21,8 @@ double normal_at(std::uint64_t seed, std::uint64_t position) {
     return z ^ (z >> 31);
   };
   const std::uint64_t base = mix(seed) + 2 * position;
-  const double u = (static_cast<double>(mix(base) >> 11) + 1.0) * 0x1p-53, v = static_cast<double>(mix(base + 1) >> 11) * 0x1p-53;
+  const double u = (static_cast<double>(mix(base) >> 11) + 1.0) * 0x1p-53,
+               v = static_cast<double>(mix(base + 1) >> 11) * 0x1p-53;
   return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
 }
 
@@ -28,8 +30,16 @@ using dense = std::vector<double>;  // small, column-major
 
 class solver {
  public:
-  solver(const context& ctx, const linear_operator& a, std::span<const double> left, std::span<const double> right, std::ptrdiff_t k, const svds_options& o)
-      : ctx_(ctx), a_(a), o_(o), k_(k), n_(a.rows()), m_(a.cols()), left_(ctx, left.empty() ? 0 : 1, n_), right_(ctx, right.empty() ? 0 : 1, m_) {
+  solver(const context& ctx, const linear_operator& a, std::span<const double> left,
+         std::span<const double> right, std::ptrdiff_t k, const svds_options& o)
+      : ctx_(ctx),
+        a_(a),
+        o_(o),
+        k_(k),
+        n_(a.rows()),
+        m_(a.cols()),
+        left_(ctx, left.empty() ? 0 : 1, n_),
+        right_(ctx, right.empty() ? 0 : 1, m_) {
     const std::ptrdiff_t room = std::min(n_, m_) - right_.rows();
     check(k >= 1 && k <= room, "k must be between 1 and ", room, ", got ", k);
     check(o.block >= 0, "block must be >= 0, got ", o.block);
@@ -37,7 +47,9 @@ class solver {
     check(o.max_apply >= 1, "max_apply must be >= 1, got ", o.max_apply);
     std::copy(left.begin(), left.end(), left_.rows() ? left_.row(0) : nullptr);
     std::copy(right.begin(), right.end(), right_.rows() ? right_.row(0) : nullptr);
-    b_ = std::min(o.block > 0 ? std::max(o.block, k) : std::max<std::ptrdiff_t>(std::min<std::ptrdiff_t>(k + 8, 32), k + 2), m_ - right_.rows());
+    b_ = std::min(o.block > 0 ? std::max(o.block, k)
+                              : std::max<std::ptrdiff_t>(std::min<std::ptrdiff_t>(k + 8, 32), k + 2),
+                  m_ - right_.rows());
     capacity_ = std::min(std::max(6 * b_, std::ptrdiff_t{48}), m_ - right_.rows());
     q_ = tall(ctx, capacity_, m_);
     y_ = tall(ctx, capacity_, m_);
@@ -46,7 +58,8 @@ class solver {
 
   svds_result run(matrix_view<double> u, matrix_view<double> v) {
     for (std::ptrdiff_t c = 0; c < b_; ++c)
-      for (std::ptrdiff_t j = 0; j < m_; ++j) next_.row(c)[j] = normal_at(o_.seed, static_cast<std::uint64_t>(c * m_ + j));
+      for (std::ptrdiff_t j = 0; j < m_; ++j)
+        next_.row(c)[j] = normal_at(o_.seed, static_cast<std::uint64_t>(c * m_ + j));
     svds_result r;
     std::ptrdiff_t fresh = orthonormalise(next_, b_);
     for (;;) {
@@ -59,7 +72,8 @@ class solver {
       const double largest = std::sqrt(std::max(theta_[0], 0.0));
       for (std::ptrdiff_t c = 0; c < std::min(k_, size_); ++c) {
         const double s = std::sqrt(std::max(theta_[static_cast<std::size_t>(c)], 0.0));
-        // ||A^T u - s v|| = ||A^T A v - s^2 v|| / s; where s itself is at the level of the tolerance nothing more can be asked
+        // ||A^T u - s v|| = ||A^T A v - s^2 v|| / s; where s itself is at the level of the tolerance nothing
+        // more can be asked
         worst = std::max(worst, norms_[static_cast<std::size_t>(c)] / std::max(s, 0.1 * o_.tol * largest));
       }
       const bool stop = ctx_.report("singular vectors", r.applications, largest > 0 ? worst / largest : 0.0);
@@ -80,10 +94,12 @@ class solver {
  private:
   std::ptrdiff_t restart_size() const { return std::min(b_ + (b_ + 1) / 2, capacity_ - 1); }
 
-  // next_ <- its part outside the basis and the known vector, orthonormal; returns how many directions are left.
+  // next_ <- its part outside the basis and the known vector, orthonormal; returns how many directions are
+  // left.
   std::ptrdiff_t orthonormalise(tall& x, std::ptrdiff_t count) {
-    dense g(static_cast<std::size_t>(std::max(count, std::ptrdiff_t{1}) * std::max({count, size_, std::ptrdiff_t{1}}))), values(static_cast<std::size_t>(count)),
-        vectors(static_cast<std::size_t>(count * count));
+    dense g(static_cast<std::size_t>(std::max(count, std::ptrdiff_t{1}) *
+                                     std::max({count, size_, std::ptrdiff_t{1}}))),
+        values(static_cast<std::size_t>(count)), vectors(static_cast<std::size_t>(count * count));
     for (int pass = 0; pass < 3 && count > 0; ++pass) {
       project(right_, 0, right_.rows(), x, count);
       project(q_, 0, size_, x, count);
@@ -93,7 +109,8 @@ class solver {
       std::ptrdiff_t kept = 0;
       while (kept < count && values[static_cast<std::size_t>(kept)] > 1e-10 * values[0] && values[0] > 0) {
         const double scale = 1 / std::sqrt(values[static_cast<std::size_t>(kept)]);
-        for (std::ptrdiff_t i = 0; i < count; ++i) vectors[static_cast<std::size_t>(i + kept * count)] *= scale;
+        for (std::ptrdiff_t i = 0; i < count; ++i)
+          vectors[static_cast<std::size_t>(i + kept * count)] *= scale;
         ++kept;
       }
       tall out(ctx_, b_, x.length());
@@ -136,10 +153,14 @@ class solver {
     for (std::ptrdiff_t j = 0; j < old; ++j) std::copy_n(t_.data() + j * old, old, t.data() + j * size_);
     gram(ctx_, q_, 0, size_, y_, old, fresh, part.data(), size_);
     for (std::ptrdiff_t j = 0; j < fresh; ++j)
-      for (std::ptrdiff_t i = 0; i < size_; ++i) t[static_cast<std::size_t>(i + (old + j) * size_)] = t[static_cast<std::size_t>(old + j + i * size_)] = part[static_cast<std::size_t>(i + j * size_)];
+      for (std::ptrdiff_t i = 0; i < size_; ++i)
+        t[static_cast<std::size_t>(i + (old + j) * size_)] =
+            t[static_cast<std::size_t>(old + j + i * size_)] = part[static_cast<std::size_t>(i + j * size_)];
     for (std::ptrdiff_t j = old; j < size_; ++j)  // symmetric up to rounding: make it so
       for (std::ptrdiff_t i = old; i < j; ++i) {
-        const double mean = (part[static_cast<std::size_t>(i + (j - old) * size_)] + part[static_cast<std::size_t>(j + (i - old) * size_)]) / 2;
+        const double mean = (part[static_cast<std::size_t>(i + (j - old) * size_)] +
+                             part[static_cast<std::size_t>(j + (i - old) * size_)]) /
+                            2;
         t[static_cast<std::size_t>(i + j * size_)] = t[static_cast<std::size_t>(j + i * size_)] = mean;
       }
     t_ = std::move(t);
@@ -156,7 +177,8 @@ class solver {
     combine(ctx_, y_, 0, size_, s_.data(), size_, count, next_, 0);
     dense scaled(s_.begin(), s_.begin() + size_ * count);
     for (std::ptrdiff_t c = 0; c < count; ++c)
-      for (std::ptrdiff_t i = 0; i < size_; ++i) scaled[static_cast<std::size_t>(i + c * size_)] *= -theta_[static_cast<std::size_t>(c)];
+      for (std::ptrdiff_t i = 0; i < size_; ++i)
+        scaled[static_cast<std::size_t>(i + c * size_)] *= -theta_[static_cast<std::size_t>(c)];
     combine(ctx_, q_, 0, size_, scaled.data(), size_, count, next_, 0, true);
     norms_.resize(static_cast<std::size_t>(count));
     for (std::ptrdiff_t c = 0; c < count; ++c) {
@@ -175,30 +197,38 @@ class solver {
     y_ = std::move(y);
     size_ = keep;
     t_.assign(static_cast<std::size_t>(keep * keep), 0.0);
-    for (std::ptrdiff_t i = 0; i < keep; ++i) t_[static_cast<std::size_t>(i + i * keep)] = theta_[static_cast<std::size_t>(i)];
+    for (std::ptrdiff_t i = 0; i < keep; ++i)
+      t_[static_cast<std::size_t>(i + i * keep)] = theta_[static_cast<std::size_t>(i)];
   }
 
-  // u, s, v from Z = A V for the leading Ritz vectors: QR and the SVD of the small factor, so that small values keep their digits and u is orthonormal.
+  // u, s, v from Z = A V for the leading Ritz vectors: QR and the SVD of the small factor, so that small
+  // values keep their digits and u is orthonormal.
   void finish(matrix_view<double> u, matrix_view<double> v, svds_result& r) {
     const std::ptrdiff_t p = std::min(b_, size_);
     tall vv(ctx_, p, m_), z(ctx_, p, n_);
     combine(ctx_, q_, 0, size_, s_.data(), size_, p, vv, 0);
     a_.apply(ctx_, std::as_const(vv).view(0, p), z.view(0, p));
     project(left_, 0, left_.rows(), z, p);
-    // QR of z, whose rows are nearly orthogonal: scale, then twice by the eigenvectors of a Gram matrix close to 1. R = Q^T z is recomputed.
+    // QR of z, whose rows are nearly orthogonal: scale, then twice by the eigenvectors of a Gram matrix close
+    // to 1. R = Q^T z is recomputed.
     tall qz(ctx_, p, n_);
     for (std::ptrdiff_t c = 0; c < p; ++c) std::copy_n(z.row(c), n_, qz.row(c));
-    dense g(static_cast<std::size_t>(p * p)), values(static_cast<std::size_t>(p)), vectors(static_cast<std::size_t>(p * p));
+    dense g(static_cast<std::size_t>(p * p)), values(static_cast<std::size_t>(p)),
+        vectors(static_cast<std::size_t>(p * p));
     for (int pass = 0; pass < 2; ++pass) {
       normalise_rows(qz, p);
       gram(ctx_, qz, 0, p, qz, 0, p, g.data(), p);
       symmetric_eigen(p, g.data(), p, values.data(), vectors.data());
       dense inverse_root(static_cast<std::size_t>(p * p), 0.0);  // symmetric: stays close to what is there
       for (std::ptrdiff_t c = 0; c < p; ++c) {
-        const double w = values[static_cast<std::size_t>(c)] > 1e-14 ? 1 / std::sqrt(values[static_cast<std::size_t>(c)]) : 0.0;
+        const double w = values[static_cast<std::size_t>(c)] > 1e-14
+                             ? 1 / std::sqrt(values[static_cast<std::size_t>(c)])
+                             : 0.0;
         for (std::ptrdiff_t j = 0; j < p; ++j)
           for (std::ptrdiff_t i = 0; i < p; ++i)
-            inverse_root[static_cast<std::size_t>(i + j * p)] += w * vectors[static_cast<std::size_t>(i + c * p)] * vectors[static_cast<std::size_t>(j + c * p)];
+            inverse_root[static_cast<std::size_t>(i + j * p)] +=
+                w * vectors[static_cast<std::size_t>(i + c * p)] *
+                vectors[static_cast<std::size_t>(j + c * p)];
       }
       tall out(ctx_, p, n_);
       combine(ctx_, qz, 0, p, inverse_root.data(), p, p, out, 0);
@@ -240,12 +270,15 @@ class solver {
 
 }  // namespace
 
-svds_result svds(const context& ctx, const linear_operator& a, std::span<const double> left, std::span<const double> right, std::ptrdiff_t k, const svds_options& o,
+svds_result svds(const context& ctx, const linear_operator& a, std::span<const double> left,
+                 std::span<const double> right, std::ptrdiff_t k, const svds_options& o,
                  matrix_view<double> u, matrix_view<double> v) {
   check(left.empty() == right.empty(), "left and right must be given together");
-  check(left.empty() || (static_cast<std::ptrdiff_t>(left.size()) == a.rows() && static_cast<std::ptrdiff_t>(right.size()) == a.cols()),
+  check(left.empty() || (static_cast<std::ptrdiff_t>(left.size()) == a.rows() &&
+                         static_cast<std::ptrdiff_t>(right.size()) == a.cols()),
         "left and right must have lengths ", a.rows(), " and ", a.cols());
-  check(u.rows == k && u.cols == a.rows() && v.rows == k && v.cols == a.cols(), "u and v must be k x rows and k x cols");
+  check(u.rows == k && u.cols == a.rows() && v.rows == k && v.cols == a.cols(),
+        "u and v must be k x rows and k x cols");
   return solver(ctx, a, left, right, k, o).run(u, v);
 }
 

@@ -1,4 +1,5 @@
-// Small dense eigen and singular value problems. The symmetric one is Eigen's, which is not seen anywhere else.
+// Small dense eigen and singular value problems. The symmetric one is Eigen's, which is not seen anywhere
+// else.
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
@@ -19,8 +20,9 @@ void symmetric_eigen(std::ptrdiff_t n, const double* a, std::ptrdiff_t ld, doubl
   map(vectors, n, n) = solver.eigenvectors().rowwise().reverse();
 }
 
-// One-sided Jacobi (Hestenes): columns are rotated until all are orthogonal. Small singular values keep their relative accuracy, which a method that starts
-// from A^T A would lose. (Eigen's JacobiSVD does the same, for 15 seconds more of every build.)
+// One-sided Jacobi (Hestenes): columns are rotated until all are orthogonal. Small singular values keep their
+// relative accuracy, which a method that starts from A^T A would lose. (Eigen's JacobiSVD does the same, for
+// 15 seconds more of every build.)
 void small_svd(std::ptrdiff_t n, const double* a, double* u, double* s, double* v) {
   matrix w = Eigen::Map<const matrix>(a, n, n), right = matrix::Identity(n, n);
   for (int sweep = 0; sweep < 60; ++sweep) {
@@ -35,7 +37,8 @@ void small_svd(std::ptrdiff_t n, const double* a, double* u, double* s, double* 
         }
         if (!(std::abs(pq) > 1e-15 * std::sqrt(pp) * std::sqrt(qq))) continue;
         rotated = true;
-        const double zeta = (qq - pp) / (2 * pq), t = std::copysign(1.0, zeta) / (std::abs(zeta) + std::hypot(1.0, zeta));
+        const double zeta = (qq - pp) / (2 * pq),
+                     t = std::copysign(1.0, zeta) / (std::abs(zeta) + std::hypot(1.0, zeta));
         const double c = 1 / std::hypot(1.0, t), d = c * t;
         for (matrix* m : {&w, &right})
           for (std::ptrdiff_t i = 0; i < n; ++i) {
@@ -50,7 +53,9 @@ void small_svd(std::ptrdiff_t n, const double* a, double* u, double* s, double* 
   for (std::ptrdiff_t c = 0; c < n; ++c) norm[static_cast<std::size_t>(c)] = w.col(c).stableNorm();
   std::vector<std::ptrdiff_t> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), std::ptrdiff_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](auto x, auto y) { return norm[static_cast<std::size_t>(x)] > norm[static_cast<std::size_t>(y)]; });
+  std::stable_sort(order.begin(), order.end(), [&](auto x, auto y) {
+    return norm[static_cast<std::size_t>(x)] > norm[static_cast<std::size_t>(y)];
+  });
   map left(u, n, n), out(v, n, n);
   for (std::ptrdiff_t k = 0; k < n; ++k) {
     const std::ptrdiff_t c = order[static_cast<std::size_t>(k)];
@@ -60,7 +65,8 @@ void small_svd(std::ptrdiff_t n, const double* a, double* u, double* s, double* 
       left.col(k) = w.col(c) / s[k];
       continue;
     }
-    for (std::ptrdiff_t e = 0; e < n; ++e) {  // null space: the first unit vector that is not in the span so far
+    for (std::ptrdiff_t e = 0; e < n;
+         ++e) {  // null space: the first unit vector that is not in the span so far
       left.col(k).setZero();
       left(e, k) = 1;
       for (int twice = 0; twice < 2; ++twice)

@@ -1,4 +1,5 @@
-// Rows of exponents z_ij = phi_i + gamma_j - kappa C_ij, made four at a time by the kernels, for every kind of cost.
+// Rows of exponents z_ij = phi_i + gamma_j - kappa C_ij, made four at a time by the kernels, for every kind
+// of cost.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -18,10 +19,13 @@ constexpr std::ptrdiff_t block = kernels::rows_per_block;
 // Row numbers of a group that is worked on together.
 using row_index = std::ptrdiff_t[kernels::most_rows];
 
-// A geometry made ready for the kernels: points centred or normalised, columns transposed and padded. Read only, shared by all threads.
-template <class T> class cost_rows {
+// A geometry made ready for the kernels: points centred or normalised, columns transposed and padded. Read
+// only, shared by all threads.
+template <class T>
+class cost_rows {
  public:
-  // kappa: the largest log2(e)/eps that will be asked for; it decides whether the product form is accurate enough (spec 3.7).
+  // kappa: the largest log2(e)/eps that will be asked for; it decides whether the product form is accurate
+  // enough (spec 3.7).
   cost_rows(const context& ctx, const geometry<T>& geo, double kappa, bool transposed)
       : kernels_(kernels::get<T>(ctx.level())),
         rows_(transposed ? geo.cols() : geo.rows()),
@@ -40,13 +44,15 @@ template <class T> class cost_rows {
   std::ptrdiff_t stride() const { return stride_; }  // length of a row of exponents, padding included
   const kernels::table<T>& table() const { return kernels_; }
 
-  // Rows worked on together: with many coordinates more of them share a tile of columns, as many as keep their exponentials in the second-level cache.
+  // Rows worked on together: with many coordinates more of them share a tile of columns, as many as keep
+  // their exponentials in the second-level cache.
   std::ptrdiff_t group() const { return group_; }
 
   // Room that each thread must bring for `logits` and `exponentials`.
   buffer<T> scratch(const context& ctx) const { return buffer<T>(ctx, gathered_ ? group_ * cols_ : 0); }
 
-  // Column terms for the kernels: gamma_j (none: 0) in the working type, product form included, -inf in the padding.
+  // Column terms for the kernels: gamma_j (none: 0) in the working type, product form included, -inf in the
+  // padding.
   void columns(double kappa, std::span<const double> gamma, T* g) const {
     const bool shifted = !y_constant_.empty();
     for (std::ptrdiff_t j = 0; j < cols_; ++j)
@@ -55,19 +61,22 @@ template <class T> class cost_rows {
   }
 
   // e[r, :] = 2^z for the rows `index`, sum[r] = their sums. phi (none: 0) is indexed by row.
-  void exponentials(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* sum, T* scratch) const {
+  void exponentials(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* sum,
+                    T* scratch) const {
     std::fill_n(sum, group_, 0.0);
     run<false>(kappa, index, phi, g, e, sum, scratch);
   }
   // e[r, :] = z, top[r] = their maxima
-  void logits(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* top, T* scratch) const {
+  void logits(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* top,
+              T* scratch) const {
     std::fill_n(top, group_, -std::numeric_limits<double>::infinity());
     run<true>(kappa, index, phi, g, e, top, scratch);
   }
 
  private:
   template <bool raw>
-  void run(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* result, T* scratch) const {
+  void run(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* result,
+           T* scratch) const {
     const T* p[kernels::most_rows];
     T f[kernels::most_rows];
     for (std::ptrdiff_t r = 0; r < group_; ++r) {
@@ -86,11 +95,19 @@ template <class T> class cost_rows {
       (raw ? kernels_.logit_dense : kernels_.exp_dense)(p, f, g, scale, cols_, e, stride_, result);
       return;
     }
-    const auto call = [&](auto* kernel) { kernel(p, group_, y_.data(), d_, f, g, scale, e, stride_, result); };
+    const auto call = [&](auto* kernel) {
+      kernel(p, group_, y_.data(), d_, f, g, scale, e, stride_, result);
+    };
     switch (form_) {
-      case form::sqeuclidean: call(raw ? kernels_.logit_sqeuclidean : kernels_.exp_sqeuclidean); break;
-      case form::euclidean: call(raw ? kernels_.logit_euclidean : kernels_.exp_euclidean); break;
-      case form::product: call(raw ? kernels_.logit_product : kernels_.exp_product); break;
+      case form::sqeuclidean:
+        call(raw ? kernels_.logit_sqeuclidean : kernels_.exp_sqeuclidean);
+        break;
+      case form::euclidean:
+        call(raw ? kernels_.logit_euclidean : kernels_.exp_euclidean);
+        break;
+      case form::product:
+        call(raw ? kernels_.logit_product : kernels_.exp_product);
+        break;
     }
   }
 
@@ -107,12 +124,15 @@ template <class T> class cost_rows {
     }
   }
 
-  void prepare_points(const context& ctx, matrix_view<const T> x, matrix_view<const T> y, metric kind, double kappa) {
+  void prepare_points(const context& ctx, matrix_view<const T> x, matrix_view<const T> y, metric kind,
+                      double kappa) {
     d_ = x.cols;
     x_ = x.data;
     x_stride_ = x.stride;
     buffer<double> centre(ctx, d_, 0.0);
-    const auto centred = [&](matrix_view<const T> p, std::ptrdiff_t i, std::ptrdiff_t k) { return static_cast<double>(p(i, k)) - centre[k]; };
+    const auto centred = [&](matrix_view<const T> p, std::ptrdiff_t i, std::ptrdiff_t k) {
+      return static_cast<double>(p(i, k)) - centre[k];
+    };
     const auto norm2 = [&](matrix_view<const T> p, std::ptrdiff_t i) {
       double s = 0;
       for (std::ptrdiff_t k = 0; k < d_; ++k) s += centred(p, i, k) * centred(p, i, k);
@@ -126,13 +146,15 @@ template <class T> class cost_rows {
         if (d_ <= 8) break;
         for (const auto& p : {x, y})
           for (std::ptrdiff_t i = 0; i < p.rows; ++i)
-            for (std::ptrdiff_t k = 0; k < d_; ++k) centre[k] += static_cast<double>(p(i, k)) / static_cast<double>(rows_ + cols_);
+            for (std::ptrdiff_t k = 0; k < d_; ++k)
+              centre[k] += static_cast<double>(p(i, k)) / static_cast<double>(rows_ + cols_);
         x_constant_ = buffer<double>(ctx, rows_);
         y_constant_ = buffer<double>(ctx, cols_);
         double rx = 0, ry = 0;
         for (std::ptrdiff_t i = 0; i < rows_; ++i) rx = std::max(rx, x_constant_[i] = norm2(x, i));
         for (std::ptrdiff_t j = 0; j < cols_; ++j) ry = std::max(ry, y_constant_[j] = norm2(y, j));
-        const double error = kappa * std::numeric_limits<T>::epsilon() / 2 * std::sqrt(static_cast<double>(d_)) * (rx + ry);
+        const double error =
+            kappa * std::numeric_limits<T>::epsilon() / 2 * std::sqrt(static_cast<double>(d_)) * (rx + ry);
         if (error <= (sizeof(T) == 4 ? 5e-4 : 1e-9)) {
           form_ = form::product;
           factor_ = 2;
@@ -173,7 +195,9 @@ template <class T> class cost_rows {
     y_ = buffer<T>(ctx, std::max<std::ptrdiff_t>(d_, 1) * stride_);
     for (std::ptrdiff_t j = 0; j < stride_; ++j) {
       const double s = normalise && j < cols_ ? 1 / std::sqrt(norm2(y, j)) : 1.0;
-      for (std::ptrdiff_t k = 0; k < d_; ++k) y_[j / group * group * d_ + k * group + j % group] = j < cols_ ? static_cast<T>(centred(y, j, k) * s) : T(0);
+      for (std::ptrdiff_t k = 0; k < d_; ++k)
+        y_[j / group * group * d_ + k * group + j % group] =
+            j < cols_ ? static_cast<T>(centred(y, j, k) * s) : T(0);
     }
   }
 
@@ -182,7 +206,8 @@ template <class T> class cost_rows {
   std::ptrdiff_t rows_, cols_, stride_, group_ = block;
   matrix_view<const T> cost_;
   bool gathered_ = false;
-  // points: z = phi_i - kappa x_constant_i + gamma_j - kappa y_constant_j + kappa factor_ * (what the form computes)
+  // points: z = phi_i - kappa x_constant_i + gamma_j - kappa y_constant_j + kappa factor_ * (what the form
+  // computes)
   form form_ = form::sqeuclidean;
   double factor_ = -1;
   const T* x_ = nullptr;
@@ -191,13 +216,17 @@ template <class T> class cost_rows {
   buffer<double> x_constant_, y_constant_;
 };
 
-// The rows first, first + 1, ... as a group; the last one is repeated where the rows end. Returns how many are real.
-inline std::ptrdiff_t row_group(std::ptrdiff_t first, std::ptrdiff_t end, std::ptrdiff_t group, row_index& index) {
+// The rows first, first + 1, ... as a group; the last one is repeated where the rows end. Returns how many
+// are real.
+inline std::ptrdiff_t row_group(std::ptrdiff_t first, std::ptrdiff_t end, std::ptrdiff_t group,
+                                row_index& index) {
   for (std::ptrdiff_t r = 0; r < group; ++r) index[r] = std::min(first + r, end - 1);
   return std::min(group, end - first);
 }
 
 // How many groups of rows to do between two looks at the context.
-inline std::ptrdiff_t groups_between_checks(std::ptrdiff_t elements) { return std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 20) / elements); }
+inline std::ptrdiff_t groups_between_checks(std::ptrdiff_t elements) {
+  return std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 20) / elements);
+}
 
 }  // namespace lapwing::ot

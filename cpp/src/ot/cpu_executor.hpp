@@ -17,18 +17,32 @@
 namespace lapwing::ot {
 
 // Potentials are kept in double as log-scalings in bits: P_ij = 2^(phi_i + gamma_j - kappa C_ij).
-template <class T> class cpu_executor {
+template <class T>
+class cpu_executor {
  public:
   using vector = buffer<double>;
   static constexpr bool single_precision = sizeof(T) == 4;
   static constexpr double unit_roundoff = std::numeric_limits<T>::epsilon() / 2;
 
-  cpu_executor(const context& ctx, const geometry<T>& geo, std::span<const double> a, std::span<const double> b, double kappa)
-      : ctx_(ctx), geo_(geo), kappa_(kappa), costs_(ctx, geo, kappa, false), a_(a), b_(b), n_(costs_.rows()), m_(costs_.cols()),
-        log_a_(ctx, n_), log_b_(ctx, m_), row_sum_(ctx, n_), g_(ctx, costs_.stride()), column_sum_(ctx, m_) {
+  cpu_executor(const context& ctx, const geometry<T>& geo, std::span<const double> a,
+               std::span<const double> b, double kappa)
+      : ctx_(ctx),
+        geo_(geo),
+        kappa_(kappa),
+        costs_(ctx, geo, kappa, false),
+        a_(a),
+        b_(b),
+        n_(costs_.rows()),
+        m_(costs_.cols()),
+        log_a_(ctx, n_),
+        log_b_(ctx, m_),
+        row_sum_(ctx, n_),
+        g_(ctx, costs_.stride()),
+        column_sum_(ctx, m_) {
     for (std::ptrdiff_t i = 0; i < n_; ++i) log_a_[i] = std::log2(a[i]);
     for (std::ptrdiff_t j = 0; j < m_; ++j) log_b_[j] = std::log2(b[j]);
-    // The chunks depend on the problem alone, so that sums come out in the same order for any number of threads.
+    // The chunks depend on the problem alone, so that sums come out in the same order for any number of
+    // threads.
     const std::ptrdiff_t wanted = std::clamp<std::ptrdiff_t>((n_ * m_) >> 16, 1, 64);
     rows_per_chunk_ = round_up((n_ + wanted - 1) / wanted, costs_.group());
     chunks_ = (n_ + rows_per_chunk_ - 1) / rows_per_chunk_;
@@ -48,9 +62,10 @@ template <class T> class cpu_executor {
   struct sweep_result {
     double row_error, column_error;
   };
-  // K1, a full iteration from one exponential per pair. phi: updated by omega times the row update for the given gamma; rho_j = log2(b_j / t_j) with t the
-  // column sums for the new phi, i.e. the column update. Errors are those of (new phi, given gamma). exact: rows start from their maximum (K2), so that
-  // phi need not be near the solution.
+  // K1, a full iteration from one exponential per pair. phi: updated by omega times the row update for the
+  // given gamma; rho_j = log2(b_j / t_j) with t the column sums for the new phi, i.e. the column update.
+  // Errors are those of (new phi, given gamma). exact: rows start from their maximum (K2), so that phi need
+  // not be near the solution.
   sweep_result sweep(double kappa, double omega, bool exact, vector& phi, const vector& gamma, vector& rho) {
     pass(kappa, omega, exact, true, phi, gamma);
     double row_error = 0;
@@ -72,7 +87,8 @@ template <class T> class cpu_executor {
   }
 
   // Row and column sums of the plan of (phi, gamma), as the working type sees it.
-  void marginals(double kappa, const vector& phi, const vector& gamma, std::span<double> row_sum, std::span<double> column_sum) {
+  void marginals(double kappa, const vector& phi, const vector& gamma, std::span<double> row_sum,
+                 std::span<double> column_sum) {
     vector copy = make_rows();
     std::copy_n(phi.data(), n_, copy.data());
     pass(kappa, 1.0, false, false, copy, gamma);
@@ -83,7 +99,9 @@ template <class T> class cpu_executor {
  private:
   struct worker {
     worker(const context& ctx, const cost_rows<T>& c)
-        : e(ctx, c.group() * c.stride()), t(ctx, single_precision ? c.stride() : 0, T(0)), scratch(c.scratch(ctx)) {}
+        : e(ctx, c.group() * c.stride()),
+          t(ctx, single_precision ? c.stride() : 0, T(0)),
+          scratch(c.scratch(ctx)) {}
     buffer<T> e, t, scratch;
   };
 
@@ -96,8 +114,10 @@ template <class T> class cpu_executor {
       std::fill_n(sum, stride, 0.0);
       worker& s = workers_[static_cast<std::size_t>(w)];
       T* t;
-      if constexpr (single_precision) t = s.t.data();  // float sums go to double every 1024 rows
-      else t = sum;
+      if constexpr (single_precision)
+        t = s.t.data();  // float sums go to double every 1024 rows
+      else
+        t = sum;
       const std::ptrdiff_t group = costs_.group(), every = groups_between_checks(group * stride);
       std::ptrdiff_t pending = 0, groups = 0;
       for (std::ptrdiff_t i = lo; i < hi; i += group, ++groups) {
@@ -113,7 +133,8 @@ template <class T> class cpu_executor {
       if constexpr (single_precision) k.flush(t, sum, stride);
       if (update && omega == 1) {
         double* p = phi.data();
-        // phi += log2(a / s), all at once: a scalar logarithm a row would cost as much as the pairs of a short row
+        // phi += log2(a / s), all at once: a scalar logarithm a row would cost as much as the pairs of a
+        // short row
         double delta[256];
         for (std::ptrdiff_t i = lo; i < hi; i += 256) {
           const std::ptrdiff_t c = std::min<std::ptrdiff_t>(256, hi - i);
@@ -133,7 +154,8 @@ template <class T> class cpu_executor {
   }
 
   // One group of rows: exponentials, row sums, update, and what the rows add to the column sums.
-  void rows(double kappa, double omega, bool exact, bool update, std::ptrdiff_t first, std::ptrdiff_t end, vector& phi, worker& s, T* t) {
+  void rows(double kappa, double omega, bool exact, bool update, std::ptrdiff_t first, std::ptrdiff_t end,
+            vector& phi, worker& s, T* t) {
     const auto& k = costs_.table();
     const std::ptrdiff_t stride = costs_.stride();
     row_index index;
@@ -185,33 +207,40 @@ template <class T> class cpu_executor {
         }
       }
     }
-    for (std::ptrdiff_t r = 0; r < real; r += block) k.add_rows(s.e.data() + r * stride, stride, q + r, t, stride);
+    for (std::ptrdiff_t r = 0; r < real; r += block)
+      k.add_rows(s.e.data() + r * stride, stride, q + r, t, stride);
   }
 
-  // Columns whose sum is too small to be trusted get it from their largest exponent (K2 in the other direction).
-  void redo_columns(double kappa, const std::vector<std::ptrdiff_t>& list, const vector& phi, const vector& gamma, vector& rho) {
+  // Columns whose sum is too small to be trusted get it from their largest exponent (K2 in the other
+  // direction).
+  void redo_columns(double kappa, const std::vector<std::ptrdiff_t>& list, const vector& phi,
+                    const vector& gamma, vector& rho) {
     if (list.empty()) return;
     if (!transposed_) transposed_ = std::make_unique<cost_rows<T>>(ctx_, geo_, kappa_, true);
     const auto& c = *transposed_;
     const std::ptrdiff_t stride = c.stride();
     buffer<T> f(ctx_, stride);
     c.columns(kappa, phi, f.data());
-    ctx_.parallel_for(static_cast<std::ptrdiff_t>(list.size()), c.group(), [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-      if (ctx_.checkpoint(w)) return;
-      buffer<T> e(ctx_, c.group() * stride), scratch = c.scratch(ctx_);
-      row_index index;
-      const std::ptrdiff_t real = row_group(lo, hi, c.group(), index);
-      for (std::ptrdiff_t r = 0; r < c.group(); ++r) index[r] = list[static_cast<std::size_t>(index[r])];
-      double top[kernels::most_rows];
-      c.logits(kappa, index, nullptr, f.data(), e.data(), top, scratch.data());
-      for (std::ptrdiff_t r = 0; r < real; ++r) {
-        if (!(std::abs(top[r]) <= std::numeric_limits<double>::max()))
-          throw std::invalid_argument("column " + std::to_string(index[r]) + " of the cost has no finite entry");
-        double weighted = 0;
-        const double sum = c.table().exp_row(e.data() + r * stride, static_cast<T>(top[r]), stride, &weighted);
-        rho[index[r]] = log_b_[index[r]] - gamma[index[r]] - top[r] - std::log2(sum);
-      }
-    });
+    ctx_.parallel_for(static_cast<std::ptrdiff_t>(list.size()), c.group(),
+                      [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+                        if (ctx_.checkpoint(w)) return;
+                        buffer<T> e(ctx_, c.group() * stride), scratch = c.scratch(ctx_);
+                        row_index index;
+                        const std::ptrdiff_t real = row_group(lo, hi, c.group(), index);
+                        for (std::ptrdiff_t r = 0; r < c.group(); ++r)
+                          index[r] = list[static_cast<std::size_t>(index[r])];
+                        double top[kernels::most_rows];
+                        c.logits(kappa, index, nullptr, f.data(), e.data(), top, scratch.data());
+                        for (std::ptrdiff_t r = 0; r < real; ++r) {
+                          if (!(std::abs(top[r]) <= std::numeric_limits<double>::max()))
+                            throw std::invalid_argument("column " + std::to_string(index[r]) +
+                                                        " of the cost has no finite entry");
+                          double weighted = 0;
+                          const double sum = c.table().exp_row(e.data() + r * stride, static_cast<T>(top[r]),
+                                                               stride, &weighted);
+                          rho[index[r]] = log_b_[index[r]] - gamma[index[r]] - top[r] - std::log2(sum);
+                        }
+                      });
   }
 
   const context& ctx_;

@@ -1,4 +1,5 @@
-// The plan as an operator: every function makes rows of exponentials, uses them while they are in cache and forgets them.
+// The plan as an operator: every function makes rows of exponentials, uses them while they are in cache and
+// forgets them.
 #include <algorithm>
 #include <cmath>
 #include <lapwing/error.hpp>
@@ -12,11 +13,14 @@ namespace lapwing::ot {
 namespace {
 
 // Scratch of one thread for a group of rows.
-template <class T> struct rows_worker {
-  rows_worker(const context& ctx, const cost_rows<T>& c) : e(ctx, c.group() * c.stride()), scratch(c.scratch(ctx)) {}
+template <class T>
+struct rows_worker {
+  rows_worker(const context& ctx, const cost_rows<T>& c)
+      : e(ctx, c.group() * c.stride()), scratch(c.scratch(ctx)) {}
   buffer<T> e, scratch;
 };
-template <class T> std::vector<rows_worker<T>> make_workers(const context& ctx, const cost_rows<T>& c) {
+template <class T>
+std::vector<rows_worker<T>> make_workers(const context& ctx, const cost_rows<T>& c) {
   std::vector<rows_worker<T>> w;
   for (int k = 0; k < ctx.threads(); ++k) w.emplace_back(ctx, c);
   return w;
@@ -31,22 +35,29 @@ buffer<double> bits(const context& ctx, std::span<const double> u) {
   return out;
 }
 
-template <class T> void check_plan(const plan<T>& p) {
+template <class T>
+void check_plan(const plan<T>& p) {
   check(p.reg > 0 && p.reg <= std::numeric_limits<double>::max(), "reg must be > 0 and finite, got ", p.reg);
-  check(static_cast<std::ptrdiff_t>(p.u.size()) == p.costs.rows() && static_cast<std::ptrdiff_t>(p.v.size()) == p.costs.cols(),
-        "u and v must have lengths ", p.costs.rows(), " and ", p.costs.cols(), ", got ", p.u.size(), " and ", p.v.size());
+  check(static_cast<std::ptrdiff_t>(p.u.size()) == p.costs.rows() &&
+            static_cast<std::ptrdiff_t>(p.v.size()) == p.costs.cols(),
+        "u and v must have lengths ", p.costs.rows(), " and ", p.costs.cols(), ", got ", p.u.size(), " and ",
+        p.v.size());
 }
 void check_block(matrix_view<const double> x, std::ptrdiff_t rows, std::ptrdiff_t cols, const char* what) {
-  check(x.rows == rows && x.cols == cols, what, " must be ", rows, " x ", cols, ", got ", x.rows, " x ", x.cols);
+  check(x.rows == rows && x.cols == cols, what, " must be ", rows, " x ", cols, ", got ", x.rows, " x ",
+        x.cols);
 }
 
-// Calls body(rows in the group, index, z, top, worker) for every group of rows of exponents of `c`, in parallel.
+// Calls body(rows in the group, index, z, top, worker) for every group of rows of exponents of `c`, in
+// parallel.
 template <class T, class Body>
-void for_each_group(const context& ctx, const cost_rows<T>& c, double kappa, const double* phi, std::span<const double> gamma, Body&& body) {
+void for_each_group(const context& ctx, const cost_rows<T>& c, double kappa, const double* phi,
+                    std::span<const double> gamma, Body&& body) {
   buffer<T> g(ctx, c.stride());
   c.columns(kappa, gamma, g.data());
   auto workers = make_workers(ctx, c);
-  const std::ptrdiff_t grain = round_up(std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 16) / c.stride()), c.group());
+  const std::ptrdiff_t grain =
+      round_up(std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 16) / c.stride()), c.group());
   ctx.parallel_for(c.rows(), grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     auto& s = workers[static_cast<std::size_t>(w)];
     for (std::ptrdiff_t i = lo; i < hi; i += c.group()) {
@@ -60,23 +71,33 @@ void for_each_group(const context& ctx, const cost_rows<T>& c, double kappa, con
   });
 }
 
-// One sweep over P in super-blocks of rows: first (in parallel over rows) their exponentials and Z = P V, then (in parallel over columns) what they add to
-// P^T U. Two phases instead of private copies of the result: the order of the sums is fixed and memory does not grow with threads.
-template <class T> class plan_sweep {
+// One sweep over P in super-blocks of rows: first (in parallel over rows) their exponentials and Z = P V,
+// then (in parallel over columns) what they add to P^T U. Two phases instead of private copies of the result:
+// the order of the sums is fixed and memory does not grow with threads.
+template <class T>
+class plan_sweep {
  public:
-  plan_sweep(const context& ctx, const plan<T>& p) : ctx_(ctx), kappa_(log2e / p.reg), c_(ctx, p.costs, kappa_, false), phi_(bits(ctx, p.u)), g_(ctx, c_.stride()) {
+  plan_sweep(const context& ctx, const plan<T>& p)
+      : ctx_(ctx),
+        kappa_(log2e / p.reg),
+        c_(ctx, p.costs, kappa_, false),
+        phi_(bits(ctx, p.u)),
+        g_(ctx, c_.stride()) {
     c_.columns(kappa_, bits(ctx, p.v), g_.data());
-    super_ = std::min(round_up(c_.rows(), c_.group()), round_up(std::clamp<std::ptrdiff_t>((std::ptrdiff_t{1} << 20) / c_.stride(), 32, 512), c_.group()));
+    super_ = std::min(
+        round_up(c_.rows(), c_.group()),
+        round_up(std::clamp<std::ptrdiff_t>((std::ptrdiff_t{1} << 20) / c_.stride(), 32, 512), c_.group()));
     e_ = buffer<T>(ctx, super_ * c_.stride());
     for (int k = 0; k < ctx.threads(); ++k) scratch_.push_back(c_.scratch(ctx));
   }
 
   const cost_rows<T>& costs() const { return c_; }
 
-  // forward (Z, k x n) = P V for V k x m (or empty); backward (l x m) = P^T U with U = `weigh(Z of these rows)`.
-  // fill_u(i, z, u): z the k values of row i of P V, u the l values of row i of U.
+  // forward (Z, k x n) = P V for V k x m (or empty); backward (l x m) = P^T U with U = `weigh(Z of these
+  // rows)`. fill_u(i, z, u): z the k values of row i of P V, u the l values of row i of U.
   template <class Fill>
-  void run(matrix_view<const double> v, matrix_view<double> forward, std::ptrdiff_t l, Fill&& fill_u, matrix_view<double> backward) {
+  void run(matrix_view<const double> v, matrix_view<double> forward, std::ptrdiff_t l, Fill&& fill_u,
+           matrix_view<double> backward) {
     const auto& k = c_.table();
     const std::ptrdiff_t stride = c_.stride(), n = c_.rows(), m = c_.cols(), nv = v.rows;
     buffer<T> vt(ctx_, nv * stride, T(0));
@@ -93,11 +114,13 @@ template <class T> class plan_sweep {
         row_group(first + lo, first + hi, c_.group(), index);
         double sum[kernels::most_rows];
         T* e = e_.data() + lo * stride;
-        c_.exponentials(kappa_, index, phi_.data(), g_.data(), e, sum, scratch_[static_cast<std::size_t>(w)].data());
+        c_.exponentials(kappa_, index, phi_.data(), g_.data(), e, sum,
+                        scratch_[static_cast<std::size_t>(w)].data());
         double* zr = z.data() + lo * nv;
         if (nv > 0) {
           std::fill_n(zr, c_.group() * nv, 0.0);
-          for (std::ptrdiff_t r = 0; r < hi - lo; r += block) k.dot_rows(e + r * stride, stride, vt.data(), stride, nv, stride, zr + r * nv, nv);
+          for (std::ptrdiff_t r = 0; r < hi - lo; r += block)
+            k.dot_rows(e + r * stride, stride, vt.data(), stride, nv, stride, zr + r * nv, nv);
           if (forward.data)
             for (std::ptrdiff_t i = lo; i < hi; ++i)
               for (std::ptrdiff_t c = 0; c < nv; ++c) forward(c, first + i) = z[i * nv + c];
@@ -129,7 +152,8 @@ constexpr auto no_u = [](std::ptrdiff_t, const double*, auto*) {};
 }  // namespace
 
 template <class T>
-void softmin(const context& ctx, const geometry<T>& geo, std::span<const double> h, double reg, std::span<double> out, bool transposed) {
+void softmin(const context& ctx, const geometry<T>& geo, std::span<const double> h, double reg,
+             std::span<double> out, bool transposed) {
   const std::ptrdiff_t n = transposed ? geo.cols() : geo.rows(), m = transposed ? geo.rows() : geo.cols();
   check(reg >= 0 && reg <= std::numeric_limits<double>::max(), "reg must be >= 0 and finite, got ", reg);
   check(static_cast<std::ptrdiff_t>(h.size()) == m, "h must have length ", m, ", got ", h.size());
@@ -138,86 +162,103 @@ void softmin(const context& ctx, const geometry<T>& geo, std::span<const double>
   const cost_rows<T> c(ctx, geo, kappa, transposed);
   buffer<double> gamma(ctx, m);
   for (std::ptrdiff_t j = 0; j < m; ++j) gamma[j] = kappa * h[static_cast<std::size_t>(j)];
-  for_each_group<T>(ctx, c, kappa, nullptr, gamma, [&](std::ptrdiff_t real, const std::ptrdiff_t* index, T* z, const double* top) {
-    for (std::ptrdiff_t r = 0; r < real; ++r) {
-      double lse = top[r];
-      if (reg > 0 && lse > minus_infinity) {
-        double weighted = 0;
-        lse += std::log2(c.table().exp_row(z + r * c.stride(), static_cast<T>(top[r]), c.stride(), &weighted));
-      }
-      out[static_cast<std::size_t>(index[r])] = -lse / kappa;
-    }
-  });
+  for_each_group<T>(ctx, c, kappa, nullptr, gamma,
+                    [&](std::ptrdiff_t real, const std::ptrdiff_t* index, T* z, const double* top) {
+                      for (std::ptrdiff_t r = 0; r < real; ++r) {
+                        double lse = top[r];
+                        if (reg > 0 && lse > minus_infinity) {
+                          double weighted = 0;
+                          lse += std::log2(c.table().exp_row(z + r * c.stride(), static_cast<T>(top[r]),
+                                                             c.stride(), &weighted));
+                        }
+                        out[static_cast<std::size_t>(index[r])] = -lse / kappa;
+                      }
+                    });
 }
 
 template <class T>
-void c_transform(const context& ctx, const geometry<T>& geo, std::span<const double> h, std::span<double> out, std::span<std::int64_t> index,
-                 bool transposed) {
+void c_transform(const context& ctx, const geometry<T>& geo, std::span<const double> h, std::span<double> out,
+                 std::span<std::int64_t> index, bool transposed) {
   const std::ptrdiff_t n = transposed ? geo.cols() : geo.rows(), m = transposed ? geo.rows() : geo.cols();
   check(static_cast<std::ptrdiff_t>(h.size()) == m, "h must have length ", m, ", got ", h.size());
-  check(static_cast<std::ptrdiff_t>(out.size()) == n && index.size() == out.size(), "out and index must have length ", n);
+  check(static_cast<std::ptrdiff_t>(out.size()) == n && index.size() == out.size(),
+        "out and index must have length ", n);
   const cost_rows<T> c(ctx, geo, 1.0, transposed);
-  for_each_group<T>(ctx, c, 1.0, nullptr, h, [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double* top) {
-    for (std::ptrdiff_t r = 0; r < real; ++r) {
-      const T* p = z + r * c.stride();
-      const std::size_t i = static_cast<std::size_t>(rows[r]);
-      out[i] = -top[r];
-      index[i] = std::find(p, p + c.cols(), static_cast<T>(top[r])) - p;
-    }
-  });
+  for_each_group<T>(ctx, c, 1.0, nullptr, h,
+                    [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double* top) {
+                      for (std::ptrdiff_t r = 0; r < real; ++r) {
+                        const T* p = z + r * c.stride();
+                        const std::size_t i = static_cast<std::size_t>(rows[r]);
+                        out[i] = -top[r];
+                        index[i] = std::find(p, p + c.cols(), static_cast<T>(top[r])) - p;
+                      }
+                    });
 }
 
 template <class T>
-void apply(const context& ctx, const plan<T>& p, matrix_view<const double> v, matrix_view<double> out, bool transposed) {
+void apply(const context& ctx, const plan<T>& p, matrix_view<const double> v, matrix_view<double> out,
+           bool transposed) {
   check_plan(p);
   const std::ptrdiff_t n = p.costs.rows(), m = p.costs.cols();
   check_block(v, v.rows, transposed ? n : m, "v");
   check_block(out, v.rows, transposed ? m : n, "out");
   plan_sweep<T> sweep(ctx, p);
   if (!transposed) return sweep.run(v, out, 0, no_u, {});
-  sweep.run({}, {}, v.rows, [&](std::ptrdiff_t i, const double*, T* u) {
-    for (std::ptrdiff_t c = 0; c < v.rows; ++c) u[c] = static_cast<T>(v(c, i));
-  }, out);
+  sweep.run(
+      {}, {}, v.rows,
+      [&](std::ptrdiff_t i, const double*, T* u) {
+        for (std::ptrdiff_t c = 0; c < v.rows; ++c) u[c] = static_cast<T>(v(c, i));
+      },
+      out);
 }
 
 template <class T>
-void normal(const context& ctx, const plan<T>& p, std::span<const double> w, matrix_view<const double> v, matrix_view<double> out) {
+void normal(const context& ctx, const plan<T>& p, std::span<const double> w, matrix_view<const double> v,
+            matrix_view<double> out) {
   check_plan(p);
-  check(w.empty() || static_cast<std::ptrdiff_t>(w.size()) == p.costs.rows(), "w must have length ", p.costs.rows(), ", got ", w.size());
+  check(w.empty() || static_cast<std::ptrdiff_t>(w.size()) == p.costs.rows(), "w must have length ",
+        p.costs.rows(), ", got ", w.size());
   check_block(v, v.rows, p.costs.cols(), "v");
   check_block(out, v.rows, p.costs.cols(), "out");
-  plan_sweep<T>(ctx, p).run(v, {}, v.rows, [&](std::ptrdiff_t i, const double* z, T* u) {
-    const double wi = w.empty() ? 1.0 : w[static_cast<std::size_t>(i)];
-    for (std::ptrdiff_t c = 0; c < v.rows; ++c) u[c] = static_cast<T>(wi * z[c]);
-  }, out);
+  plan_sweep<T>(ctx, p).run(
+      v, {}, v.rows,
+      [&](std::ptrdiff_t i, const double* z, T* u) {
+        const double wi = w.empty() ? 1.0 : w[static_cast<std::size_t>(i)];
+        for (std::ptrdiff_t c = 0; c < v.rows; ++c) u[c] = static_cast<T>(wi * z[c]);
+      },
+      out);
 }
 
 template <class T>
-void both(const context& ctx, const plan<T>& p, matrix_view<const double> v, matrix_view<double> forward, matrix_view<const double> u,
-          matrix_view<double> backward) {
+void both(const context& ctx, const plan<T>& p, matrix_view<const double> v, matrix_view<double> forward,
+          matrix_view<const double> u, matrix_view<double> backward) {
   check_plan(p);
   const std::ptrdiff_t n = p.costs.rows(), m = p.costs.cols();
   check_block(v, v.rows, m, "v");
   check_block(forward, v.rows, n, "forward");
   check_block(u, u.rows, n, "u");
   check_block(backward, u.rows, m, "backward");
-  plan_sweep<T>(ctx, p).run(v, forward, u.rows, [&](std::ptrdiff_t i, const double*, T* row) {
-    for (std::ptrdiff_t c = 0; c < u.rows; ++c) row[c] = static_cast<T>(u(c, i));
-  }, backward);
+  plan_sweep<T>(ctx, p).run(
+      v, forward, u.rows,
+      [&](std::ptrdiff_t i, const double*, T* row) {
+        for (std::ptrdiff_t c = 0; c < u.rows; ++c) row[c] = static_cast<T>(u(c, i));
+      },
+      backward);
 }
 
 template <class T>
 moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, std::span<double> col_sum) {
   check_plan(p);
   const std::ptrdiff_t n = p.costs.rows(), m = p.costs.cols();
-  check(static_cast<std::ptrdiff_t>(row_sum.size()) == n && static_cast<std::ptrdiff_t>(col_sum.size()) == m, "row_sum and col_sum must have lengths ", n,
-        " and ", m);
+  check(static_cast<std::ptrdiff_t>(row_sum.size()) == n && static_cast<std::ptrdiff_t>(col_sum.size()) == m,
+        "row_sum and col_sum must have lengths ", n, " and ", m);
   const double kappa = log2e / p.reg;
   const cost_rows<T> c(ctx, p.costs, kappa, false);
   const buffer<double> phi = bits(ctx, p.u), gamma = bits(ctx, p.v);
   buffer<T> g(ctx, c.stride());
   c.columns(kappa, gamma, g.data());
-  const std::ptrdiff_t stride = c.stride(), wanted = std::clamp<std::ptrdiff_t>((n * m) >> 16, 1, 64), rows = round_up((n + wanted - 1) / wanted, c.group());
+  const std::ptrdiff_t stride = c.stride(), wanted = std::clamp<std::ptrdiff_t>((n * m) >> 16, 1, 64),
+                       rows = round_up((n + wanted - 1) / wanted, c.group());
   const std::ptrdiff_t chunks = (n + rows - 1) / rows;
   buffer<double> partial(ctx, chunks * stride, 0.0), weighted(ctx, n, 0.0);
   auto workers = make_workers(ctx, c);
@@ -239,8 +280,10 @@ moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, s
         weighted[index[r]] = moment;
         q[r] = T(1);
       }
-      for (std::ptrdiff_t r = 0; r < real; r += block) c.table().add_rows(s.e.data() + r * stride, stride, q + r, t.data(), stride);
-      if ((i - lo) % 1024 == 1024 - c.group()) c.table().flush(t.data(), partial.data() + lo / rows * stride, stride);
+      for (std::ptrdiff_t r = 0; r < real; r += block)
+        c.table().add_rows(s.e.data() + r * stride, stride, q + r, t.data(), stride);
+      if ((i - lo) % 1024 == 1024 - c.group())
+        c.table().flush(t.data(), partial.data() + lo / rows * stride, stride);
     }
     c.table().flush(t.data(), partial.data() + lo / rows * stride, stride);
   });
@@ -263,9 +306,11 @@ moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, s
   return r;
 }
 
-template <class T> void rows(const context& ctx, const plan<T>& p, std::ptrdiff_t first, matrix_view<T> out) {
+template <class T>
+void rows(const context& ctx, const plan<T>& p, std::ptrdiff_t first, matrix_view<T> out) {
   check_plan(p);
-  check(first >= 0 && out.rows >= 0 && first + out.rows <= p.costs.rows(), "rows ", first, " ... ", first + out.rows, " are outside 0 ... ", p.costs.rows());
+  check(first >= 0 && out.rows >= 0 && first + out.rows <= p.costs.rows(), "rows ", first, " ... ",
+        first + out.rows, " are outside 0 ... ", p.costs.rows());
   check(out.cols == p.costs.cols(), "out must have ", p.costs.cols(), " columns, got ", out.cols);
   const double kappa = log2e / p.reg;
   const cost_rows<T> c(ctx, p.costs, kappa, false);
@@ -280,63 +325,78 @@ template <class T> void rows(const context& ctx, const plan<T>& p, std::ptrdiff_
     const std::ptrdiff_t real = row_group(first + lo, first + hi, c.group(), index);
     double sum[kernels::most_rows];
     c.exponentials(kappa, index, phi.data(), g.data(), s.e.data(), sum, s.scratch.data());
-    for (std::ptrdiff_t r = 0; r < real; ++r) std::copy_n(s.e.data() + r * c.stride(), out.cols, &out(lo + r, 0));
+    for (std::ptrdiff_t r = 0; r < real; ++r)
+      std::copy_n(s.e.data() + r * c.stride(), out.cols, &out(lo + r, 0));
   });
 }
 
 template <class T>
-void top_k(const context& ctx, const plan<T>& p, matrix_view<std::int64_t> index, matrix_view<double> value, bool transposed) {
+void top_k(const context& ctx, const plan<T>& p, matrix_view<std::int64_t> index, matrix_view<double> value,
+           bool transposed) {
   check_plan(p);
-  const std::ptrdiff_t n = transposed ? p.costs.cols() : p.costs.rows(), m = transposed ? p.costs.rows() : p.costs.cols(), k = index.cols;
+  const std::ptrdiff_t n = transposed ? p.costs.cols() : p.costs.rows(),
+                       m = transposed ? p.costs.rows() : p.costs.cols(), k = index.cols;
   check(index.rows == n && value.rows == n && value.cols == k, "index and value must be ", n, " x k");
   check(k >= 1 && k <= m, "k must be between 1 and ", m, ", got ", k);
   const double kappa = log2e / p.reg;
   const cost_rows<T> c(ctx, p.costs, kappa, transposed);
   const buffer<double> phi = bits(ctx, transposed ? p.v : p.u), gamma = bits(ctx, transposed ? p.u : p.v);
-  for_each_group<T>(ctx, c, kappa, phi.data(), gamma, [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double*) {
-    for (std::ptrdiff_t r = 0; r < real; ++r) {
-      const T* e = z + r * c.stride();
-      const std::ptrdiff_t i = rows[r];
-      std::ptrdiff_t filled = 0;  // insertion into a short sorted list: almost every entry fails the first comparison
-      std::int64_t* at = &index(i, 0);
-      double* best = &value(i, 0);
-      for (std::ptrdiff_t j = 0; j < m; ++j) {
-        const double x = static_cast<double>(e[j]);
-        if (filled == k && !(x > best[k - 1])) continue;
-        std::ptrdiff_t q = filled < k ? filled++ : k - 1;
-        for (; q > 0 && x > best[q - 1]; --q) {
-          best[q] = best[q - 1];
-          at[q] = at[q - 1];
+  for_each_group<T>(
+      ctx, c, kappa, phi.data(), gamma,
+      [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double*) {
+        for (std::ptrdiff_t r = 0; r < real; ++r) {
+          const T* e = z + r * c.stride();
+          const std::ptrdiff_t i = rows[r];
+          std::ptrdiff_t filled =
+              0;  // insertion into a short sorted list: almost every entry fails the first comparison
+          std::int64_t* at = &index(i, 0);
+          double* best = &value(i, 0);
+          for (std::ptrdiff_t j = 0; j < m; ++j) {
+            const double x = static_cast<double>(e[j]);
+            if (filled == k && !(x > best[k - 1])) continue;
+            std::ptrdiff_t q = filled < k ? filled++ : k - 1;
+            for (; q > 0 && x > best[q - 1]; --q) {
+              best[q] = best[q - 1];
+              at[q] = at[q - 1];
+            }
+            best[q] = x;
+            at[q] = j;
+          }
+          for (std::ptrdiff_t q = 0; q < k; ++q) best[q] = std::exp2(best[q]);
         }
-        best[q] = x;
-        at[q] = j;
-      }
-      for (std::ptrdiff_t q = 0; q < k; ++q) best[q] = std::exp2(best[q]);
-    }
-  });
+      });
 }
 
-template <class T> void plan_operator<T>::apply(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const {
+template <class T>
+void plan_operator<T>::apply(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const {
   ot::apply(ctx, plan_, v, out, false);
 }
-template <class T> void plan_operator<T>::apply_transposed(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const {
+template <class T>
+void plan_operator<T>::apply_transposed(const context& ctx, matrix_view<const double> v,
+                                        matrix_view<double> out) const {
   ot::apply(ctx, plan_, v, out, true);
 }
-template <class T> void plan_operator<T>::normal(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const {
+template <class T>
+void plan_operator<T>::normal(const context& ctx, matrix_view<const double> v,
+                              matrix_view<double> out) const {
   ot::normal(ctx, plan_, {}, v, out);
 }
 
-#define LAPWING_INSTANTIATE(T)                                                                                                          \
-  template void softmin<T>(const context&, const geometry<T>&, std::span<const double>, double, std::span<double>, bool);               \
-  template void c_transform<T>(const context&, const geometry<T>&, std::span<const double>, std::span<double>, std::span<std::int64_t>, \
-                               bool);                                                                                                   \
-  template void apply<T>(const context&, const plan<T>&, matrix_view<const double>, matrix_view<double>, bool);                         \
-  template void normal<T>(const context&, const plan<T>&, std::span<const double>, matrix_view<const double>, matrix_view<double>);     \
-  template void both<T>(const context&, const plan<T>&, matrix_view<const double>, matrix_view<double>, matrix_view<const double>,      \
-                        matrix_view<double>);                                                                                           \
-  template moments stats<T>(const context&, const plan<T>&, std::span<double>, std::span<double>);                                      \
-  template void rows<T>(const context&, const plan<T>&, std::ptrdiff_t, matrix_view<T>);                                                \
-  template void top_k<T>(const context&, const plan<T>&, matrix_view<std::int64_t>, matrix_view<double>, bool);                         \
+#define LAPWING_INSTANTIATE(T)                                                                           \
+  template void softmin<T>(const context&, const geometry<T>&, std::span<const double>, double,          \
+                           std::span<double>, bool);                                                     \
+  template void c_transform<T>(const context&, const geometry<T>&, std::span<const double>,              \
+                               std::span<double>, std::span<std::int64_t>, bool);                        \
+  template void apply<T>(const context&, const plan<T>&, matrix_view<const double>, matrix_view<double>, \
+                         bool);                                                                          \
+  template void normal<T>(const context&, const plan<T>&, std::span<const double>,                       \
+                          matrix_view<const double>, matrix_view<double>);                               \
+  template void both<T>(const context&, const plan<T>&, matrix_view<const double>, matrix_view<double>,  \
+                        matrix_view<const double>, matrix_view<double>);                                 \
+  template moments stats<T>(const context&, const plan<T>&, std::span<double>, std::span<double>);       \
+  template void rows<T>(const context&, const plan<T>&, std::ptrdiff_t, matrix_view<T>);                 \
+  template void top_k<T>(const context&, const plan<T>&, matrix_view<std::int64_t>, matrix_view<double>, \
+                         bool);                                                                          \
   template class plan_operator<T>;
 LAPWING_INSTANTIATE(float)
 LAPWING_INSTANTIATE(double)

@@ -16,39 +16,49 @@ const char* name(step_kind k) noexcept {
 
 namespace {
 
-template <class T> void check_geometry(const geometry<T>& geo) {
-  check(geo.rows() > 0 && geo.cols() > 0, "the cost must have at least one row and one column, got ", geo.rows(), " x ", geo.cols());
-  if (!geo.is_dense()) check(geo.x.cols == geo.y.cols, "x and y must have as many columns, got ", geo.x.cols, " and ", geo.y.cols);
+template <class T>
+void check_geometry(const geometry<T>& geo) {
+  check(geo.rows() > 0 && geo.cols() > 0, "the cost must have at least one row and one column, got ",
+        geo.rows(), " x ", geo.cols());
+  if (!geo.is_dense())
+    check(geo.x.cols == geo.y.cols, "x and y must have as many columns, got ", geo.x.cols, " and ",
+          geo.y.cols);
 }
 
 void check_weights(std::span<const double> w, std::ptrdiff_t n, const char* what) {
   check(static_cast<std::ptrdiff_t>(w.size()) == n, what, " must have length ", n, ", got ", w.size());
   for (std::size_t i = 0; i < w.size(); ++i)
-    check(w[i] > 0 && w[i] <= std::numeric_limits<double>::max(), what, " must be positive and finite, got ", w[i], " at ", i);
+    check(w[i] > 0 && w[i] <= std::numeric_limits<double>::max(), what, " must be positive and finite, got ",
+          w[i], " at ", i);
 }
 
 }  // namespace
 
 template <class T>
-result solve(const context& ctx, const geometry<T>& geo, std::span<const double> a, std::span<const double> b, const options& o,
-             std::span<double> f, std::span<double> g) {
+result solve(const context& ctx, const geometry<T>& geo, std::span<const double> a, std::span<const double> b,
+             const options& o, std::span<double> f, std::span<double> g) {
   const std::ptrdiff_t n = geo.rows(), m = geo.cols();
   check_geometry(geo);
   check_weights(a, n, "a");
   check_weights(b, m, "b");
-  check(static_cast<std::ptrdiff_t>(f.size()) == n && static_cast<std::ptrdiff_t>(g.size()) == m, "f and g must have lengths ", n, " and ", m, ", got ",
-        f.size(), " and ", g.size());
+  check(static_cast<std::ptrdiff_t>(f.size()) == n && static_cast<std::ptrdiff_t>(g.size()) == m,
+        "f and g must have lengths ", n, " and ", m, ", got ", f.size(), " and ", g.size());
   check(!o.schedule.empty(), "schedule must hold at least reg");
   for (std::size_t k = 0; k < o.schedule.size(); ++k) {
-    check(o.schedule[k] > 0 && o.schedule[k] <= std::numeric_limits<double>::max(), "reg must be > 0 and finite, got ", o.schedule[k]);
-    check(k == 0 || o.schedule[k] < o.schedule[k - 1], "schedule must decrease, got ", o.schedule[k - 1], " then ", o.schedule[k]);
+    check(o.schedule[k] > 0 && o.schedule[k] <= std::numeric_limits<double>::max(),
+          "reg must be > 0 and finite, got ", o.schedule[k]);
+    check(static_cast<T>(log2e / o.schedule[k]) >= std::numeric_limits<T>::min(),
+          "reg is too large for the type of the cost, got ", o.schedule[k]);
+    check(k == 0 || o.schedule[k] < o.schedule[k - 1], "schedule must decrease, got ", o.schedule[k - 1],
+          " then ", o.schedule[k]);
   }
   check(o.tol > 0, "tol must be > 0, got ", o.tol);
   check(o.max_iter >= 1, "max_iter must be >= 1, got ", o.max_iter);
   double mass_a = 0, mass_b = 0;
   for (const double v : a) mass_a += v;
   for (const double v : b) mass_b += v;
-  check(std::abs(mass_a - mass_b) <= 1e-6 * mass_a, "a and b must have equal sums, got ", mass_a, " and ", mass_b);
+  check(std::abs(mass_a - mass_b) <= 1e-6 * mass_a, "a and b must have equal sums, got ", mass_a, " and ",
+        mass_b);
 
   const double kappa0 = log2e / o.schedule.front(), kappa = log2e / o.schedule.back();
   cpu_executor<T> ex(ctx, geo, a, b, kappa);
@@ -61,7 +71,8 @@ result solve(const context& ctx, const geometry<T>& geo, std::span<const double>
     for (std::ptrdiff_t j = 0; j < m; ++j) gamma[j] = ex.log_b()[j];
   }
   options with_start = o;
-  with_start.init = true;  // rows start from their maxima: without a start nothing is known about them, and with one nothing is promised
+  with_start.init = true;  // rows start from their maxima: without a start nothing is known about them, and
+                           // with one nothing is promised
   driver<cpu_executor<T>> d(ctx, ex, with_start);
   result r = d.run(phi, gamma);
   for (std::ptrdiff_t i = 0; i < n; ++i) f[i] = (phi[i] - ex.log_a()[i]) / kappa;
@@ -69,7 +80,8 @@ result solve(const context& ctx, const geometry<T>& geo, std::span<const double>
   return r;
 }
 
-template <class T> scan_result scan(const context& ctx, matrix_view<const T> c) {
+template <class T>
+scan_result scan(const context& ctx, matrix_view<const T> c) {
   constexpr std::ptrdiff_t grain = 16;
   const std::ptrdiff_t chunks = (c.rows + grain - 1) / grain;
   std::vector<scan_result> parts(static_cast<std::size_t>(chunks));
@@ -79,7 +91,8 @@ template <class T> scan_result scan(const context& ctx, matrix_view<const T> c) 
     for (std::ptrdiff_t i = lo; i < hi; ++i) {
       const T* row = c.data + i * c.stride;
       constexpr T inf = std::numeric_limits<T>::infinity();
-      constexpr int width = 16;  // independent lanes, so that the loop vectorises without reordering anything that matters
+      constexpr int width =
+          16;  // independent lanes, so that the loop vectorises without reordering anything that matters
       T low[width], high[width];
       std::fill_n(low, width, inf);
       std::fill_n(high, width, -inf);
@@ -128,7 +141,8 @@ template <class T> scan_result scan(const context& ctx, matrix_view<const T> c) 
   return total;
 }
 
-template <class T> interval range(const context& ctx, const geometry<T>& geo) {
+template <class T>
+interval range(const context& ctx, const geometry<T>& geo) {
   check_geometry(geo);
   if (geo.is_dense()) {
     const scan_result s = scan(ctx, geo.cost);
@@ -146,10 +160,14 @@ template <class T> interval range(const context& ctx, const geometry<T>& geo) {
     diameter2 += (high - low) * (high - low);
   }
   switch (geo.kind) {
-    case metric::sqeuclidean: return {0, diameter2};
-    case metric::euclidean: return {0, std::sqrt(diameter2)};
-    case metric::cosine: return {0, 2};
-    case metric::dot: break;
+    case metric::sqeuclidean:
+      return {0, diameter2};
+    case metric::euclidean:
+      return {0, std::sqrt(diameter2)};
+    case metric::cosine:
+      return {0, 2};
+    case metric::dot:
+      break;
   }
   int side = 0;
   for (const auto& p : {geo.x, geo.y}) {
@@ -164,10 +182,10 @@ template <class T> interval range(const context& ctx, const geometry<T>& geo) {
   return {-most, most};
 }
 
-#define LAPWING_INSTANTIATE(T)                                                                                                      \
-  template result solve<T>(const context&, const geometry<T>&, std::span<const double>, std::span<const double>, const options&,    \
-                           std::span<double>, std::span<double>);                                                                   \
-  template scan_result scan<T>(const context&, matrix_view<const T>);                                                               \
+#define LAPWING_INSTANTIATE(T)                                                                             \
+  template result solve<T>(const context&, const geometry<T>&, std::span<const double>,                    \
+                           std::span<const double>, const options&, std::span<double>, std::span<double>); \
+  template scan_result scan<T>(const context&, matrix_view<const T>);                                      \
   template interval range<T>(const context&, const geometry<T>&);
 LAPWING_INSTANTIATE(float)
 LAPWING_INSTANTIATE(double)
