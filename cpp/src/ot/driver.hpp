@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <lapwing/context.hpp>
 #include <lapwing/ot.hpp>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -172,28 +173,32 @@ class driver {
 
   void fine(double reg, bool exact, vector& phi, vector& gamma) {
     std::vector<double> errors;  // of plain and accepted sweeps at this level
-    double target = o_.tol, omega = 1, dual = 0, best = 1e300;
+    double target = o_.tol, omega = 1, dual = 0, best = std::numeric_limits<double>::infinity();
     bool extrapolated = false, use_anderson = false;
     int verifications = 0;
+    std::size_t patience = 0;  // accepted sweeps before over-relaxation may be tried again
     for (;;) {
       const step_kind kind = extrapolated ? step_kind::anderson
                              : omega != 1 ? step_kind::sor
                                           : step_kind::sweep;
-      const double error = sweep(reg, omega, exact && errors.empty() && !extrapolated, kind, phi, gamma);
-      if (errors.empty() && !extrapolated)
+      const double error = sweep(reg, omega, exact, kind, phi, gamma);
+      exact = false;
+      if (errors.empty())
         centre(phi, gamma);  // a start's gauge may be far off: in single precision it would raise the floor
       const double value = dual_value(phi, gamma);
-      const double slack = (Exec::single_precision ? 1e-6 : 1e-12) * std::abs(dual);
-      if (extrapolated && !(error <= target) && !(value >= dual - slack && std::isfinite(error))) {
+      if (kind != step_kind::sweep && !(error <= target) &&
+          !accepted(kind, error, errors.back(), value, dual)) {
         r_.history.back().kind = step_kind::rejected;  // back to the plain step it replaced
         std::swap(gamma, safe_);
         anderson_.clear();
         extrapolated = false;
-        if (r_.sweeps >= o_.max_iter || r_.stopped) {
-          sweep(reg, 1.0, true, step_kind::sweep, phi, gamma);
-          return finish(r_.stopped ? "stopped" : "max_iter", phi, gamma);
-        }
-        continue;
+        omega = 1;
+        patience = errors.size() + 10;
+        exact = true;  // phi may be anywhere
+        if (r_.sweeps < o_.max_iter && !r_.stopped) continue;
+        sweep(reg, 1.0, true, step_kind::sweep, phi, gamma);
+        r_.converged = r_.marginal_error <= o_.tol && verify(phi, gamma);
+        return finish(r_.converged ? "converged" : r_.stopped ? "stopped" : "max_iter", phi, gamma);
       }
       dual = value;
       errors.push_back(error);
@@ -212,18 +217,27 @@ class driver {
         r_.converged = verify(phi, gamma);
         return finish(r_.converged ? "converged" : "rounding floor", phi, gamma);
       }
-      // the next gamma
+      // the next gamma; safe_ keeps the plain step in case that it is rejected
       extrapolated = false;
-      if (o_.accelerate == acceleration::sor) omega = relaxation(errors, omega);
+      add(gamma, rho_, safe_);
+      if (o_.accelerate == acceleration::sor)
+        omega = errors.size() < patience ? 1 : relaxation(errors, omega);
       if (o_.accelerate == acceleration::anderson && !use_anderson) use_anderson = slow(errors);
       if (use_anderson) {
-        add(gamma, rho_, safe_);
         extrapolated = anderson_.extrapolate(gamma, rho_, next_);
         std::swap(gamma, next_);
       } else {
         for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) gamma[j] += omega * rho_[j];
       }
     }
+  }
+
+  // An extrapolated step must not lower the semi-dual, an over-relaxed one (whose rows are not exact) must
+  // not double the error.
+  bool accepted(step_kind kind, double error, double before, double value, double dual) const {
+    if (!std::isfinite(error)) return false;
+    if (kind == step_kind::sor) return error <= 2 * before;
+    return value >= dual - (Exec::single_precision ? 1e-6 : 1e-12) * std::abs(dual);
   }
 
   double sweep(double reg, double omega, bool exact, step_kind kind, vector& phi, vector& gamma) {
