@@ -1,0 +1,36 @@
+"""Puts the tables that ``python -m bench -o docs/_bench/NAME.md`` wrote into docs/generated/bench.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+NONE = """No table has been measured for this version. ``python -m bench -o docs/_bench/table.md`` measures
+one; the pages are then built with it.
+"""
+
+
+def demote(text: str) -> str:
+    """The page of a run as a part of ours: without its title, other headings one level lower."""
+    text = re.sub(r"\A\s*# .*\n", "", text)
+    return re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE)
+
+
+def generate(app: Sphinx) -> None:
+    """Write the page that the solver's page includes."""
+    source = Path(app.srcdir)
+    tables = sorted((source / "_bench").glob("*.md"))
+    text = "\n\n".join(demote(t.read_text(encoding="utf-8")) for t in tables) or NONE
+    target = source / "generated" / "bench.md"
+    target.parent.mkdir(exist_ok=True)
+    if not target.exists() or target.read_text(encoding="utf-8") != text:
+        target.write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("builder-inited", generate)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
