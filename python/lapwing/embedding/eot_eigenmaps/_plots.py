@@ -52,8 +52,9 @@ def layout(
 
     # One unit of length for all coordinates together: t-SNE adapts to each neighbourhood anyway.
     Z = Z / max(float(Z.std()), np.finfo(np.float64).tiny)
-    perplexity = min(30.0, max(1.0, (len(Z) - 1) / 4.0))
-    model = TSNE(perplexity=perplexity, init="pca", random_state=random_state, n_jobs=1)
+    model = TSNE(perplexity=min(20.0, max(1.0, (len(Z) - 1) / 4.0)), random_state=random_state, n_jobs=1)
+    # Half the usual iterations are enough for a picture. scikit-learn 1.5 renamed the parameter.
+    model.set_params(**{"max_iter" if "max_iter" in model.get_params() else "n_iter": 500})
     with threadpool_limits(
         1
     ):  # its many small parallel loops crawl when the cores are busy with something else
