@@ -45,7 +45,7 @@ left.scatter(*Y.T, s=8, label="Y")
 left.plot(*grid.T, color="tab:blue")
 left.plot(*mapped.T, color="tab:red", label="image of the half circle")
 left.set_aspect("equal")
-left.legend()
+left.legend(loc="lower left")
 
 regs = np.array([step.reg for step in result.history])
 errors = [step.error for step in result.history]
@@ -55,7 +55,7 @@ for reg in np.unique(regs)[::-1]:
 right.axhline(result.tol, color="0.5", linewidth=0.8)
 right.set_xlabel("sweep")
 right.set_ylabel("marginal error")
-right.legend()
+right.legend(loc="lower left")
 plt.show()
 
 # %%
