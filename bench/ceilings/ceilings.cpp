@@ -13,7 +13,8 @@
 #include <vector>
 
 #if defined(__GNUC__) && !defined(__clang__)
-// Interleaves independent chains before registers are given out; without it an exponential is bound by its latency.
+// Interleaves independent chains before registers are given out; without it an exponential is bound by its
+// latency.
 #pragma GCC optimize("schedule-insns", "sched-pressure")
 #endif
 
@@ -37,8 +38,9 @@ struct traits<float> {
   static constexpr int shift = 23;
   static constexpr float lowest = -125.0F;
   // Degree 5 on [-1/2, 1/2], relative error 2e-7.
-  static constexpr float coefficients[] = {1.0000000716546562F,  0.6931469670638639F,  0.24022119723934088F,
-                                           0.05550713274961302F, 0.009675541330673939F, 0.0013276471519468572F};
+  static constexpr float coefficients[] = {1.0000000716546562F,   0.6931469670638639F,
+                                           0.24022119723934088F,  0.05550713274961302F,
+                                           0.009675541330673939F, 0.0013276471519468572F};
 };
 template <>
 struct traits<double> {
@@ -48,19 +50,18 @@ struct traits<double> {
   static constexpr int shift = 52;
   static constexpr double lowest = -1021.0;
   // Degree 11, relative error 1e-16.
-  static constexpr double coefficients[] = {
-      1.0,
-      0.693147180559951,
-      0.2402265069591166,
-      0.05550410866444533,
-      0.00961812910690132,
-      0.0013333558218351705,
-      0.00015403531302189515,
-      1.5252675174593955e-05,
-      1.3215041616808622e-06,
-      1.0199600032041999e-07,
-      7.136466517932434e-09,
-      1.529918563594124e-10};
+  static constexpr double coefficients[] = {1.0,
+                                            0.693147180559951,
+                                            0.2402265069591166,
+                                            0.05550410866444533,
+                                            0.00961812910690132,
+                                            0.0013333558218351705,
+                                            0.00015403531302189515,
+                                            1.5252675174593955e-05,
+                                            1.3215041616808622e-06,
+                                            1.0199600032041999e-07,
+                                            7.136466517932434e-09,
+                                            1.529918563594124e-10};
 };
 
 template <class T>
@@ -94,7 +95,8 @@ template <class T>
   for (int c = 0; c < kChains; ++c) x[c] = (vec)((bits)p[c] + ((bits)shifted[c] << traits::shift));
 }
 
-// Operations per second of `body(thread)`, which does `work` of them: the best of several rounds, all threads at once.
+// Operations per second of `body(thread)`, which does `work` of them: the best of several rounds, all threads
+// at once.
 double rate(int threads, double work, const std::function<double(int)>& body) {
   constexpr int rounds = 9;
   using clock = std::chrono::steady_clock;
@@ -115,8 +117,8 @@ double rate(int threads, double work, const std::function<double(int)>& body) {
           ends[t] = clock::now();
         });
     }
-    const std::chrono::duration<double> elapsed = *std::max_element(ends.begin(), ends.end()) -
-                                                  *std::min_element(starts.begin(), starts.end());
+    const std::chrono::duration<double> elapsed =
+        *std::max_element(ends.begin(), ends.end()) - *std::min_element(starts.begin(), starts.end());
     best = std::max(best, work * threads / elapsed.count());
     keep = sums[0];
   }
@@ -197,8 +199,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::printf("{\"threads\": %d, \"vector_bytes\": %d", threads, kBytes);
-  std::printf(", \"fma_float32\": %.4g, \"fma_float64\": %.4g", fma_rate<float>(threads), fma_rate<double>(threads));
-  std::printf(", \"exp2_float32\": %.4g, \"exp2_float64\": %.4g", exp_rate<float>(threads), exp_rate<double>(threads));
+  std::printf(", \"fma_float32\": %.4g, \"fma_float64\": %.4g", fma_rate<float>(threads),
+              fma_rate<double>(threads));
+  std::printf(", \"exp2_float32\": %.4g, \"exp2_float64\": %.4g", exp_rate<float>(threads),
+              exp_rate<double>(threads));
   for (const int megabytes : {4, 16, 64, 256})
     std::printf(", \"read_%d\": %.4g", megabytes, read_rate(threads, static_cast<std::size_t>(megabytes)));
   std::printf("}\n");
