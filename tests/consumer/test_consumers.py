@@ -1,4 +1,4 @@
-"""Builds and runs other people's projects against the installed headers, archive, CMake and pkg-config files."""
+"""Builds and runs other projects against the installed headers, archive, CMake and pkg-config files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def tool(name: str) -> str:
 def build(source: Path, folder: Path, *options: str) -> Path:
     cmake = tool("cmake")
     run(cmake, "-S", source, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", *options)
-    run(cmake, "--build", folder)
+    run(cmake, "--build", folder, "--parallel", "2")
     return folder
 
 
@@ -144,3 +145,46 @@ def test_extension_in_single_precision_and_bad_input(extension) -> None:
         extension.potentials(np.ones((3, 2)), np.ones((3, 4)), 0.5)
     with pytest.raises(ValueError, match="threads must be >= 0"):
         extension.potentials(np.ones((3, 2)), np.ones((3, 2)), 0.5, threads=-3)
+
+
+@pytest.fixture(scope="module")
+def cuda_prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library with its CUDA part, built for one target and installed to a prefix."""
+    tool("nvcc")
+    cmake = tool("cmake")
+    version = tuple(int(part) for part in run(cmake, "--version").split()[2].split(".")[:2])
+    if version < (3, 31):
+        pytest.skip(f"the CUDA part needs CMake >= 3.31, this is {version} (pip install cmake)")
+    prefix, folder = tmp_path_factory.mktemp("prefix"), tmp_path_factory.mktemp("cuda")
+    eigen = Path(sysconfig.get_path("purelib")) / "cmeel.prefix"
+    build(
+        ROOT,
+        folder,
+        "-DLAPWING_CUDA=ON",
+        "-DCMAKE_CUDA_ARCHITECTURES=90",
+        f"-DCMAKE_PREFIX_PATH={eigen}",
+        f"-DCMAKE_INSTALL_PREFIX={prefix}",
+    )
+    run(cmake, "--install", folder, "--component", "devel")
+    return prefix
+
+
+def test_cuda_program(cuda_prefix: Path, tmp_path: Path) -> None:
+    folder = build(ROOT / "tests/consumer/cuda", tmp_path, f"-DCMAKE_PREFIX_PATH={cuda_prefix}")
+    out = run(folder / "cuda_consumer")
+    assert "error: softmin: " in out or "largest difference from the CPU" in out
+
+
+def test_cuda_component_is_refused_where_it_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(p LANGUAGES CXX)\n"
+        "find_package(lapwing CONFIG REQUIRED COMPONENTS cuda)\n"
+    )
+    done = subprocess.run(
+        [tool("cmake"), "-S", tmp_path, "-B", tmp_path / "b", f"-Dlapwing_DIR={lapwing.get_cmake_dir()}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "was built without CUDA" in " ".join(done.stderr.split())
