@@ -209,10 +209,9 @@ def render(entry: Entry, indent: int = 0) -> Iterator[str]:
         yield from render(inner, indent + 3)
 
 
-def page(path: Path) -> str:
+def page(path: Path, title: str) -> str:
     """The page of one header."""
     root = Parser(Language(tree_sitter_cpp.language())).parse(path.read_bytes()).root_node
-    title = f"lapwing/{path.name}"
     lines = [title, "=" * len(title), "", f"``#include <{title}>``", ""]
     about = []
     for node in root.children:
@@ -227,14 +226,25 @@ def page(path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def headers(root: Path) -> dict[str, Path]:
+    """The public headers by the name under which they are included, in the order of the index."""
+    found = {}
+    for include in (root / "cpp" / "include", root / "cuda" / "include"):
+        paths = [p for p in include.rglob("*.hpp") if p.stem not in ("lapwing", "version")]
+        paths.sort(key=lambda p: (ORDER.index(p.stem) if p.stem in ORDER else len(ORDER), p.stem))
+        found |= {p.relative_to(include).as_posix(): p for p in paths}
+    return found
+
+
 def generate(app: Sphinx) -> None:
     """Write the pages and their index."""
-    headers = Path(app.srcdir).parent / "cpp" / "include" / "lapwing"
     out = Path(app.srcdir) / "generated" / "cpp"
     out.mkdir(parents=True, exist_ok=True)
-    names = sorted(p.stem for p in headers.glob("*.hpp") if p.stem not in ("lapwing", "version"))
-    names.sort(key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
-    wanted = {f"{name}.rst": page(headers / f"{name}.hpp") for name in names}
+    wanted, names = {}, []
+    for title, path in headers(Path(app.srcdir).parent).items():
+        name = title.removeprefix("lapwing/").removesuffix(".hpp").replace("/", "_")
+        names.append(name)
+        wanted[f"{name}.rst"] = page(path, title)
     wanted["index.rst"] = "\n".join(
         [
             "Headers",
