@@ -59,6 +59,12 @@ LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T sca
                                 double* result) {
   constexpr long W = lanes<T>;
   Out out{e, stride, {}};
+  const T* row[block_rows];  // copies: the compiler cannot know that the stores to e leave c and f alone
+  vec<T> fr[block_rows];
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) {
+    row[r] = c[r];
+    fr[r] = splat(f[r]);
+  }
   const long full = m / W * W;
   for (long j0 = 0; j0 < full; j0 += sum_tile) {
     const long j1 = j0 + sum_tile < full ? j0 + sum_tile : full;
@@ -66,7 +72,7 @@ LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T sca
     for (long j = j0; j < j1; j += W) {
       const vec<T> gj = load(g + j);
       vec<T> z[block_rows];
-      LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) z[r] = load(c[r] + j) * scale + (gj + f[r]);
+      LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) z[r] = load(row[r] + j) * scale + (gj + fr[r]);
       Out::put(out, j, z);
     }
     Out::finish(out, result);
@@ -78,8 +84,8 @@ LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T sca
     vec<T> z[block_rows];
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) {
       T cost[W];
-      for (long k = 0; k < W; ++k) cost[k] = j + k < m ? c[r][j + k] : T(0);
-      z[r] = load(cost) * scale + (gj + f[r]);
+      for (long k = 0; k < W; ++k) cost[k] = j + k < m ? row[r][j + k] : T(0);
+      z[r] = load(cost) * scale + (gj + fr[r]);
     }
     Out::put(out, j, z);
   }
