@@ -43,6 +43,7 @@ def test_quantiles_of_special_matrices():
     assert ot.cost_quantile(np.array([[1.0, 1.0], [1.0, 1.0]]), q=0.3) == 1.0
     assert ot.cost_quantile(np.array([[-5.0, 0.0, 7.0]]), q=0.5) == 0.0
     assert ot.cost_quantile(np.array([[0.0, 1.0, 2.0, np.inf]]), q=0.5) == 1.5
+    assert ot.cost_quantile(np.array([[0.0, 1.0, 2.0, 3.0]]), q=1 / 3) == 1.0  # the rank is rounded once
     assert ot.cost_quantile(np.array([[0.0, 1.0, 2.0, np.inf]]), q=1) == np.inf
     wide = np.array([[1e-300, 1e-10, 1.0, 1e10, 1e300]])
     assert ot.cost_quantile(wide, q=0.25) == pytest.approx(1e-10)

@@ -44,7 +44,7 @@ def _problem(seed, n, m, zeros, forbidden, dtype, oracle):
 )  # fmt: skip
 @example(0, 70, 70, True, True, np.float32, -6.0)
 @example(0, 1, 70, True, False, np.float64, 6.0)
-@settings(max_examples=60)
+@settings(max_examples=300)
 def test_what_is_reported_holds(oracle, seed, n, m, zeros, forbidden, dtype, exponent):
     C, a, b = _problem(seed, n, m, zeros, forbidden, dtype, oracle)
     reg = 10.0**exponent * float(np.median(C[np.isfinite(C)]) + 1e-3)
