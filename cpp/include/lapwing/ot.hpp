@@ -61,9 +61,9 @@ struct result {
   std::vector<step> history;
 };
 
-/// Solves the balanced problem. a (n) and b (m) must be positive with equal sums; f (n) and g (m) receive
-/// potentials in units of cost with <a, f> = <b, g>. Throws std::invalid_argument on bad input before
-/// anything is written. T = float, double.
+/// Solves the balanced problem. a (n) and b (m) must be positive with equal sums (a difference below 1e-6 of
+/// them is removed by scaling b); f (n) and g (m) receive potentials in units of cost with <a, f> = <b, g>.
+/// Throws std::invalid_argument on bad input before anything is written. T = float, double.
 template <class T>
 result solve(const context&, const geometry<T>&, std::span<const double> a, std::span<const double> b,
              const options&, std::span<double> f, std::span<double> g);

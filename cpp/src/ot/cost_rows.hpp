@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <lapwing/context.hpp>
+#include <lapwing/error.hpp>
 #include <lapwing/ot.hpp>
 #include <limits>
 #include <span>
@@ -19,6 +20,15 @@ constexpr std::ptrdiff_t block = kernels::rows_per_block;
 // Row numbers of a group that is worked on together.
 using row_index = std::ptrdiff_t[kernels::most_rows];
 
+template <class T>
+void check_geometry(const geometry<T>& geo) {
+  check(geo.rows() > 0 && geo.cols() > 0, "the cost must have at least one row and one column, got ",
+        geo.rows(), " x ", geo.cols());
+  if (!geo.is_dense())
+    check(geo.x.cols == geo.y.cols, "x and y must have as many columns, got ", geo.x.cols, " and ",
+          geo.y.cols);
+}
+
 // A geometry made ready for the kernels: points centred or normalised, columns transposed and padded. Read
 // only, shared by all threads.
 template <class T>
@@ -31,10 +41,17 @@ class cost_rows {
         rows_(transposed ? geo.cols() : geo.rows()),
         cols_(transposed ? geo.rows() : geo.cols()),
         stride_(padded(cols_)) {
+    check_geometry(geo);
+    check(kappa == 0 || (kappa >= std::numeric_limits<T>::min() && kappa <= std::numeric_limits<T>::max()),
+          "reg is too ", kappa < 1 ? "large" : "small", " for the type of the cost, got ", log2e / kappa);
     if (geo.is_dense()) {
       cost_ = geo.cost;
       gathered_ = transposed;
     } else {
+      if (geo.kind == metric::cosine) {
+        check_directions(geo.x, "x");
+        check_directions(geo.y, "y");
+      }
       prepare_points(ctx, transposed ? geo.y : geo.x, transposed ? geo.x : geo.y, geo.kind, kappa);
     }
   }
@@ -121,6 +138,14 @@ class cost_rows {
     for (std::ptrdiff_t i = 0; i < cols_; ++i) {
       const T* row = cost_.data + i * cost_.stride;
       for (std::ptrdiff_t r = 0; r < block; ++r) out[r * cols_ + i] = row[index[r]];
+    }
+  }
+
+  static void check_directions(matrix_view<const T> p, const char* what) {
+    for (std::ptrdiff_t i = 0; i < p.rows; ++i) {
+      bool zero = true;
+      for (std::ptrdiff_t k = 0; k < p.cols; ++k) zero = zero && p(i, k) == 0;
+      check(!zero, "the cosine needs a direction, but row ", i, " of ", what, " is 0");
     }
   }
 

@@ -221,26 +221,27 @@ class cpu_executor {
     const std::ptrdiff_t stride = c.stride();
     buffer<T> f(ctx_, stride);
     c.columns(kappa, phi, f.data());
-    ctx_.parallel_for(static_cast<std::ptrdiff_t>(list.size()), c.group(),
-                      [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-                        if (ctx_.checkpoint(w)) return;
-                        buffer<T> e(ctx_, c.group() * stride), scratch = c.scratch(ctx_);
-                        row_index index;
-                        const std::ptrdiff_t real = row_group(lo, hi, c.group(), index);
-                        for (std::ptrdiff_t r = 0; r < c.group(); ++r)
-                          index[r] = list[static_cast<std::size_t>(index[r])];
-                        double top[kernels::most_rows];
-                        c.logits(kappa, index, nullptr, f.data(), e.data(), top, scratch.data());
-                        for (std::ptrdiff_t r = 0; r < real; ++r) {
-                          if (!(std::abs(top[r]) <= std::numeric_limits<double>::max()))
-                            throw std::invalid_argument("column " + std::to_string(index[r]) +
-                                                        " of the cost has no finite entry");
-                          double weighted = 0;
-                          const double sum = c.table().exp_row(e.data() + r * stride, static_cast<T>(top[r]),
-                                                               stride, &weighted);
-                          rho[index[r]] = log_b_[index[r]] - gamma[index[r]] - top[r] - std::log2(sum);
-                        }
-                      });
+    std::vector<worker> workers;  // memory is taken here: the caller's resource need not be thread safe
+    for (int w = 0; w < ctx_.threads(); ++w) workers.emplace_back(ctx_, c);
+    const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(list.size());
+    ctx_.parallel_for(n, c.group(), [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      if (ctx_.checkpoint(w)) return;
+      worker& s = workers[static_cast<std::size_t>(w)];
+      row_index index;
+      const std::ptrdiff_t real = row_group(lo, hi, c.group(), index);
+      for (std::ptrdiff_t r = 0; r < c.group(); ++r) index[r] = list[static_cast<std::size_t>(index[r])];
+      double top[kernels::most_rows];
+      c.logits(kappa, index, nullptr, f.data(), s.e.data(), top, s.scratch.data());
+      for (std::ptrdiff_t r = 0; r < real; ++r) {
+        const std::ptrdiff_t j = index[r];
+        if (!(std::abs(top[r]) <= std::numeric_limits<double>::max()))
+          throw std::invalid_argument("column " + std::to_string(j) + " of the cost has no finite entry");
+        double weighted = 0;
+        const double sum =
+            c.table().exp_row(s.e.data() + r * stride, static_cast<T>(top[r]), stride, &weighted);
+        rho[j] = log_b_[j] - gamma[j] - top[r] - std::log2(sum);
+      }
+    });
   }
 
   const context& ctx_;

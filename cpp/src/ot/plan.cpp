@@ -262,9 +262,11 @@ moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, s
   const std::ptrdiff_t chunks = (n + rows - 1) / rows;
   buffer<double> partial(ctx, chunks * stride, 0.0), weighted(ctx, n, 0.0);
   auto workers = make_workers(ctx, c);
+  std::vector<buffer<T>> column_sums;  // flush leaves them 0
+  for (int k = 0; k < ctx.threads(); ++k) column_sums.emplace_back(ctx, stride, T(0));
   ctx.parallel_for(n, rows, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     auto& s = workers[static_cast<std::size_t>(w)];
-    buffer<T> t(ctx, stride, T(0));
+    auto& t = column_sums[static_cast<std::size_t>(w)];
     for (std::ptrdiff_t i = lo; i < hi; i += c.group()) {
       if (ctx.checkpoint(w)) return;
       row_index index;

@@ -130,8 +130,7 @@ neighbours order_statistics(const context& ctx, const geometry<T>& geo, double q
                             std::uint64_t seed) {
   check(q >= 0 && q <= 1, "q must be in [0, 1], got ", q);
   check(n_samples >= 0, "n_samples must be >= 0, got ", n_samples);
-  check(geo.rows() > 0 && geo.cols() > 0, "the cost must have at least one row and one column, got ",
-        geo.rows(), " x ", geo.cols());
+  check_geometry(geo);
   if (n_samples > 0) {
     std::vector<double> sample(static_cast<std::size_t>(n_samples));
     ctx.parallel_for(n_samples, 4096, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
@@ -145,6 +144,7 @@ neighbours order_statistics(const context& ctx, const geometry<T>& geo, double q
         sample[static_cast<std::size_t>(s)] = pair_cost(geo, pick(r, geo.rows()), pick(mix(r), geo.cols()));
       }
     });
+    for (const double c : sample) check(!std::isnan(c), "a sampled cost is not a number");  // it has no order
     std::sort(sample.begin(), sample.end());
     const double position = q * static_cast<double>(n_samples - 1);
     const std::size_t k = static_cast<std::size_t>(position);

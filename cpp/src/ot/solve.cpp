@@ -16,20 +16,16 @@ const char* name(step_kind k) noexcept {
 
 namespace {
 
-template <class T>
-void check_geometry(const geometry<T>& geo) {
-  check(geo.rows() > 0 && geo.cols() > 0, "the cost must have at least one row and one column, got ",
-        geo.rows(), " x ", geo.cols());
-  if (!geo.is_dense())
-    check(geo.x.cols == geo.y.cols, "x and y must have as many columns, got ", geo.x.cols, " and ",
-          geo.y.cols);
-}
-
 void check_weights(std::span<const double> w, std::ptrdiff_t n, const char* what) {
   check(static_cast<std::ptrdiff_t>(w.size()) == n, what, " must have length ", n, ", got ", w.size());
   for (std::size_t i = 0; i < w.size(); ++i)
     check(w[i] > 0 && w[i] <= std::numeric_limits<double>::max(), what, " must be positive and finite, got ",
           w[i], " at ", i);
+}
+
+void check_start(std::span<const double> f, const char* what) {
+  for (std::size_t i = 0; i < f.size(); ++i)
+    check(std::isfinite(f[i]), what, " must be finite to start from, got ", f[i], " at ", i);
 }
 
 }  // namespace
@@ -43,6 +39,10 @@ result solve(const context& ctx, const geometry<T>& geo, std::span<const double>
   check_weights(b, m, "b");
   check(static_cast<std::ptrdiff_t>(f.size()) == n && static_cast<std::ptrdiff_t>(g.size()) == m,
         "f and g must have lengths ", n, " and ", m, ", got ", f.size(), " and ", g.size());
+  if (o.init) {
+    check_start(f, "f");
+    check_start(g, "g");
+  }
   check(!o.schedule.empty(), "schedule must hold at least reg");
   for (std::size_t k = 0; k < o.schedule.size(); ++k) {
     check(o.schedule[k] > 0 && o.schedule[k] <= std::numeric_limits<double>::max(),
@@ -59,9 +59,11 @@ result solve(const context& ctx, const geometry<T>& geo, std::span<const double>
   for (const double v : b) mass_b += v;
   check(std::abs(mass_a - mass_b) <= 1e-6 * mass_a, "a and b must have equal sums, got ", mass_a, " and ",
         mass_b);
+  buffer<double> scaled_b(ctx, m);  // exactly a's sum: no plan has marginals whose sums differ
+  for (std::ptrdiff_t j = 0; j < m; ++j) scaled_b[j] = b[static_cast<std::size_t>(j)] * (mass_a / mass_b);
 
   const double kappa0 = log2e / o.schedule.front(), kappa = log2e / o.schedule.back();
-  cpu_executor<T> ex(ctx, geo, a, b, kappa);
+  cpu_executor<T> ex(ctx, geo, a, scaled_b, kappa);
   buffer<double> phi = ex.make_rows(), gamma = ex.make_cols();
   if (o.init) {
     for (std::ptrdiff_t i = 0; i < n; ++i) phi[i] = ex.log_a()[i] + kappa0 * f[i];
