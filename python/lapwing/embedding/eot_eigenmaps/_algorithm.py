@@ -112,8 +112,8 @@ def row_space(X: Floats, Y: Floats, tol: float) -> Float64 | None:
         if p > rows:  # the rows span at most as many dimensions as there are rows
             stacked = np.vstack([X, Y]).astype(np.float64, copy=False)
             return np.asarray(qr(stacked.T, mode="economic", check_finite=False)[0], dtype=np.float64)
-        # Finding the rank costs about rows * p^2, a sweep over the pairs m * n * p; about 20 sweeps follow.
-        if p <= 256 or rows * p > 4 * len(X) * len(Y):
+        # Finding the rank costs about rows * p^2, each of the sweeps that follow m * n * p.
+        if p <= 256 or rows * p > len(X) * len(Y):
             return None
         # Pivoted QR of R' orders the directions; what is left after d of them bounds the rest of every row.
         basis, rest, _ = qr(_row_factor(X, Y).T, mode="economic", pivoting=True, check_finite=False)

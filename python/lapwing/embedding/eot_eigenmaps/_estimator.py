@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from lapwing import _array, _threads, _validate, ot
 from lapwing._progress import Callback, Progress, ProgressInfo
-from lapwing.exceptions import ConvergenceWarning
 
 from . import _algorithm as algorithm
 
@@ -300,23 +299,17 @@ class EOTEigenmaps(  # type: ignore[call-arg]
             # At the median or above, the kernel is so flat that lowering the regularisation in steps only
             # costs sweeps.
             flat = isinstance(self.bandwidth, str) and self.bandwidth != "mknn"
-            options: dict[str, Any] = {"reg": self.bandwidth_, "tol": tol, "n_jobs": self.n_jobs}
             self.plan_ = ot.solve_sample(
                 x,
                 y,
                 *self.weights_,
+                reg=self.bandwidth_,
+                tol=tol,
                 max_iter=self.max_iter,
                 schedule=None if flat else "auto",
+                n_jobs=self.n_jobs,
                 callback=report,
-                **options,
             )
-            self.n_sweeps_ = self.n_iter_ = int(self.plan_.n_sweeps)
-            if not self.plan_.converged and self.plan_.history[-1].reg != self.bandwidth_:
-                # It was stopped on its way to this regularisation: one sweep makes it a plan again.
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)  # it was said, or asked for
-                    self.plan_ = ot.solve_sample(x, y, *self.weights_, init=self.plan_, max_iter=1, **options)
-                self.n_sweeps_ = self.n_iter_ = self.n_sweeps_ + 1
             triplets = self._decompose(seeds[1], report)
         self._set_embedding(triplets, kind)
         return self
@@ -574,6 +567,7 @@ class EOTEigenmaps(  # type: ignore[call-arg]
         self.embedding_x_ = _array.wrap((self._left * scale).astype(dtype), kind)
         self.embedding_y_ = _array.wrap((self._right * scale).astype(dtype), kind)
         self.potentials_ = self.plan_.potentials
+        self.n_sweeps_ = self.n_iter_ = int(self.plan_.n_sweeps)
         self.marginal_error_ = float(self.plan_.marginal_error)
         self.converged_ = bool(self.plan_.converged and triplets.converged)
 
