@@ -9,6 +9,7 @@
 #include <lapwing/ot.hpp>
 #include <limits>
 #include <span>
+#include <vector>
 
 #include "../buffer.hpp"
 #include "../kernels/table.hpp"
@@ -252,6 +253,43 @@ inline std::ptrdiff_t row_group(std::ptrdiff_t first, std::ptrdiff_t end, std::p
 // How many groups of rows to do between two looks at the context.
 inline std::ptrdiff_t groups_between_checks(std::ptrdiff_t elements) {
   return std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 20) / elements);
+}
+
+// Scratch of one thread for a group of rows.
+template <class T>
+struct rows_worker {
+  rows_worker(const context& ctx, const cost_rows<T>& c)
+      : e(ctx, c.group() * c.stride()), scratch(c.scratch(ctx)) {}
+  buffer<T> e, scratch;
+};
+template <class T>
+std::vector<rows_worker<T>> make_workers(const context& ctx, const cost_rows<T>& c) {
+  std::vector<rows_worker<T>> w;
+  for (int k = 0; k < ctx.threads(); ++k) w.emplace_back(ctx, c);
+  return w;
+}
+
+// Calls body(rows in the group, index, z, top, worker) for every group of rows of exponents of `c`, in
+// parallel.
+template <class T, class Body>
+void for_each_group(const context& ctx, const cost_rows<T>& c, double kappa, const double* phi,
+                    std::span<const double> gamma, Body&& body) {
+  buffer<T> g(ctx, c.stride());
+  c.columns(kappa, gamma, g.data());
+  auto workers = make_workers(ctx, c);
+  const std::ptrdiff_t grain =
+      round_up(std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 16) / c.stride()), c.group());
+  ctx.parallel_for(c.rows(), grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    auto& s = workers[static_cast<std::size_t>(w)];
+    for (std::ptrdiff_t i = lo; i < hi; i += c.group()) {
+      if (ctx.checkpoint(w)) return;
+      row_index index;
+      const std::ptrdiff_t real = row_group(i, hi, c.group(), index);
+      double top[kernels::most_rows];
+      c.logits(kappa, index, phi, g.data(), s.e.data(), top, s.scratch.data());
+      body(real, index, s.e.data(), top, w);
+    }
+  });
 }
 
 }  // namespace lapwing::ot

@@ -12,20 +12,6 @@
 namespace lapwing::ot {
 namespace {
 
-// Scratch of one thread for a group of rows.
-template <class T>
-struct rows_worker {
-  rows_worker(const context& ctx, const cost_rows<T>& c)
-      : e(ctx, c.group() * c.stride()), scratch(c.scratch(ctx)) {}
-  buffer<T> e, scratch;
-};
-template <class T>
-std::vector<rows_worker<T>> make_workers(const context& ctx, const cost_rows<T>& c) {
-  std::vector<rows_worker<T>> w;
-  for (int k = 0; k < ctx.threads(); ++k) w.emplace_back(ctx, c);
-  return w;
-}
-
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 
 // Log-scalings in bits.
@@ -46,29 +32,6 @@ void check_plan(const plan<T>& p) {
 void check_block(matrix_view<const double> x, std::ptrdiff_t rows, std::ptrdiff_t cols, const char* what) {
   check(x.rows == rows && x.cols == cols, what, " must be ", rows, " x ", cols, ", got ", x.rows, " x ",
         x.cols);
-}
-
-// Calls body(rows in the group, index, z, top, worker) for every group of rows of exponents of `c`, in
-// parallel.
-template <class T, class Body>
-void for_each_group(const context& ctx, const cost_rows<T>& c, double kappa, const double* phi,
-                    std::span<const double> gamma, Body&& body) {
-  buffer<T> g(ctx, c.stride());
-  c.columns(kappa, gamma, g.data());
-  auto workers = make_workers(ctx, c);
-  const std::ptrdiff_t grain =
-      round_up(std::max<std::ptrdiff_t>(1, (std::ptrdiff_t{1} << 16) / c.stride()), c.group());
-  ctx.parallel_for(c.rows(), grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-    auto& s = workers[static_cast<std::size_t>(w)];
-    for (std::ptrdiff_t i = lo; i < hi; i += c.group()) {
-      if (ctx.checkpoint(w)) return;
-      row_index index;
-      const std::ptrdiff_t real = row_group(i, hi, c.group(), index);
-      double top[kernels::most_rows];
-      c.logits(kappa, index, phi, g.data(), s.e.data(), top, s.scratch.data());
-      body(real, index, s.e.data(), top);
-    }
-  });
 }
 
 // One sweep over P in super-blocks of rows: first (in parallel over rows) their exponentials and Z = P V,
@@ -163,7 +126,7 @@ void softmin(const context& ctx, const geometry<T>& geo, std::span<const double>
   buffer<double> gamma(ctx, m);
   for (std::ptrdiff_t j = 0; j < m; ++j) gamma[j] = kappa * h[static_cast<std::size_t>(j)];
   for_each_group<T>(ctx, c, kappa, nullptr, gamma,
-                    [&](std::ptrdiff_t real, const std::ptrdiff_t* index, T* z, const double* top) {
+                    [&](std::ptrdiff_t real, const std::ptrdiff_t* index, T* z, const double* top, int) {
                       for (std::ptrdiff_t r = 0; r < real; ++r) {
                         double lse = top[r];
                         if (reg > 0 && lse > minus_infinity) {
@@ -185,7 +148,7 @@ void c_transform(const context& ctx, const geometry<T>& geo, std::span<const dou
         "out and index must have length ", n);
   const cost_rows<T> c(ctx, geo, 1.0, transposed);
   for_each_group<T>(ctx, c, 1.0, nullptr, h,
-                    [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double* top) {
+                    [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double* top, int) {
                       for (std::ptrdiff_t r = 0; r < real; ++r) {
                         const T* p = z + r * c.stride();
                         const std::size_t i = static_cast<std::size_t>(rows[r]);
@@ -345,7 +308,7 @@ void top_k(const context& ctx, const plan<T>& p, matrix_view<std::int64_t> index
   const buffer<double> phi = bits(ctx, transposed ? p.v : p.u), gamma = bits(ctx, transposed ? p.u : p.v);
   for_each_group<T>(
       ctx, c, kappa, phi.data(), gamma,
-      [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double*) {
+      [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double*, int) {
         for (std::ptrdiff_t r = 0; r < real; ++r) {
           const T* e = z + r * c.stride();
           const std::ptrdiff_t i = rows[r];

@@ -63,36 +63,21 @@ double pair_cost(const geometry<T>& geo, std::ptrdiff_t i, std::ptrdiff_t j) {
 
 // Calls body(cost, worker) for every pair, in parallel.
 template <class T, class Body>
-void for_each_cost(const context& ctx, const cost_rows<T>& c, const buffer<T>& g, bool non_negative,
-                   Body&& body) {
-  struct worker {
-    buffer<T> e, scratch;
-  };
-  std::vector<worker> workers;
-  for (int w = 0; w < ctx.threads(); ++w)
-    workers.push_back({buffer<T>(ctx, c.group() * c.stride()), c.scratch(ctx)});
-  ctx.parallel_for(c.rows(), 64, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-    auto& s = workers[static_cast<std::size_t>(w)];
-    for (std::ptrdiff_t i = lo; i < hi; i += c.group()) {
-      if (ctx.checkpoint(w)) return;
-      row_index index;
-      const std::ptrdiff_t real = row_group(i, hi, c.group(), index);
-      double top[kernels::most_rows];
-      c.logits(-1.0, index, nullptr, g.data(), s.e.data(), top,
-               s.scratch.data());  // kappa = -1: the exponent is the cost
-      for (std::ptrdiff_t r = 0; r < real; ++r)
-        for (std::ptrdiff_t j = 0; j < c.cols(); ++j) {
-          T v = s.e[r * c.stride() + j];
-          if (non_negative && v < 0) v = 0;  // rounding of the product form
-          body(v, w);
-        }
-    }
-  });
+void for_each_cost(const context& ctx, const cost_rows<T>& c, bool non_negative, Body&& body) {
+  // kappa = -1: the exponent is the cost
+  for_each_group<T>(ctx, c, -1.0, nullptr, {},
+                    [&](std::ptrdiff_t real, const std::ptrdiff_t*, T* z, const double*, int w) {
+                      for (std::ptrdiff_t r = 0; r < real; ++r)
+                        for (std::ptrdiff_t j = 0; j < c.cols(); ++j) {
+                          T v = z[r * c.stride() + j];
+                          if (non_negative && v < 0) v = 0;  // rounding of the product form
+                          body(v, w);
+                        }
+                    });
 }
 
 template <class T>
-T select(const context& ctx, const cost_rows<T>& c, const buffer<T>& g, bool non_negative,
-         std::uint64_t rank) {
+T select(const context& ctx, const cost_rows<T>& c, bool non_negative, std::uint64_t rank) {
   using K = key_of<T>;
   constexpr int digit = 11, bits_total = 8 * sizeof(T);
   K prefix = 0;
@@ -104,7 +89,7 @@ T select(const context& ctx, const cost_rows<T>& c, const buffer<T>& g, bool non
                                                    std::vector<std::uint64_t>(bins));
     const int high = shift;
     for_each_cost<T>(
-        ctx, c, g, non_negative, [&](T v, int w) {  // counts are integers: their order does not matter
+        ctx, c, non_negative, [&](T v, int w) {  // counts are integers: their order does not matter
           const K k = key(v);
           if (high == bits_total || (k >> high) == (prefix >> high))
             ++counts[static_cast<std::size_t>(w)][static_cast<std::size_t>((k >> next) & (bins - 1))];
@@ -151,14 +136,12 @@ neighbours order_statistics(const context& ctx, const geometry<T>& geo, double q
     return {sample[k], sample[std::min(k + 1, sample.size() - 1)], position - std::floor(position)};
   }
   const cost_rows<T> c(ctx, geo, 0.0, false);
-  buffer<T> g(ctx, c.stride());
-  c.columns(-1.0, {}, g.data());
   const bool non_negative = !geo.is_dense() && geo.kind != metric::dot;
   const std::uint64_t count = static_cast<std::uint64_t>(geo.rows()) * static_cast<std::uint64_t>(geo.cols());
   const double position = q * static_cast<double>(count - 1);
   const std::uint64_t k = std::min(count - 1, static_cast<std::uint64_t>(position));
-  const T low = select<T>(ctx, c, g, non_negative, k);
-  const T high = k + 1 < count ? select<T>(ctx, c, g, non_negative, k + 1) : low;
+  const T low = select<T>(ctx, c, non_negative, k);
+  const T high = k + 1 < count ? select<T>(ctx, c, non_negative, k + 1) : low;
   return {static_cast<double>(low), static_cast<double>(high), position - std::floor(position)};
 }
 template neighbours order_statistics<float>(const context&, const geometry<float>&, double, std::ptrdiff_t,
