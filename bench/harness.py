@@ -111,7 +111,11 @@ def time_to_error(benchmark: Any, record: Record, spec: Spec, settings: Settings
             record.memory = measured["memory"]  # of the last attempt; an earlier one leaves nothing behind
             return float(measured["seconds"])
 
-        argument = _search(attempt, record) if peer.searched else _tighten(attempt, record, peer.tighten)
+        argument = (
+            _search(attempt, record, 4 * settings.cap)
+            if peer.searched
+            else _tighten(attempt, record, peer.tighten)
+        )
         if argument is None:
             record.note = "reached"
             return
@@ -140,21 +144,21 @@ def _tighten(attempt: Any, record: Record, factors: tuple[float, ...]) -> float 
     return None
 
 
-def _search(attempt: Any, record: Record) -> float | None:
-    """The smallest number of iterations (to 5 %) that passes."""
+def _search(attempt: Any, record: Record, budget: float) -> float | None:
+    """The smallest number of iterations (to 5 %, or as near as `budget` seconds get) that passes."""
     low, high = 0, 16
     best = math.inf
     while True:
-        attempt(high)
+        budget -= attempt(high)
         if _passes(record):
             break
         assert record.error is not None
         if not record.error < 0.9 * best:  # at its rounding floor, or NaN
             return None
         best, low, high = record.error, high, 2 * high
-    while high - low > max(1, high // 20):
+    while high - low > max(1, high // 20) and budget > 0:
         middle = (low + high) // 2
-        attempt(middle)
+        budget -= attempt(middle)
         low, high = (low, middle) if _passes(record) else (middle, high)
     attempt(high)
     return float(high)

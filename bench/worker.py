@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
+from functools import lru_cache
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
@@ -30,11 +34,20 @@ class FailedError(Exception):
     """The solver raised, or its process died."""
 
 
+@lru_cache
+def keops_cache() -> str:
+    """A folder of this run's own: a worker that is killed while KeOps writes there leaves it unusable."""
+    folder = tempfile.mkdtemp(prefix="lapwing-bench-keops-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def pinned_environment(threads: int) -> dict[str, str]:
     environment = dict(os.environ)
     for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS"):
         environment[f"{name}_NUM_THREADS"] = str(threads)
     environment["JAX_PLATFORMS"] = "cpu"
+    environment["KEOPS_CACHE_FOLDER"] = keops_cache()
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     return environment
 
