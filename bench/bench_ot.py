@@ -15,8 +15,8 @@ from bench.harness import Record, Records, Settings
 from bench.problems import DIMENSIONS, RATIOS, SIZES, Form, Spec
 
 
-def _mark(n: int, ratio: float) -> Any:
-    return () if (n, ratio) == (SIZES[0], RATIOS[0]) else pytest.mark.full
+def _mark(n: int, ratio: float, tol: float = 1e-6) -> Any:
+    return () if (n, ratio, tol) == (SIZES[0], RATIOS[0], 1e-6) else pytest.mark.full
 
 
 def _names(form: Form, attribute: str) -> list[str]:
@@ -41,7 +41,7 @@ QUESTIONS = (
     ("float64", 1e-9, RATIOS),
 )
 SOLVE_CELLS = [
-    pytest.param(form, n, d, ratio, dtype, tol, name, marks=_mark(n, ratio))
+    pytest.param(form, n, d, ratio, dtype, tol, name, marks=_mark(n, ratio, tol))
     for form in ("dense", "cloud")
     for dtype, tol, ratios in QUESTIONS
     for d in DIMENSIONS
