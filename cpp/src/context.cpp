@@ -54,7 +54,7 @@ int cgroup_quota() {
         std::ifstream file(directory + "/cpu.max");
         std::string quota;
         double period = 0;
-        if (file >> quota >> period && quota != "max") lower(std::atof(quota.c_str()), period);
+        if (file >> quota >> period && quota != "max") lower(std::strtod(quota.c_str(), nullptr), period);
       });
     } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {  // version 1
       climb("/sys/fs/cgroup/cpu", path, [&](const std::string& directory) {
@@ -85,10 +85,9 @@ int usable_processors() {
 }  // namespace
 
 int context::default_threads() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): only a program that changes its environment while it computes
-  // would race
-  if (const char* text =
-          std::getenv("OMP_NUM_THREADS")) {  // may be a list, one number for each level of nesting
+  // Only a program that changes its environment while it computes would race here.
+  const char* text = std::getenv("OMP_NUM_THREADS");  // NOLINT(concurrency-mt-unsafe)
+  if (text != nullptr) {                              // may be a list, one number for each level of nesting
     char* end = nullptr;
     const long value = std::strtol(text, &end, 10);
     if (end != text && value > 0 && value <= INT_MAX) return static_cast<int>(value);

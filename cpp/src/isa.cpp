@@ -28,7 +28,8 @@ isa detect() noexcept {
   if (!__get_cpuid(1, &a, &b, &c, &d)) return isa::baseline;
   const bool osxsave = bit(c, 27), fma = bit(c, 12), f16c = bit(c, 29), avx = bit(c, 28);
   if (!(osxsave && fma && f16c && avx)) return isa::baseline;
-  unsigned low = 0, high = 0;  // which registers the system saves
+  // Which registers the system saves.
+  unsigned low = 0, high = 0;  // NOLINT(misc-const-correctness): the instruction writes them
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   const bool ymm = (low & 0x06u) == 0x06u, zmm = (low & 0xe6u) == 0xe6u;
   unsigned extended = 0;
@@ -84,10 +85,9 @@ isa clamp(isa wanted) noexcept {
 isa best_isa() noexcept {
   isa wanted = processor();
   isa named = wanted;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): only a program that changes its environment while it computes
-  // would race
-  if (const char* text = std::getenv("LAPWING_ISA");
-      text != nullptr && parse(text, named) && named < wanted) {
+  // Only a program that changes its environment while it computes would race here.
+  const char* text = std::getenv("LAPWING_ISA");  // NOLINT(concurrency-mt-unsafe)
+  if (text != nullptr && parse(text, named) && named < wanted) {
     wanted = named;
   }
   return clamp(wanted);

@@ -206,8 +206,11 @@ struct pool::crew {
 pool::pool(int threads, std::atomic<bool>& cancel, std::function<void()> poll)
     : threads_(threads), cancel_(cancel), poll_(std::move(poll)) {}
 
-pool::~pool() {
-  if (crew_ && crew_->process != process_id()) (void)crew_.release();  // forked child: see crew
+pool::~pool() { forget_parent(); }
+
+void pool::forget_parent() noexcept {
+  // NOLINTNEXTLINE(bugprone-unused-return-value): left behind on purpose, see crew
+  if (crew_ && crew_->process != process_id()) (void)crew_.release();
 }
 
 bool pool::inside(int& worker) const noexcept {
@@ -237,7 +240,7 @@ void pool::run(std::ptrdiff_t n, std::ptrdiff_t grain, const body& f) {
     return serial(n, grain, f, 0);
   }
   const std::lock_guard turn(turn_);
-  if (crew_ && crew_->process != process_id()) (void)crew_.release();
+  forget_parent();
   if (!crew_) crew_ = std::make_unique<crew>(this, threads_, cancel_);
   const visit v(this, 0);
   crew_->open(n, grain, f);

@@ -29,6 +29,7 @@ class pool {
 
  private:
   struct crew;
+  void forget_parent() noexcept;  // in a child of fork(): drops the threads that only the parent has
   void serial(std::ptrdiff_t n, std::ptrdiff_t grain, const body& f, int worker);
 
   int threads_;
