@@ -297,7 +297,7 @@ def load_pbmc_pair(random_state: int | np.random.Generator | None = 0) -> Alignm
         raise ImportError("load_pbmc_pair needs scanpy: pip install scanpy", name="scanpy") from error
     cells = scanpy.datasets.pbmc68k_reduced()
     values = np.asarray(cells.X.toarray() if hasattr(cells.X, "toarray") else cells.X, dtype=np.float64)
-    labels = np.asarray(cells.obs["bulk_labels"].astype(str))
+    labels = np.asarray(cells.obs["bulk_labels"], dtype=str)
     rng = _generator(random_state)
     order = rng.permutation(len(values))
     half = len(values) // 2

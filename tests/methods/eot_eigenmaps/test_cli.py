@@ -34,7 +34,7 @@ def write(path, Z, *, header=True, names=True):
     elif suffix == ".npz":
         sparse.save_npz(path, sparse.csr_matrix(Z)) if path.stem.endswith("sparse") else np.savez(path, X=Z)
     elif suffix == ".mtx":
-        io.mmwrite(path, sparse.coo_matrix(Z))
+        io.mmwrite(path, sparse.coo_matrix(Z), precision=17)
     elif suffix == ".h5ad":
         anndata = pytest.importorskip("anndata")
         data = anndata.AnnData(Z)

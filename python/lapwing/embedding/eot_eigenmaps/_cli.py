@@ -145,7 +145,7 @@ def _read_labels(source: str, table: Any, n: int) -> Any:
     import numpy as np
 
     if table.anndata is not None and source in table.anndata.obs:
-        return np.asarray(table.anndata.obs[source].astype(str))
+        return np.asarray(table.anndata.obs[source], dtype=str)
     path = Path(source)
     if not path.is_file():
         columns = f", and {table.path} has no obs column of this name" if table.anndata is not None else ""

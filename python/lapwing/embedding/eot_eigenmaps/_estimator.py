@@ -74,7 +74,7 @@ class EOTEigenmaps(  # type: ignore[call-arg]
     0 and mean square ``sigma_k^(2t)`` on either side, whatever the sizes.
 
     No pairs of samples need to be known; the features must be the same. Time grows with m * n * p, memory
-    with (m + n) * p: the plan is never stored, except for small problems (at most 2,000 rows on the smaller
+    with (m + n) * p: the plan is never stored, except for small problems (at most 1,000 rows on the smaller
     side and 2^24 pairs), which go through a dense decomposition.
 
     Parameters
