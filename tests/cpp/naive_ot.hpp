@@ -5,11 +5,14 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <lapwing/ot.hpp>
 #include <limits>
 #include <random>
 #include <span>
 #include <vector>
+
+#include "check.hpp"
 
 namespace lapwing::test {
 
@@ -18,6 +21,12 @@ using real = long double;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr real log2_e = 1.44269504088896340735992468100189214L,
                ln_2 = 0.693147180559945309417232121458176568L;
+
+// Long double is slow under the emulator, which is there to show that the kernels run on an older processor.
+inline bool too_slow() {
+  if (emulated()) std::printf("     left out under the emulator\n");
+  return emulated();
+}
 
 inline std::size_t at(ptrdiff_t i) { return static_cast<std::size_t>(i); }
 

@@ -240,11 +240,12 @@ class solver {
     const std::ptrdiff_t k = std::min(k_, p);
     tall uk(ctx_, k, n_), vk(ctx_, k, m_), back(ctx_, k, m_);
     combine(ctx_, qz, 0, p, left.data(), p, k, uk, 0);
+    complete(uk, k);
     combine(ctx_, vv, 0, p, right.data(), p, k, vk, 0);
     a_.apply_transposed(ctx_, std::as_const(uk).view(0, k), back.view(0, k));
     r.values.assign(static_cast<std::size_t>(k_), 0.0);
     r.residuals.assign(static_cast<std::size_t>(k_), 0.0);
-    double worst = 0;
+    r.converged = k == k_;
     for (std::ptrdiff_t c = 0; c < k; ++c) {
       const double s = values[static_cast<std::size_t>(c)];
       double e = 0;
@@ -253,11 +254,37 @@ class solver {
         e += d * d;
       }
       r.values[static_cast<std::size_t>(c)] = s;
-      worst = std::max(worst, r.residuals[static_cast<std::size_t>(c)] = std::sqrt(e));
+      r.residuals[static_cast<std::size_t>(c)] = std::sqrt(e);
+      r.converged = r.converged && std::sqrt(e) <= o_.tol * values[0];  // a NaN is not
       std::copy_n(uk.row(c), n_, &u(c, 0));
       std::copy_n(vk.row(c), m_, &v(c, 0));
     }
-    r.converged = k == k_ && worst <= o_.tol * values[0];
+  }
+
+  // Where A v is exactly 0 any u does that is orthogonal to the others.
+  void complete(tall& u, std::ptrdiff_t k) const {
+    const auto dot = [&](const double* x, const double* y) {
+      double s = 0;
+      for (std::ptrdiff_t i = 0; i < n_; ++i) s += x[i] * y[i];
+      return s;
+    };
+    for (std::ptrdiff_t c = 0; c < k; ++c) {
+      double* x = u.row(c);
+      if (dot(x, x) != 0) continue;
+      for (std::ptrdiff_t i = 0; i < n_; ++i)
+        x[i] = normal_at(~o_.seed, static_cast<std::uint64_t>(c * n_ + i));
+      const auto remove = [&](const double* y) {
+        const double along = dot(x, y);
+        for (std::ptrdiff_t i = 0; i < n_; ++i) x[i] -= along * y[i];
+      };
+      for (int twice = 0; twice < 2; ++twice) {
+        if (left_.rows() > 0) remove(left_.row(0));
+        for (std::ptrdiff_t q = 0; q < k; ++q)
+          if (q != c) remove(u.row(q));
+      }
+      const double scale = 1 / std::sqrt(dot(x, x));
+      for (std::ptrdiff_t i = 0; i < n_; ++i) x[i] *= scale;
+    }
   }
 
   const context& ctx_;
@@ -277,6 +304,13 @@ svds_result svds(const context& ctx, const linear_operator& a, std::span<const d
   check(left.empty() || (static_cast<std::ptrdiff_t>(left.size()) == a.rows() &&
                          static_cast<std::ptrdiff_t>(right.size()) == a.cols()),
         "left and right must have lengths ", a.rows(), " and ", a.cols());
+  const auto unit = [](std::span<const double> x, const char* what) {
+    double s = 0;
+    for (const double y : x) s += y * y;
+    check(x.empty() || std::abs(s - 1) <= 1e-6, what, " must be a unit vector, its length is ", std::sqrt(s));
+  };
+  unit(left, "left");
+  unit(right, "right");
   check(u.rows == k && u.cols == a.rows() && v.rows == k && v.cols == a.cols(),
         "u and v must be k x rows and k x cols");
   return solver(ctx, a, left, right, k, o).run(u, v);

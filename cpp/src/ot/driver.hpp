@@ -12,6 +12,7 @@
 #include <lapwing/context.hpp>
 #include <lapwing/ot.hpp>
 #include <limits>
+#include <numbers>
 #include <string>
 #include <utility>
 #include <vector>
@@ -137,10 +138,10 @@ class driver {
 
   // phi, gamma: log-scalings in bits at the first level of the schedule; on return those of the last.
   result run(vector& phi, vector& gamma) {
-    kappa_ = log2e / o_.schedule.front();
+    kappa_ = std::numbers::log2e / o_.schedule.front();
     for (std::size_t level = 0; level < o_.schedule.size(); ++level) {
       const double reg = o_.schedule[level];
-      rescale(phi, gamma, log2e / reg);
+      rescale(phi, gamma, std::numbers::log2e / reg);
       const bool exact = level == 0 && o_.init;
       if (level + 1 < o_.schedule.size()) {
         if (!coarse(reg, exact, phi, gamma)) return std::move(r_);
@@ -157,10 +158,10 @@ class driver {
   bool coarse(double reg, bool exact, vector& phi, vector& gamma) {
     for (int k = 0; k < 30 && r_.sweeps + 1 < o_.max_iter; ++k) {
       const double error = sweep(reg, 1.0, exact && k == 0, step_kind::sweep, phi, gamma);
-      if (k == 0) centre(phi, gamma);
+      centre(phi, gamma);
       if (r_.stopped) {  // one exact row update at the reg that was asked for: what comes back is a plan of
                          // the right problem
-        rescale(phi, gamma, log2e / o_.schedule.back());
+        rescale(phi, gamma, std::numbers::log2e / o_.schedule.back());
         sweep(o_.schedule.back(), 1.0, true, step_kind::sweep, phi, gamma);
         finish("stopped", phi, gamma);
         return false;
@@ -183,8 +184,9 @@ class driver {
                                           : step_kind::sweep;
       const double error = sweep(reg, omega, exact, kind, phi, gamma);
       exact = false;
-      if (errors.empty())
-        centre(phi, gamma);  // a start's gauge may be far off: in single precision it would raise the floor
+      // The gauge of a start may be far off, and the first sweeps from it move it again: in single precision
+      // that would raise the floor.
+      if (!use_anderson) centre(phi, gamma);
       const double value = dual_value(phi, gamma);
       if (kind != step_kind::sweep && !(error <= target) &&
           !accepted(kind, error, errors.back(), value, dual)) {

@@ -1,0 +1,765 @@
+// The balanced solver: closed forms, invariances, the same driver on a long double executor, certificates
+// recomputed in long double, hard starts, weights and costs, threads, bad input.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <lapwing/error.hpp>
+#include <lapwing/ot.hpp>
+#include <limits>
+#include <numbers>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+#include "naive_ot.hpp"
+#include "ot/driver.hpp"
+
+using namespace lapwing;
+using namespace lapwing::test;
+
+namespace {
+
+using weights = std::vector<double>;
+
+weights uniform(ptrdiff_t n) { return weights(at(n), 1.0 / static_cast<double>(n)); }
+weights random_weights(numbers& random, ptrdiff_t n) {
+  weights w(at(n));
+  for (double& x : w) x = random.uniform(0.2, 1);
+  const double sum = std::accumulate(w.begin(), w.end(), 0.0);
+  for (double& x : w) x /= sum;
+  return w;
+}
+// Two vectors of equal sums.
+struct sides {
+  weights a, b;
+  sides(ptrdiff_t n, ptrdiff_t m, std::uint64_t seed) {
+    numbers random(seed);
+    a = random_weights(random, n);
+    b = random_weights(random, m);
+  }
+};
+
+struct solution {
+  ot::result r;
+  std::vector<double> f, g;
+};
+template <class T>
+solution solve(const context& ctx, const ot::geometry<T>& geo, const weights& a, const weights& b,
+               const ot::options& o) {
+  solution s{{}, std::vector<double>(a.size()), std::vector<double>(b.size())};
+  s.r = ot::solve<T>(ctx, geo, a, b, o, s.f, s.g);
+  return s;
+}
+const context& one_thread() {
+  static const context ctx({.threads = 1});
+  return ctx;
+}
+// Factors of 4 from `high` to reg, as the Python layer has it.
+std::vector<double> schedule(double high, double reg) {
+  std::vector<double> s;
+  for (double e = high; e > reg; e /= 4) s.push_back(e);
+  s.push_back(reg);
+  return s;
+}
+
+// What the solver says of the potentials that it returns must be true of them. `error` bounds the rounding of
+// the row and column sums as the working type sees them.
+bool certified(const dense& cost, double reg, const weights& a, const weights& b, const solution& s,
+               double error) {
+  const real truth = marginal_error(dense_plan(cost, reg, a, b, s.f, s.g), a, b);
+  if (std::fabs(truth - s.r.marginal_error) <= error) return true;
+  std::printf("     reported error %.6g, recomputed %.6Lg\n", s.r.marginal_error, truth);
+  return false;
+}
+bool centred(const weights& a, const weights& b, const solution& s, double slack) {
+  double left = 0, right = 0, size = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) left += a[i] * s.f[i];
+  for (std::size_t j = 0; j < b.size(); ++j) right += b[j] * s.g[j];
+  for (std::size_t i = 0; i < a.size(); ++i) size += a[i] * std::fabs(s.f[i]);
+  for (std::size_t j = 0; j < b.size(); ++j) size += b[j] * std::fabs(s.g[j]);
+  return std::fabs(left - right) <= slack * size;
+}
+template <class T>
+constexpr double unit = std::numeric_limits<T>::epsilon() / 2;
+
+// The driver of the library on textbook loops.
+solution solve_naively(const dense& cost, const weights& a, const weights& b, ot::options o) {
+  naive_executor ex(cost, a, b);
+  std::vector<double> phi(ex.log_a().begin(), ex.log_a().end()), gamma(ex.log_b().begin(), ex.log_b().end());
+  o.init = true;
+  ot::driver<naive_executor> driver(one_thread(), ex, o);
+  solution s;
+  s.r = driver.run(phi, gamma);
+  const double kappa = std::numbers::log2e / o.schedule.back();
+  for (std::size_t i = 0; i < a.size(); ++i) s.f.push_back((phi[i] - ex.log_a()[i]) / kappa);
+  for (std::size_t j = 0; j < b.size(); ++j) s.g.push_back((gamma[j] - ex.log_b()[j]) / kappa);
+  return s;
+}
+
+// Alternating updates in long double and nothing else, to the error given: shares no line with the library.
+dense alternate(const dense& cost, double reg, const weights& a, const weights& b, real tolerance) {
+  const ptrdiff_t n = cost.n, m = cost.m;
+  std::vector<real> f(at(n)), g(at(m));
+  dense p(n, m);
+  for (int iteration = 0; iteration < 100000; ++iteration) {
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      real top = -infinity, sum = 0;
+      for (ptrdiff_t j = 0; j < m; ++j) top = std::max(top, (g[at(j)] - cost(i, j)) / reg);
+      for (ptrdiff_t j = 0; j < m; ++j) sum += b[at(j)] * std::exp((g[at(j)] - cost(i, j)) / reg - top);
+      f[at(i)] = -reg * (top + std::log(sum));
+    }
+    real error = 0;
+    for (ptrdiff_t j = 0; j < m; ++j) {
+      real top = -infinity, sum = 0;
+      for (ptrdiff_t i = 0; i < n; ++i) top = std::max(top, (f[at(i)] - cost(i, j)) / reg);
+      for (ptrdiff_t i = 0; i < n; ++i) sum += a[at(i)] * std::exp((f[at(i)] - cost(i, j)) / reg - top);
+      const real next = -reg * (top + std::log(sum));
+      error += b[at(j)] * std::fabs(std::expm1((g[at(j)] - next) / reg));
+      g[at(j)] = next;
+    }
+    if (error <= tolerance) break;
+  }
+  for (ptrdiff_t i = 0; i < n; ++i) {
+    for (ptrdiff_t j = 0; j < m; ++j)
+      p(i, j) = real(a[at(i)]) * b[at(j)] * std::exp((f[at(i)] + g[at(j)] - cost(i, j)) / reg);
+  }
+  return p;
+}
+
+constexpr ot::acceleration accelerations[] = {ot::acceleration::none, ot::acceleration::anderson,
+                                              ot::acceleration::sor};
+
+template <class F>
+void for_each_type(F&& f) {
+  f(float());
+  f(double());
+}
+
+}  // namespace
+
+// ---- closed forms ----
+
+TEST(two_by_two) {
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    problem<T> data(kind::dense, 2, 2, 0, 1);
+    const weights half{0.5, 0.5};
+    for (const double ratio : {1e-6, 0.1, 1.0, 5.0, 30.0, 300.0}) {  // c / reg
+      for (const double reg : {1e-3, 1.0, 1e4}) {
+        data.entry(0, 0) = data.entry(1, 1) = 0;
+        data.entry(0, 1) = data.entry(1, 0) = static_cast<T>(ratio * reg);
+        const double c = data.entry(0, 1);
+        for (const auto accelerate : accelerations) {
+          const solution s = solve<T>(one_thread(), data.geo, half, half,
+                                      {.schedule = {reg}, .tol = 1e-6, .accelerate = accelerate});
+          CHECK(s.r.converged && s.r.status == "converged");
+          const real p = dense_plan(costs(data.geo).cost, reg, half, half, s.f, s.g)(0, 0);
+          const real exact = 1 / (2 * (1 + std::exp(real(-c) / reg)));
+          CHECK(std::fabs(p - exact) <= (4 + 2 * ratio) * unit<T> + (sizeof(T) == 4 ? 1e-6 : 1e-15));
+        }
+      }
+    }
+  });
+}
+
+TEST(equal_costs_give_the_product_in_one_sweep) {
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    for (const auto& [n, m] : {std::pair<ptrdiff_t, ptrdiff_t>{1, 1}, {1, 9}, {9, 1}, {33, 70}}) {
+      problem<T> data(kind::dense, n, m, 0, 1);
+      for (ptrdiff_t i = 0; i < n; ++i) {
+        for (ptrdiff_t j = 0; j < m; ++j) data.entry(i, j) = T(0.75);
+      }
+      const sides w(n, m, 2);
+      const solution s = solve<T>(one_thread(), data.geo, w.a, w.b, {.schedule = {0.1}, .tol = 1e-6});
+      CHECK(s.r.converged && s.r.sweeps == 1 && s.r.history.size() == 1);
+      for (const double f : s.f) CHECK(std::fabs(f - 0.375) <= 8 * unit<T>);
+      for (const double g : s.g) CHECK(std::fabs(g - 0.375) <= 8 * unit<T>);
+    }
+  });
+}
+
+TEST(one_row_or_one_column_needs_no_iteration) {
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    for (const auto& [n, m] : {std::pair<ptrdiff_t, ptrdiff_t>{1, 1}, {1, 40}, {40, 1}}) {
+      const problem<T> data(kind::sqeuclidean, n, m, 3, 5);
+      const sides w(n, m, 2);
+      const double reg = sizeof(T) == 4 ? 1.0 : 0.05;  // potentials rounded to float miss by 6e-8 cost / reg
+      const solution s = solve<T>(one_thread(), data.geo, w.a, w.b,
+                                  {.schedule = {reg}, .tol = sizeof(T) == 4 ? 1e-5 : 1e-12});
+      CHECK(s.r.converged && s.r.sweeps <= 2);
+      const dense p = dense_plan(costs(data.geo).cost, reg, w.a, w.b, s.f, s.g);
+      for (ptrdiff_t i = 0; i < n; ++i) {
+        for (ptrdiff_t j = 0; j < m; ++j) {
+          const double exact = w.a[at(i)] * w.b[at(j)];
+          CHECK(std::fabs(p(i, j) - exact) <= exact * (sizeof(T) == 4 ? 1e-5 : 1e-12));
+        }
+      }
+    }
+  });
+}
+
+TEST(large_reg_gives_the_product_of_the_weights) {
+  const problem<double> data(kind::sqeuclidean, 30, 20, 2, 3);
+  const sides w(30, 20, 4);
+  const solution s = solve<double>(one_thread(), data.geo, w.a, w.b, {.schedule = {1e9}, .tol = 1e-12});
+  CHECK(s.r.converged);
+  const dense p = dense_plan(costs(data.geo).cost, 1e9, w.a, w.b, s.f, s.g);
+  for (ptrdiff_t i = 0; i < 30; ++i) {
+    for (ptrdiff_t j = 0; j < 20; ++j) CHECK(std::fabs(p(i, j) / (w.a[at(i)] * w.b[at(j)]) - 1) <= 1e-7);
+  }
+}
+
+// Janati, Muzellec, Peyre, Cuturi, "Entropic optimal transport between unbalanced Gaussian measures has a
+// closed form" (2020): in one dimension, on a grid so fine that the difference is rounding.
+TEST(gaussians_in_closed_form) {
+  if (too_slow()) return;
+  const ptrdiff_t n = 401;
+  const double mean = 0.7, variance_x = 1.0, variance_y = 0.49, reg = 0.5;
+  std::vector<double> x(at(n)), y(at(n)), a(at(n)), b(at(n));
+  for (ptrdiff_t i = 0; i < n; ++i) {
+    x[at(i)] = -10 + 20.0 * static_cast<double>(i) / static_cast<double>(n - 1);
+    y[at(i)] = mean + 0.7 * x[at(i)];
+    a[at(i)] = std::max(1e-40, std::exp(-x[at(i)] * x[at(i)] / 2));
+    b[at(i)] = std::max(1e-40, std::exp(-(y[at(i)] - mean) * (y[at(i)] - mean) / (2 * variance_y)));
+  }
+  const double sum_a = std::accumulate(a.begin(), a.end(), 0.0),
+               sum_b = std::accumulate(b.begin(), b.end(), 0.0);
+  for (double& v : a) v /= sum_a;
+  for (double& v : b) v /= sum_b;
+  const auto geo = ot::geometry<double>::points({x.data(), n, 1}, {y.data(), n, 1}, ot::metric::sqeuclidean);
+  const solution s = solve<double>(one_thread(), geo, a, b, {.schedule = {reg}, .tol = 1e-12});
+  CHECK(s.r.converged);
+  double value = 0;
+  for (ptrdiff_t i = 0; i < n; ++i) value += a[at(i)] * s.f[at(i)] + b[at(i)] * s.g[at(i)];
+  const double sigma2 = reg / 2, d = std::sqrt(4 * variance_x * variance_y + sigma2 * sigma2);
+  const double exact = mean * mean + variance_x + variance_y - d + sigma2 * (1 - std::log(2 * sigma2)) +
+                       sigma2 * std::log(d + sigma2);
+  CHECK(std::fabs(value - exact) <= 1e-10);
+}
+
+// ---- against the same driver in long double, and against plain alternating updates ----
+
+TEST(the_driver_on_the_naive_executor_takes_the_same_steps) {
+  if (too_slow()) return;
+  for (const kind what : all_kinds) {
+    for (const auto accelerate : accelerations) {
+      for (const double reg : {0.5, 0.05}) {
+        const problem<double> data(what, 23, 37, 12, 11);
+        const sides w(23, 37, 12);
+        const dense cost = costs(data.geo).cost;
+        const ot::options o{
+            .schedule = schedule(1.0, reg), .tol = 1e-9, .max_iter = 400, .accelerate = accelerate};
+        const solution s = solve<double>(one_thread(), data.geo, w.a, w.b, o),
+                       t = solve_naively(cost, w.a, w.b, o);
+        CHECK(s.r.status == t.r.status && s.r.converged == t.r.converged && s.r.sweeps == t.r.sweeps);
+        CHECK(s.r.history.size() == t.r.history.size() && s.r.history.size() == at(s.r.sweeps));
+        bool same = true;
+        for (std::size_t k = 0; k < std::min(s.r.history.size(), t.r.history.size()); ++k) {
+          const auto &p = s.r.history[k], &q = t.r.history[k];
+          // extrapolation amplifies rounding: 1e-5 of the error, or what rounding alone makes
+          same = same && p.kind == q.kind && p.reg == q.reg &&
+                 std::fabs(p.error - q.error) <= 1e-5 * q.error + 1e-12;
+        }
+        CHECK(same);
+        for (std::size_t i = 0; i < 23; ++i) CHECK(std::fabs(s.f[i] - t.f[i]) <= 1e-9);
+        for (std::size_t j = 0; j < 37; ++j) CHECK(std::fabs(s.g[j] - t.g[j]) <= 1e-9);
+        CHECK(certified(cost, reg, w.a, w.b, s, 1e-12));
+      }
+    }
+  }
+}
+
+TEST(the_plan_is_that_of_plain_alternating_updates) {
+  if (too_slow()) return;
+  const double reg = 0.1;
+  for_each_type([&](auto t) {
+    using T = decltype(t);
+    const double tol = sizeof(T) == 4 ? 3e-6 : 1e-12;
+    for (const kind what : all_kinds) {
+      for (const auto& [n, d] : {std::pair<ptrdiff_t, ptrdiff_t>{17, 2}, {30, 12}, {30, 33}}) {
+        const problem<T> data(what, n, 21, d, 21, 3);
+        const sides w(n, 21, 22);
+        const dense cost = costs(data.geo).cost, truth = alternate(cost, reg, w.a, w.b, 1e-15L);
+        for (const auto accelerate : accelerations) {
+          for (const bool scaled : {false, true}) {
+            const solution s = solve<T>(one_thread(), data.geo, w.a, w.b,
+                                        {.schedule = scaled ? schedule(2, reg) : std::vector<double>{reg},
+                                         .tol = tol,
+                                         .accelerate = accelerate});
+            CHECK(s.r.converged && s.r.marginal_error <= tol);
+            // the error of the plan is that of the marginals times at most 1 / (1 - sigma^2), here below 100
+            CHECK(distance(dense_plan(cost, reg, w.a, w.b, s.f, s.g), truth) <= 100 * tol);
+            CHECK(certified(cost, reg, w.a, w.b, s, sizeof(T) == 4 ? 3e-6 : 1e-13));
+            CHECK(centred(w.a, w.b, s, sizeof(T) == 4 ? 1e-5 : 1e-12));
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST(float_potentials_are_floats) {
+  const problem<float> data(kind::euclidean, 40, 30, 2, 31);
+  const sides w(40, 30, 32);
+  const solution s = solve<float>(one_thread(), data.geo, w.a, w.b, {.schedule = {0.1}, .tol = 1e-5});
+  CHECK(s.r.converged);
+  // what is certified survives the caller's conversion; the division by kappa costs the last bits of a double
+  for (const double f : s.f) CHECK(std::fabs(f - static_cast<double>(static_cast<float>(f))) <= 1e-14);
+  for (const double g : s.g) CHECK(std::fabs(g - static_cast<double>(static_cast<float>(g))) <= 1e-14);
+}
+
+// ---- invariances ----
+
+TEST(invariances_of_the_plan) {
+  if (too_slow()) return;
+  const ptrdiff_t n = 26, m = 19;
+  const double reg = 0.1;
+  problem<double> data(kind::dense, n, m, 0, 41);
+  const sides w(n, m, 42);
+  const ot::options o{.schedule = {reg}, .tol = 1e-13};
+  const dense cost = costs(data.geo).cost;
+  const auto plan = [&](const ot::geometry<double>& geo, const weights& a, const weights& b, double e) {
+    ot::options at_e = o;
+    at_e.schedule = {e};
+    const solution s = solve<double>(one_thread(), geo, a, b, at_e);
+    CHECK(s.r.converged);
+    return dense_plan(costs(geo).cost, e, a, b, s.f, s.g);
+  };
+  const dense p = plan(data.geo, w.a, w.b, reg);
+  {  // C + u 1^T + 1 v^T
+    problem<double> shifted(kind::dense, n, m, 0, 41);
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      for (ptrdiff_t j = 0; j < m; ++j)
+        shifted.entry(i, j) += std::sin(static_cast<double>(i)) - 5.0 * std::cos(static_cast<double>(j));
+    }
+    CHECK(distance(plan(shifted.geo, w.a, w.b, reg), p) <= 1e-11);
+  }
+  for (const double scale : {1e-12, 1e-3, 1e7, 1e12}) {  // (s C, s reg)
+    problem<double> scaled(kind::dense, n, m, 0, 41);
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      for (ptrdiff_t j = 0; j < m; ++j) scaled.entry(i, j) *= scale;
+    }
+    CHECK(distance(plan(scaled.geo, w.a, w.b, scale * reg), p) <= 1e-11);
+  }
+  {  // mass: P is linear in (a, b)
+    weights a = w.a, b = w.b;
+    for (double& x : a) x *= 8;
+    for (double& x : b) x *= 8;
+    dense q = plan(data.geo, a, b, reg);
+    for (real& x : q.values) x /= 8;
+    CHECK(distance(q, p) <= 1e-11);
+  }
+  {  // rows in another order
+    problem<double> turned(kind::dense, n, m, 0, 41);
+    weights a(at(n));
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      a[at(i)] = w.a[at((i * 7) % n)];
+      for (ptrdiff_t j = 0; j < m; ++j) turned.entry(i, j) = static_cast<double>(cost((i * 7) % n, j));
+    }
+    const dense q = plan(turned.geo, a, w.b, reg);
+    real difference = 0;
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      for (ptrdiff_t j = 0; j < m; ++j) difference += std::fabs(q(i, j) - p((i * 7) % n, j));
+    }
+    CHECK(difference <= 1e-11);
+  }
+  {  // transposed
+    problem<double> turned(kind::dense, m, n, 0, 1);
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      for (ptrdiff_t j = 0; j < m; ++j) turned.entry(j, i) = static_cast<double>(cost(i, j));
+    }
+    const dense q = plan(turned.geo, w.b, w.a, reg);
+    real difference = 0;
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      for (ptrdiff_t j = 0; j < m; ++j) difference += std::fabs(q(j, i) - p(i, j));
+    }
+    CHECK(difference <= 1e-11);
+  }
+}
+
+// Points far from the origin: the squared distance must not cancel.
+TEST(translated_points_give_the_same_plan) {
+  for (const ptrdiff_t d : {3, 20}) {
+    const problem<double> data(kind::sqeuclidean, 25, 30, d, 51);
+    const sides w(25, 30, 52);
+    std::vector<double> x(at(25 * d)), y(at(30 * d));
+    for (ptrdiff_t i = 0; i < 25 * d; ++i) x[at(i)] = data.geo.x.data[i] + 4096;
+    for (ptrdiff_t j = 0; j < 30 * d; ++j) y[at(j)] = data.geo.y.data[j] + 4096;
+    const auto moved =
+        ot::geometry<double>::points({x.data(), 25, d}, {y.data(), 30, d}, ot::metric::sqeuclidean);
+    const ot::options o{.schedule = {0.1}, .tol = 1e-11};
+    const solution s = solve<double>(one_thread(), data.geo, w.a, w.b, o),
+                   t = solve<double>(one_thread(), moved, w.a, w.b, o);
+    CHECK(s.r.converged && t.r.converged);
+    const dense cost = costs(data.geo).cost;
+    // coordinates of size 4096 are rounded to 2^-41
+    CHECK(distance(dense_plan(cost, 0.1, w.a, w.b, s.f, s.g), dense_plan(cost, 0.1, w.a, w.b, t.f, t.g)) <=
+          1e-9);
+  }
+}
+
+TEST(strides_change_no_bit) {
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    for (const kind what : all_kinds) {
+      const problem<T> tight(what, 20, 35, 9, 61, 0), loose(what, 20, 35, 9, 61, 6);
+      const sides w(20, 35, 62);
+      const ot::options o{.schedule = {0.2}, .tol = 1e-5};
+      const solution s = solve<T>(one_thread(), tight.geo, w.a, w.b, o),
+                     u = solve<T>(one_thread(), loose.geo, w.a, w.b, o);
+      CHECK(s.f == u.f && s.g == u.g && s.r.sweeps == u.r.sweeps);
+    }
+  });
+}
+
+TEST(the_same_bits_for_any_number_of_threads) {
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    const ptrdiff_t n = emulated() ? 300 : 800, m = emulated() ? 300 : 700;
+    for (const auto& [what, d] :
+         {std::pair<kind, ptrdiff_t>{kind::dense, 1}, {kind::sqeuclidean, 2}, {kind::euclidean, 20}}) {
+      const problem<T> data(what, n, m, d, 71);
+      const sides w(n, m, 72);
+      for (const auto accelerate : accelerations) {
+        solution first;
+        for (const int threads : {1, 2, 3, 7}) {
+          const context ctx({.threads = threads});
+          const solution s = solve<T>(
+              ctx, data.geo, w.a, w.b,
+              {.schedule = schedule(0.5, 0.02), .tol = 1e-5, .max_iter = 12, .accelerate = accelerate});
+          if (threads == 1) first = s;
+          CHECK(s.f == first.f && s.g == first.g && s.r.sweeps == first.r.sweeps &&
+                s.r.status == first.r.status);
+          bool same = s.r.history.size() == first.r.history.size();
+          for (std::size_t k = 0; same && k < s.r.history.size(); ++k)
+            same = s.r.history[k].error == first.r.history[k].error;
+          CHECK(same);
+        }
+      }
+    }
+  });
+}
+
+// ---- hard cases ----
+
+TEST(potentials_far_off_are_a_start_like_any_other) {
+  if (too_slow()) return;
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    const double reg = 0.1, tol = sizeof(T) == 4 ? 1e-5 : 1e-10;
+    for (const kind what : {kind::dense, kind::sqeuclidean}) {
+      const problem<T> data(what, 40, 30, 3, 81);
+      const sides w(40, 30, 82);
+      const dense cost = costs(data.geo).cost, truth = alternate(cost, reg, w.a, w.b, 1e-15L);
+      for (const double size : {1.0, 1e3, 1e6}) {
+        for (const double gauge : {0.0, 1e4, -1e8}) {
+          numbers random(83);
+          solution s{{}, std::vector<double>(40), std::vector<double>(30)};
+          for (double& f : s.f) f = random.uniform(-1, 1) * size * reg + gauge;
+          for (double& g : s.g) g = random.uniform(-1, 1) * size * reg - gauge;
+          s.r = ot::solve<T>(one_thread(), data.geo, w.a, w.b, {.schedule = {reg}, .tol = tol, .init = true},
+                             s.f, s.g);
+          CHECK(s.r.converged);
+          CHECK(distance(dense_plan(cost, reg, w.a, w.b, s.f, s.g), truth) <= 100 * tol);
+          CHECK(centred(w.a, w.b, s, sizeof(T) == 4 ? 1e-5 : 1e-12));
+        }
+      }
+    }
+  });
+}
+
+TEST(a_solution_is_a_start_that_is_kept) {
+  const problem<double> data(kind::sqeuclidean, 60, 50, 2, 91);
+  const sides w(60, 50, 92);
+  const ot::options o{.schedule = {0.02}, .tol = 1e-9};
+  solution s = solve<double>(one_thread(), data.geo, w.a, w.b, o);
+  CHECK(s.r.converged && s.r.sweeps > 5);
+  ot::options again = o;
+  again.init = true;
+  const std::vector<double> f = s.f;
+  s.r = ot::solve<double>(one_thread(), data.geo, w.a, w.b, again, s.f, s.g);
+  CHECK(s.r.converged && s.r.sweeps == 1);
+  for (std::size_t i = 0; i < 60; ++i) CHECK(std::fabs(s.f[i] - f[i]) <= 1e-9);
+}
+
+TEST(costs_over_twelve_orders_of_magnitude) {
+  if (too_slow()) return;
+  const ptrdiff_t n = 24, m = 31;
+  problem<double> data(kind::dense, n, m, 0, 1);
+  numbers random(101);
+  for (ptrdiff_t i = 0; i < n; ++i) {
+    for (ptrdiff_t j = 0; j < m; ++j) data.entry(i, j) = std::pow(10.0, random.uniform(-9, 3));
+  }
+  const sides w(n, m, 102);
+  const dense cost = costs(data.geo).cost;
+  for (const double reg : {1e3, 1.0, 1e-1, 1e-2}) {
+    for (const bool scaled : {false, true}) {
+      const solution s = solve<double>(one_thread(), data.geo, w.a, w.b,
+                                       {.schedule = scaled ? schedule(1e3, reg) : std::vector<double>{reg},
+                                        .tol = 1e-8,
+                                        .max_iter = 20000});
+      // a small reg may take more sweeps than that; what is said must be true either way
+      CHECK(s.r.converged == (s.r.marginal_error <= 1e-8));
+      CHECK(certified(cost, reg, w.a, w.b, s, 1e-11 + 1e-16 * 1e3 / reg));
+      CHECK(s.r.converged || reg < 1);
+      for (const double f : s.f) CHECK(std::isfinite(f));
+    }
+  }
+}
+
+TEST(weights_over_twelve_orders_of_magnitude) {
+  if (too_slow()) return;
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    const ptrdiff_t n = 50, m = 41;
+    const problem<T> data(kind::sqeuclidean, n, m, 2, 111);
+    sides w(n, m, 112);
+    numbers random(113);
+    for (double& x : w.a) x = std::pow(10.0, random.uniform(-12, 0));
+    for (double& x : w.b) x = std::pow(10.0, random.uniform(-12, 0));
+    w.a[0] = w.b[0] = 1;
+    const double ratio =
+        std::accumulate(w.a.begin(), w.a.end(), 0.0) / std::accumulate(w.b.begin(), w.b.end(), 0.0);
+    for (double& x : w.b) x *= ratio;
+    const double tol = sizeof(T) == 4 ? 1e-5 : 1e-10;
+    const dense cost = costs(data.geo).cost;
+    for (const double reg : {1.0, 0.1}) {
+      const solution s =
+          solve<T>(one_thread(), data.geo, w.a, w.b, {.schedule = schedule(4, reg), .tol = tol});
+      CHECK(s.r.converged);
+      CHECK(certified(cost, reg, w.a, w.b, s, sizeof(T) == 4 ? 3e-6 : 1e-13));
+      CHECK(distance(dense_plan(cost, reg, w.a, w.b, s.f, s.g), alternate(cost, reg, w.a, w.b, 1e-15L)) <=
+            1e3 * tol);
+      // the smallest row is served too
+      const std::size_t least =
+          static_cast<std::size_t>(std::min_element(w.a.begin(), w.a.end()) - w.a.begin());
+      real row = 0;
+      const dense p = dense_plan(cost, reg, w.a, w.b, s.f, s.g);
+      for (ptrdiff_t j = 0; j < m; ++j) row += p(static_cast<ptrdiff_t>(least), j);
+      CHECK(std::fabs(row / w.a[least] - 1) <= 1e-3);
+    }
+  });
+}
+
+TEST(a_difference_of_the_masses_below_the_limit_is_removed) {
+  const problem<double> data(kind::sqeuclidean, 30, 20, 2, 121);
+  sides w(30, 20, 122);
+  for (double& x : w.b) x *= 1 + 9e-7;
+  const solution s = solve<double>(one_thread(), data.geo, w.a, w.b, {.schedule = {0.1}, .tol = 1e-10});
+  CHECK(s.r.converged && s.r.sweeps < 200);
+}
+
+TEST(forbidden_pairs_carry_nothing) {
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    const ptrdiff_t n = 30, m = 30;
+    problem<T> data(kind::dense, n, m, 0, 131);
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      for (ptrdiff_t j = 0; j < m; ++j) {
+        if ((i + 2 * j) % 3 == 1 && i != j) data.entry(i, j) = std::numeric_limits<T>::infinity();
+      }
+    }
+    const sides w(n, m, 132);
+    const dense cost = costs(data.geo).cost;
+    const double tol = sizeof(T) == 4 ? 1e-5 : 1e-10;
+    const solution s = solve<T>(one_thread(), data.geo, w.a, w.b, {.schedule = schedule(1, 0.1), .tol = tol});
+    CHECK(s.r.converged);
+    CHECK(certified(cost, 0.1, w.a, w.b, s, sizeof(T) == 4 ? 3e-6 : 1e-13));
+  });
+}
+
+TEST(a_problem_without_a_plan_is_reported) {
+  if (too_slow()) return;
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    constexpr T inf = std::numeric_limits<T>::infinity();
+    const weights a = uniform(12), b = uniform(9);
+    std::vector<double> f(12, -7), g(9, -7);
+    const auto run = [&](const ot::geometry<T>& geo) {
+      return ot::solve<T>(one_thread(), geo, a, b, {.schedule = {0.5, 0.1}}, f, g).sweeps;
+    };
+    problem<T> row(kind::dense, 12, 9, 0, 1), column(kind::dense, 12, 9, 0, 1);
+    for (ptrdiff_t j = 0; j < 9; ++j) row.entry(7, j) = inf;
+    for (ptrdiff_t i = 0; i < 12; ++i) column.entry(i, 4) = inf;
+    CHECK_THROWS(std::invalid_argument, run(row.geo), "row 7 of the cost has no finite entry");
+    CHECK_THROWS(std::invalid_argument, run(column.geo), "column 4 of the cost has no finite entry");
+    for (const double x : f) CHECK(x == -7);
+    for (const double x : g) CHECK(x == -7);
+
+    // Every row and column has a finite entry, but eleven rows share one column: no plan. It must end,
+    // unconverged.
+    problem<T> infeasible(kind::dense, 12, 9, 0, 1);
+    for (ptrdiff_t i = 0; i < 11; ++i) {
+      for (ptrdiff_t j = 1; j < 9; ++j) infeasible.entry(i, j) = inf;
+    }
+    for (const auto accelerate : accelerations) {
+      const ot::result r = ot::solve<T>(one_thread(), infeasible.geo, a, b,
+                                        {.schedule = {0.1}, .max_iter = 300, .accelerate = accelerate}, f, g);
+      CHECK(!r.converged && r.marginal_error > 1 && std::isfinite(r.marginal_error) && r.sweeps <= 301);
+      for (const double x : f) CHECK(std::isfinite(x));
+      for (const double x : g) CHECK(std::isfinite(x));
+    }
+  });
+}
+
+// ---- stopping ----
+
+TEST(an_unmet_tolerance_is_said) {
+  if (too_slow()) return;
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    const problem<T> data(kind::sqeuclidean, 60, 70, 2, 141);
+    const sides w(60, 70, 142);
+    const dense cost = costs(data.geo).cost;
+    for (const auto accelerate : accelerations) {
+      for (const ptrdiff_t most : {1, 2, 3, 7, 20}) {
+        for (const bool scaled : {false, true}) {
+          const solution s = solve<T>(one_thread(), data.geo, w.a, w.b,
+                                      {.schedule = scaled ? schedule(4, 0.01) : std::vector<double>{0.01},
+                                       .tol = sizeof(T) == 4 ? 1e-5 : 1e-9,
+                                       .max_iter = most,
+                                       .accelerate = accelerate});
+          CHECK(!s.r.converged && s.r.status == "max_iter");
+          CHECK(s.r.sweeps >= most && s.r.sweeps <= most + 1 && s.r.history.size() == at(s.r.sweeps));
+          // the last sweep is at the last reg and leaves exact rows
+          CHECK(s.r.marginal_error <= 2.0 + 1e-5);
+          CHECK(certified(cost, 0.01, w.a, w.b, s, sizeof(T) == 4 ? 1e-4 : 1e-11));
+        }
+      }
+    }
+  });
+}
+
+TEST(the_rounding_floor_ends_the_run) {
+  if (too_slow()) return;
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    const problem<T> data(kind::sqeuclidean, 50, 40, 2, 151);
+    const sides w(50, 40, 152);
+    for (const auto accelerate : accelerations) {
+      const solution s = solve<T>(one_thread(), data.geo, w.a, w.b,
+                                  {.schedule = {0.5}, .tol = 1e-20, .accelerate = accelerate});
+      CHECK(!s.r.converged && s.r.sweeps < 1000);
+      CHECK(s.r.status.rfind("rounding floor ", 0) == 0 || s.r.status == "max_iter");
+      CHECK(s.r.marginal_error <= (sizeof(T) == 4 ? 1e-5 : 1e-14));
+      std::printf("     %s: %s after %td sweeps\n", sizeof(T) == 4 ? "float" : "double", s.r.status.c_str(),
+                  s.r.sweeps);
+    }
+  });
+}
+
+TEST(progress_can_stop_the_run_anywhere) {
+  if (too_slow()) return;
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    const problem<T> data(kind::sqeuclidean, 50, 60, 2, 161);
+    const sides w(50, 60, 162);
+    const dense cost = costs(data.geo).cost;
+    for (const auto accelerate : accelerations) {
+      for (const ptrdiff_t when : {1, 2, 3, 6, 10}) {
+        ptrdiff_t calls = 0, last = 0;
+        const context ctx({.threads = 1, .progress = [&](const progress_info& p) {
+                             ++calls;
+                             last = p.iteration;
+                             CHECK(std::string(p.stage) == "sinkhorn" && p.iteration == calls);
+                             return p.iteration >= when;
+                           }});
+        const solution s = solve<T>(ctx, data.geo, w.a, w.b,
+                                    {.schedule = schedule(8, 0.02), .tol = 1e-5, .accelerate = accelerate});
+        CHECK(s.r.stopped && !s.r.converged && s.r.status == "stopped");
+        CHECK(s.r.sweeps >= when && s.r.sweeps <= when + 1 && last == s.r.sweeps);
+        CHECK(s.r.marginal_error <= 2.0 + 1e-5);  // rows are exact: a plan of the reg that was asked for
+        CHECK(certified(cost, 0.02, w.a, w.b, s, sizeof(T) == 4 ? 1e-4 : 1e-11));
+      }
+    }
+  });
+}
+
+TEST(cancelling_leaves_the_potentials_alone) {
+  const problem<float> data(kind::sqeuclidean, 200, 200, 2, 171);
+  const weights w = uniform(200);
+  for (const int threads : {1, 3}) {
+    std::vector<double> f(200, -7), g(200, -7);
+    int asked = 0;
+    const context ctx({.threads = threads, .should_stop = [&] { return ++asked > 5; }});
+    CHECK_THROWS(cancelled, ot::solve<float>(ctx, data.geo, w, w, {.schedule = {1e-3}, .tol = 1e-12}, f, g),
+                 "cancelled");
+    for (const double x : f) CHECK(x == -7);
+    for (const double x : g) CHECK(x == -7);
+  }
+}
+
+// ---- bad input ----
+
+TEST(bad_input_is_named_before_anything_is_written) {
+  const problem<double> data(kind::sqeuclidean, 6, 4, 2, 1);
+  const weights a = uniform(6), b = uniform(4);
+  std::vector<double> f(6, -7), g(4, -7);
+  const context& ctx = one_thread();
+  using bad = std::invalid_argument;
+  const auto run = [&](const weights& x, const weights& y, const ot::options& o) {
+    return ot::solve<double>(ctx, data.geo, x, y, o, f, g).sweeps;
+  };
+  const ot::options good{.schedule = {0.1}};
+  const auto with = [&](auto&& change) {
+    ot::options o = good;
+    change(o);
+    return o;
+  };
+  CHECK_THROWS(bad, run(b, b, good), "a must have length 6, got 4");
+  CHECK_THROWS(bad, run(a, a, good), "b must have length 4, got 6");
+  for (const double x : {0.0, -0.1, infinity, std::nan("")}) {
+    weights spoiled = a;
+    spoiled[3] = x;
+    CHECK_THROWS(bad, run(spoiled, b, good), "a must be positive and finite");
+    CHECK_THROWS(bad, run(spoiled, b, good), "at 3");
+    spoiled = b;
+    spoiled[2] = x;
+    CHECK_THROWS(bad, run(a, spoiled, good), "b must be positive and finite");
+  }
+  weights heavier = b;
+  heavier[0] += 2e-6;
+  CHECK_THROWS(bad, run(a, heavier, good), "a and b must have equal sums, got 1 and 1.000002");
+  const weights huge(6, 1e308), huge_b(4, 1e308);  // their sums overflow
+  CHECK_THROWS(bad, run(huge, huge_b, good), "equal sums");
+  CHECK_THROWS(bad, run(a, b, with([](auto& o) { o.schedule.clear(); })), "schedule must hold at least reg");
+  for (const double reg : {0.0, -1.0, infinity, std::nan("")}) {
+    CHECK_THROWS(bad, run(a, b, with([&](auto& o) { o.schedule = {reg}; })), "reg must be > 0 and finite");
+  }
+  CHECK_THROWS(bad, run(a, b, with([](auto& o) { o.schedule = {0.1, 0.1}; })), "schedule must decrease");
+  CHECK_THROWS(bad, run(a, b, with([](auto& o) { o.schedule = {0.1, 0.2}; })), "schedule must decrease");
+  for (const double tol : {0.0, -1e-6, std::nan("")}) {
+    CHECK_THROWS(bad, run(a, b, with([&](auto& o) { o.tol = tol; })), "tol must be > 0");
+  }
+  CHECK_THROWS(bad, run(a, b, with([](auto& o) { o.max_iter = 0; })), "max_iter must be >= 1, got 0");
+  CHECK_THROWS(bad, ot::solve<double>(ctx, data.geo, a, b, good, g, g),
+               "f and g must have lengths 6 and 4, got 4 and 4");
+  ot::geometry<double> mixed = data.geo;
+  mixed.y.cols = 1;
+  CHECK_THROWS(bad, ot::solve<double>(ctx, mixed, a, b, good, f, g),
+               "x and y must have as many columns, got 2 and 1");
+  const ot::geometry<double> none = ot::geometry<double>::dense({a.data(), 0, 4});
+  CHECK_THROWS(bad, ot::solve<double>(ctx, none, {}, b, good, std::span(f).first(0), g),
+               "at least one row and one column");
+  for (const double x : f) CHECK(x == -7);
+  for (const double x : g) CHECK(x == -7);
+  f[2] = std::nan("");
+  CHECK_THROWS(bad, run(a, b, with([](auto& o) { o.init = true; })),
+               "f must be finite to start from, got nan at 2");
+  f[2] = -7;
+  g[1] = infinity;
+  CHECK_THROWS(bad, run(a, b, with([](auto& o) { o.init = true; })),
+               "g must be finite to start from, got inf at 1");
+  // log2(e) / reg must be a normal number of the working type
+  const problem<float> single(kind::sqeuclidean, 6, 4, 2, 1);
+  for (const double reg : {1e-40, 1e40}) {
+    CHECK_THROWS(bad,
+                 ot::solve<float>(ctx, single.geo, a, b, with([&](auto& o) { o.schedule = {reg}; }), f, g),
+                 "for the type of the cost");
+  }
+}
+
+TEST_MAIN
