@@ -44,8 +44,9 @@ __all__ = [
     "varying_columns",
 ]
 
-#: A plan that is small enough for a dense singular value decomposition. At 1,000 x 1,000 and 15 components that takes
-#: 4 times as long as the block method (0.7 and 0.2 s), at 2,000 x 2,000 already 9 times (6.6 and 0.7 s).
+#: A plan that is small enough for a dense singular value decomposition. At 1,000 x 1,000 and 15 components
+#: that takes 4 times as long as the block method (0.7 and 0.2 s), at 2,000 x 2,000 already 9 times (6.6 and
+#: 0.7 s).
 DENSE_SIDE = 1000
 DENSE_SIZE = 2**24
 #: Pairs up to which the median distance is exact, and the number of random pairs above.
