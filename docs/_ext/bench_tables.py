@@ -14,9 +14,8 @@ one; the pages are then built with it.
 
 
 def demote(text: str) -> str:
-    """The page of a run as a part of ours: without its title, other headings one level lower."""
-    text = re.sub(r"\A\s*# .*\n", "", text)
-    return re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE)
+    """The page of a run as a part of ours: its headings two levels lower."""
+    return re.sub(r"^(#+ )", r"##\1", text, flags=re.MULTILINE)
 
 
 def generate(app: Sphinx) -> None:
