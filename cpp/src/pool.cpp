@@ -237,9 +237,11 @@ void pool::run(std::ptrdiff_t n, std::ptrdiff_t grain, const body& f) {
   if (inside(worker)) return serial(n, grain, f, worker);
   if (threads_ == 1 || n <= grain) {
     const visit v(this, 0);
+    poll_();
     return serial(n, grain, f, 0);
   }
   const std::lock_guard turn(turn_);
+  poll_();  // here for certain: the workers may finish a short loop before this thread has had a chunk
   forget_parent();
   if (!crew_) crew_ = std::make_unique<crew>(this, threads_, cancel_);
   const visit v(this, 0);

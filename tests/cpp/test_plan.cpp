@@ -350,6 +350,39 @@ TEST(c_transform_finds_the_minimum_and_its_place) {
   });
 }
 
+// Pairs of neighbours far from each other: |x|^2 + |y|^2 - 2 x.y would lose their distance altogether.
+TEST(near_neighbours_far_from_the_centre) {
+  const auto all = [](auto t) {
+    using T = decltype(t);
+    const ptrdiff_t n = 20, d = 24;
+    const double step = sizeof(T) == 4 ? 0.25 : 0x1p-20, far = sizeof(T) == 4 ? 1024 : 0x1p20;  // exact in T
+    std::vector<T> x(at(n * d)), y(at(n * d));
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      for (ptrdiff_t k = 0; k < d; ++k) {
+        x[at(i * d + k)] = static_cast<T>(far * static_cast<double>((i * 7 + k * k) % 11));
+        y[at(i * d + k)] = x[at(i * d + k)] + static_cast<T>(k == i ? step : 0);
+      }
+    }
+    const auto geo = ot::geometry<T>::points({x.data(), n, d}, {y.data(), n, d}, ot::metric::sqeuclidean);
+    const std::vector<double> zero(at(n), 0.0);
+    std::vector<double> out(at(n));
+    std::vector<std::int64_t> index(at(n));
+    ot::c_transform<T>(one_thread(), geo, zero, out, index, false);
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      real least = infinity;  // the pattern repeats after 11 rows
+      const auto cost = costs(geo).cost;
+      for (ptrdiff_t j = 0; j < n; ++j) least = std::min(least, cost(i, j));
+      CHECK(out[at(i)] == least && cost(i, index[at(i)]) == least);
+    }
+    ot::softmin<T>(one_thread(), geo, zero, 0.0, out, true);
+    for (const double v : out) CHECK(v == step * step);
+    const auto q = ot::order_statistics(one_thread(), geo, 0.0, 0, 0);
+    CHECK(q.low == step * step);
+  };
+  all(float());
+  all(double());
+}
+
 TEST(ties_and_forbidden_pairs_in_minima) {
   problem<float> data(kind::dense, 3, 5, 0, 1);
   for (ptrdiff_t j = 0; j < 5; ++j) {

@@ -30,6 +30,11 @@ void check_geometry(const geometry<T>& geo) {
           geo.y.cols);
 }
 
+// The kappa of those who want the costs themselves: no product form, whose error is absolute. The distance of
+// near neighbours far from the centre would drown in it.
+template <class T>
+constexpr double differences_only = std::numeric_limits<T>::max();
+
 // A geometry made ready for the kernels: points centred or normalised, columns transposed and padded. Read
 // only, shared by all threads.
 template <class T>

@@ -173,8 +173,8 @@ class driver {
   }
 
   void fine(double reg, bool exact, vector& phi, vector& gamma) {
-    std::vector<double> errors;  // of plain and accepted sweeps at this level
-    double target = o_.tol, omega = 1, dual = 0, best = std::numeric_limits<double>::infinity();
+    std::vector<double> errors, lowest;  // of plain and accepted sweeps at this level; the least up to each
+    double target = o_.tol, omega = 1, dual = 0;
     bool extrapolated = false, use_anderson = false;
     int verifications = 0;
     std::size_t patience = 0;  // accepted sweeps before over-relaxation may be tried again
@@ -204,7 +204,7 @@ class driver {
       }
       dual = value;
       errors.push_back(error);
-      best = std::min(best, error);
+      lowest.push_back(std::min(lowest.empty() ? error : lowest.back(), error));
       if (error <= target) {
         if (verify(phi, gamma)) {
           r_.converged = true;
@@ -215,7 +215,7 @@ class driver {
       }
       if (r_.stopped) return finish("stopped", phi, gamma);
       if (r_.sweeps >= o_.max_iter) return finish("max_iter", phi, gamma);
-      if (at_floor(errors, best, phi, gamma)) {
+      if (at_floor(errors, lowest, phi, gamma)) {
         r_.converged = verify(phi, gamma);
         return finish(r_.converged ? "converged" : "rounding floor", phi, gamma);
       }
@@ -274,11 +274,12 @@ class driver {
   // The rounding floor: a window of sweeps in which the error rose at least twice and its minimum gained less
   // than 10 %, at a level that rounding explains (exact potentials rounded to the working type leave 0.06 to
   // 0.6 of unit_roundoff times the largest log-scaling: measured).
-  bool at_floor(const std::vector<double>& e, double best, const vector& phi, const vector& gamma) const {
+  bool at_floor(const std::vector<double>& e, const std::vector<double>& lowest, const vector& phi,
+                const vector& gamma) const {
     const std::size_t window = o_.accelerate == acceleration::none ? 10 : 20;
     if (e.size() < 2 * window) return false;
-    const auto start = e.end() - static_cast<std::ptrdiff_t>(window);
-    const double recent = *std::min_element(start, e.end()), before = *std::min_element(e.begin(), start);
+    const double recent = *std::min_element(e.end() - static_cast<std::ptrdiff_t>(window), e.end()),
+                 before = lowest[e.size() - 1 - window], best = lowest.back();
     int rises = 0;
     for (std::size_t k = e.size() - window; k < e.size(); ++k) rises += e[k] > e[k - 1];
     if (rises < 2 || recent < 0.9 * before || e.back() > 1.5 * best) return false;

@@ -122,7 +122,7 @@ void softmin(const context& ctx, const geometry<T>& geo, std::span<const double>
   check(static_cast<std::ptrdiff_t>(h.size()) == m, "h must have length ", m, ", got ", h.size());
   check(static_cast<std::ptrdiff_t>(out.size()) == n, "out must have length ", n, ", got ", out.size());
   const double kappa = reg > 0 ? log2e / reg : 1.0;
-  const cost_rows<T> c(ctx, geo, kappa, transposed);
+  const cost_rows<T> c(ctx, geo, reg > 0 ? kappa : differences_only<T>, transposed);
   buffer<double> gamma(ctx, m);
   for (std::ptrdiff_t j = 0; j < m; ++j) gamma[j] = kappa * h[static_cast<std::size_t>(j)];
   for_each_group<T>(ctx, c, kappa, nullptr, gamma,
@@ -146,7 +146,7 @@ void c_transform(const context& ctx, const geometry<T>& geo, std::span<const dou
   check(static_cast<std::ptrdiff_t>(h.size()) == m, "h must have length ", m, ", got ", h.size());
   check(static_cast<std::ptrdiff_t>(out.size()) == n && index.size() == out.size(),
         "out and index must have length ", n);
-  const cost_rows<T> c(ctx, geo, 1.0, transposed);
+  const cost_rows<T> c(ctx, geo, differences_only<T>, transposed);
   for_each_group<T>(ctx, c, 1.0, nullptr, h,
                     [&](std::ptrdiff_t real, const std::ptrdiff_t* rows, T* z, const double* top, int) {
                       for (std::ptrdiff_t r = 0; r < real; ++r) {

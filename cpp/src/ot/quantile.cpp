@@ -135,7 +135,7 @@ neighbours order_statistics(const context& ctx, const geometry<T>& geo, double q
     const std::size_t k = static_cast<std::size_t>(position);
     return {sample[k], sample[std::min(k + 1, sample.size() - 1)], position - std::floor(position)};
   }
-  const cost_rows<T> c(ctx, geo, 0.0, false);
+  const cost_rows<T> c(ctx, geo, differences_only<T>, false);
   const bool non_negative = !geo.is_dense() && geo.kind != metric::dot;
   const std::uint64_t count = static_cast<std::uint64_t>(geo.rows()) * static_cast<std::uint64_t>(geo.cols());
   const double position = q * static_cast<double>(count - 1);
