@@ -584,6 +584,37 @@ TEST(order_statistics_of_ties_signs_and_infinities) {
   all(double());
 }
 
+// Enough pairs to be bracketed by a sample: smooth costs, many ties (the bracket holds them all), and a few
+// values among equal ones, which the sample does not see.
+TEST(order_statistics_of_many_costs) {
+  const auto all = [](auto t) {
+    using T = decltype(t);
+    const ptrdiff_t n = 700, m = 410;
+    problem<T> data(kind::dense, n, m, 0, 1);
+    for (const int what : {0, 1, 2}) {
+      std::vector<T> sorted;
+      for (ptrdiff_t i = 0; i < n; ++i) {
+        for (ptrdiff_t j = 0; j < m; ++j) {
+          if (what == 1) data.entry(i, j) = (i * m + j) % 5 < 2 ? T(-0.0) : T(0.0);
+          if (what == 2) data.entry(i, j) = i == 3 ? T(j) : T(100.5);
+          sorted.push_back(data.entry(i, j));
+        }
+      }
+      std::sort(sorted.begin(), sorted.end());
+      for (const double q : {0.0, 1e-5, 2e-4, 0.5, 0.7777, 0.999999, 1.0}) {
+        const auto r = ot::order_statistics(one_thread(), data.geo, q, 0, 0);
+        const std::size_t k = static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1));
+        CHECK(r.low == sorted[k] && r.high == sorted[std::min(k + 1, sorted.size() - 1)]);
+        CHECK(what != 1 || (!std::signbit(r.low) && !std::signbit(r.high)));
+        const auto three = ot::order_statistics(context({.threads = 3}), data.geo, q, 0, 0);
+        CHECK(three.low == r.low && three.high == r.high && three.fraction == r.fraction);
+      }
+    }
+  };
+  all(float());
+  all(double());
+}
+
 TEST(order_statistics_of_a_sample) {
   const problem<double> data(kind::sqeuclidean, 300, 200, 3, 1);
   std::vector<real> sorted = costs(data.geo).cost.values;

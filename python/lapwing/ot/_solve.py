@@ -66,7 +66,7 @@ def solve(
         Regularisation ε > 0, in units of the cost, or of what `reg_scale` names.
     reg_scale : {None, "median", "mean", "max"}
         Multiply `reg` (and a given `schedule`) by this statistic of the finite costs. The median is exact
-        when n m is at most 2^22, else estimated from 2^20 random pairs. ``result.reg`` is the product and
+        when n m is at most 2^26, else estimated from 2^20 random pairs. ``result.reg`` is the product and
         ``result.cost_scale`` the statistic.
     tol : float, optional
         Stop when ``(‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / sum(a)`` is at most this. Default 1e-6; 1e-5 in float32, which
@@ -196,7 +196,7 @@ def solve_sample(
         is ``|x - y|²/2`` with a blur (GeomLoss) compute the same plan for ``reg = 2 blur²``.
     reg_scale : {None, "median", "mean", "max"}
         Multiply `reg` (and a given `schedule`) by this statistic of the costs; see `solve`. The mean of
-        ``"euclidean"``, too, is an estimate above 2^22 pairs.
+        ``"euclidean"``, too, is an estimate above 2^26 pairs.
     tol : float, optional
         Stop when ``(‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / sum(a)`` is at most this. Default 1e-6; 1e-5 in float32.
     max_iter : int

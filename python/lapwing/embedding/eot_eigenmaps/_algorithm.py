@@ -50,7 +50,7 @@ __all__ = [
 DENSE_SIDE = 1000
 DENSE_SIZE = 2**24
 #: Pairs up to which the median distance is exact, and the number of random pairs above.
-EXACT_PAIRS = 2**24
+EXACT_PAIRS = 2**26
 SAMPLED_PAIRS = 2**22
 #: Leading singular values that the rules "reference" and "gap" look at, the trivial one included.
 RULE_VALUES = 80
@@ -142,7 +142,7 @@ def project(X: Floats, basis: Float64) -> Floats:
 def median_bandwidth(X: Floats, Y: Floats, *, seed: int, n_jobs: int | None) -> float:
     """The squared median of the distances between rows of X and rows of Y.
 
-    Exact up to 2^24 pairs, above from 2^22 random ones (relative error about 0.1 %).
+    Exact up to 2^26 pairs, above from 2^22 random ones (relative error about 0.1 %).
     """
     sampled = X.shape[0] * Y.shape[0] > EXACT_PAIRS
     median = ot.cost_quantile(

@@ -88,7 +88,7 @@ class EOTEigenmaps(  # type: ignore[call-arg]
         Regularisation of the plan, in units of squared distance. "median-centered": the squared median of
         the distances ``||x_i - y_j||`` after centring either dataset, so that a translation changes
         nothing. "median": the same without centring, as in the authors' program; a large shift then smooths
-        the plan. Both are exact up to 2^24 pairs, above from 2^22 random ones (relative error about 0.1 %).
+        the plan. Both are exact up to 2^26 pairs, above from 2^22 random ones (relative error about 0.1 %).
         "mknn": the value between 0.01 and 2 times the median that gives most pairs which are among each
         other's 50 strongest partners (fewer where a dataset has less than 200 samples: a quarter of them);
         costs up to 20 plans. A callable gets X and Y (arrays in the working precision, not centred) and
