@@ -29,6 +29,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--group", nargs="+", choices=GROUPS, default=list(GROUPS), help="default: all")
     parser.add_argument("--peers", nargs="+", choices=peers.PEERS, help="default: all that are installed")
     parser.add_argument("--sizes", nargs="+", type=int, default=[], help="of n = m; default: all")
+    parser.add_argument(
+        "--ratios", nargs="+", type=float, default=[], help="of eps to the median; default: all"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, help="default: 5, quick 3")
     parser.add_argument("--cap", type=float, help="seconds for one solve; default: 60, quick 10")
@@ -54,6 +57,7 @@ def run(options: argparse.Namespace) -> tuple[int, list[Record]]:
             f"--bench-threads={options.threads}", f"--bench-cap={cap}", f"--bench-rounds={rounds}",
             f"--bench-records={path}", f"--bench-peers={','.join(options.peers or [])}",
             f"--bench-sizes={','.join(map(str, options.sizes))}",
+            f"--bench-ratios={','.join(map(str, options.ratios))}",
             *(["--bench-quick"] if options.quick else []), *(["--bench-large"] if options.large else []),
         ])  # fmt: skip
         found = json.loads(path.read_text()) if path.exists() else []

@@ -26,18 +26,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--bench-peers", default="", metavar="NAMES", help="comma-separated; default: all there are"
     )
     group.addoption("--bench-sizes", default="", metavar="NS", help="comma-separated; default: all")
+    group.addoption("--bench-ratios", default="", metavar="RS", help="eps / median; default: all")
     group.addoption("--bench-records", type=Path, metavar="FILE", help="write the records here as JSON")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = [name.strip() for name in config.getoption("--bench-peers").split(",") if name.strip()]
     sizes = [int(n) for n in config.getoption("--bench-sizes").split(",") if n.strip()]
+    ratios = [float(r) for r in config.getoption("--bench-ratios").split(",") if r.strip()]
     keep, drop = [], []
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         peer, n = parameters.get("peer"), parameters.get("n")
         ok = peer is None or (peers.available(peer) and (not wanted or peer in wanted))
         ok = ok and (n is None or not sizes or n in sizes)
+        ok = ok and (not ratios or parameters.get("ratio", ratios[0]) in ratios)
         if config.getoption("--bench-quick") and item.get_closest_marker("full"):
             ok = False
         if not config.getoption("--bench-large") and item.get_closest_marker("large"):

@@ -75,27 +75,29 @@ def time_iterations(benchmark: Any, record: Record, spec: Spec, settings: Settin
             record.memory = max(record.memory or 0, measured["memory"])
             return measured["seconds"], k
 
-        for k in (2, 6):
+        step = peers.PEERS[record.peer].multiple
+        few, more = (2, 6) if step == 1 else (step, 2 * step)
+        for k in (few, more):
             worker.call("prepare_iterate", k, timeout=COMPILE)
             run(k)  # once for what a first call costs
-        one = max((run(6)[0] - run(2)[0]) / 4, 1e-6)
-        many = 2 + min(max(math.ceil(ROUND_SECONDS / one), 4), 500)
+        one = max((run(more)[0] - run(few)[0]) / (more - few), 1e-6)
+        many = few + step * math.ceil(min(max(math.ceil(ROUND_SECONDS / one), more - few), 500) / step)
         worker.call("prepare_iterate", many, timeout=COMPILE)
         run(many)
         # A solver may stop at its rounding floor before `many`: divide by what it did.
         record.error, done = worker.call("error", timeout=COMPILE)
-        if done < 6:
+        if done <= few:
             raise FailedError(f"stopped after {done} iterations")
         long: list[float] = []
         short: list[float] = []
         benchmark.pedantic(
             lambda: long.append(run(many)[0]),
-            setup=lambda: short.append(run(2)[0]),
+            setup=lambda: short.append(run(few)[0]),
             rounds=settings.rounds,
         )
-        record.seconds = statistics.median(x - y for x, y in zip(long, short, strict=True)) / (done - 2)
+        record.seconds = statistics.median(x - y for x, y in zip(long, short, strict=True)) / (done - few)
         record.iterations, record.rounds = done, settings.rounds
-        record.extra["best"] = min(x - y for x, y in zip(long, short, strict=True)) / (done - 2)
+        record.extra["best"] = min(x - y for x, y in zip(long, short, strict=True)) / (done - few)
 
 
 def time_to_error(benchmark: Any, record: Record, spec: Spec, settings: Settings) -> None:

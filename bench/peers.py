@@ -36,6 +36,7 @@ class Peer:
     searched: ClassVar[bool] = False  # no stopping rule: the harness looks for the number of iterations
     solves: ClassVar[bool] = True
     iterates: ClassVar[bool] = True
+    multiple: ClassVar[int] = 1  # iterations come in multiples of this
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -200,6 +201,7 @@ class Ott(Peer):
 
     name = "OTT-JAX"
     package = "ott-jax"
+    multiple = 10  # between two looks at the error
 
     def load(self, problem: Problem) -> None:
         super().load(problem)

@@ -36,7 +36,7 @@ class FailedError(Exception):
 
 @lru_cache
 def keops_cache() -> str:
-    """A folder of this run's own: a worker that is killed while KeOps writes there leaves it unusable."""
+    """A folder of this run's own, given up when a worker is killed: KeOps cannot read what it half wrote."""
     folder = tempfile.mkdtemp(prefix="lapwing-bench-keops-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -86,6 +86,7 @@ class Worker:
         try:
             self.connection.send((command, *arguments))
             if not self.connection.poll(timeout):
+                keops_cache.cache_clear()  # the process will be killed, and may be writing there
                 raise CappedError(f"> {timeout:g} s")
             ok, value = self.connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):

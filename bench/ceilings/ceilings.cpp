@@ -86,7 +86,7 @@ template <class T>
   constexpr int degree = static_cast<int>(sizeof(traits::coefficients) / sizeof(T)) - 1;
   const vec lowest = vec{} + traits::lowest, magic = vec{} + traits::magic;
   vec shifted[kChains], p[kChains];
-  for (int c = 0; c < kChains; ++c) x[c] = x[c] > lowest ? x[c] : lowest;
+  for (int c = 0; c < kChains; ++c) x[c] = x[c] < lowest ? lowest : x[c];
   for (int c = 0; c < kChains; ++c) shifted[c] = x[c] + magic;  // its low bits hold the nearest integer
   for (int c = 0; c < kChains; ++c) x[c] -= shifted[c] - magic;
   for (int c = 0; c < kChains; ++c) p[c] = vec{} + traits::coefficients[degree];
@@ -145,17 +145,15 @@ double exp_rate(int threads) {
   constexpr int size = 2048, repeats = 4000;
   return rate(threads, double(size) * repeats, [](int) {
     using vec = typename traits<T>::vec;
-    alignas(64) T x[size];
-    for (int i = 0; i < size; ++i) x[i] = T(-0.01) * T(i);
+    constexpr int vectors = size / lanes<T>;
+    vec x[vectors];
+    for (int i = 0; i < size; ++i) x[i / lanes<T>][i % lanes<T>] = T(-0.01) * T(i);
     vec sum[kChains] = {};
     for (int r = 0; r < repeats; ++r) {
       const T offset = T(1e-3) * T(r);
-      for (int i = 0; i < size; i += kChains * lanes<T>) {
+      for (int i = 0; i < vectors; i += kChains) {
         vec v[kChains];
-        for (int c = 0; c < kChains; ++c) {
-          std::memcpy(&v[c], x + i + c * lanes<T>, kBytes);
-          v[c] -= offset;
-        }
+        for (int c = 0; c < kChains; ++c) v[c] = x[i + c] - offset;
         exp2<T>(v);
         for (int c = 0; c < kChains; ++c) sum[c] += v[c];
       }
