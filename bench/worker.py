@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import os
@@ -16,7 +15,6 @@ import sys
 import tempfile
 import time
 import traceback
-from functools import lru_cache
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
@@ -34,20 +32,12 @@ class FailedError(Exception):
     """The solver raised, or its process died."""
 
 
-@lru_cache
-def keops_cache() -> str:
-    """A folder of this run's own, given up when a worker is killed: KeOps cannot read what it half wrote."""
-    folder = tempfile.mkdtemp(prefix="lapwing-bench-keops-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def pinned_environment(threads: int) -> dict[str, str]:
+def pinned_environment(threads: int, cache: str) -> dict[str, str]:
     environment = dict(os.environ)
     for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS"):
         environment[f"{name}_NUM_THREADS"] = str(threads)
     environment["JAX_PLATFORMS"] = "cpu"
-    environment["KEOPS_CACHE_FOLDER"] = keops_cache()
+    environment["KEOPS_CACHE_FOLDER"] = cache
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     return environment
 
@@ -67,10 +57,12 @@ class Worker:
 
     def _start(self, threads: int, command: str, *arguments: Any, timeout: float) -> None:
         self.connection, child = Pipe()
+        # KeOps cannot read what a process that was killed half wrote, and every worker ends by being killed.
+        self.cache = tempfile.mkdtemp(prefix="lapwing-bench-keops-")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.worker", str(child.fileno())],
             pass_fds=(child.fileno(),),
-            env=pinned_environment(threads),
+            env=pinned_environment(threads, self.cache),
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -86,7 +78,6 @@ class Worker:
         try:
             self.connection.send((command, *arguments))
             if not self.connection.poll(timeout):
-                keops_cache.cache_clear()  # the process will be killed, and may be writing there
                 raise CappedError(f"> {timeout:g} s")
             ok, value = self.connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -100,6 +91,7 @@ class Worker:
         self.connection.close()
         self.process.kill()
         self.process.wait()
+        shutil.rmtree(self.cache, ignore_errors=True)
 
     def __enter__(self) -> Worker:
         return self
