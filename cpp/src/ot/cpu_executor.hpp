@@ -115,7 +115,7 @@ class cpu_executor {
       worker& s = workers_[static_cast<std::size_t>(w)];
       T* t;
       if constexpr (single_precision)
-        t = s.t.data();  // float sums go to double every few rows
+        t = s.t.data();  // float sums go to double every 128 rows: less than 1e-6 is asked of them
       else
         t = sum;
       const std::ptrdiff_t group = costs_.group(), every = groups_between_checks(group * stride);
@@ -125,7 +125,7 @@ class cpu_executor {
         rows(kappa, omega, exact, update, i, hi, phi, s, t);
         pending += group;
         if constexpr (single_precision)
-          if (pending >= 128) {  // 1024 leave an error of 1e-6, which the column sums then cannot get below
+          if (pending >= 128) {
             k.flush(t, sum, stride);
             pending = 0;
           }
