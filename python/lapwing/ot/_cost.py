@@ -13,6 +13,7 @@ __all__ = ["METRICS", "c_transform", "cost_quantile", "geometry_of", "statistic"
 
 EXACT_PAIRS = 2**26  # up to here a statistic of the cost looks at every pair
 SAMPLED_PAIRS = 2**20  # above, at that many random ones
+STORED_PAIRS = 2**22  # the mean distance stores what it looks at: exact up to here only
 
 
 def geometry_of(x: object, y: object | None, metric: str, threads: int) -> Geometry:
@@ -175,7 +176,7 @@ def _mean_of_points(geometry: Geometry, seed: int) -> float:
     x, y = x - shift, y - shift
     if geometry.metric == "sqeuclidean":  # x has mean 0 here, so the cross term is gone
         return float((x * x).sum(axis=1).mean() + (y * y).sum(axis=1).mean())
-    if geometry.n * geometry.m <= EXACT_PAIRS:
+    if geometry.n * geometry.m <= STORED_PAIRS:
         from scipy.spatial.distance import cdist
 
         return float(np.mean(cdist(x, y)))

@@ -196,7 +196,7 @@ def solve_sample(
         is ``|x - y|²/2`` with a blur (GeomLoss) compute the same plan for ``reg = 2 blur²``.
     reg_scale : {None, "median", "mean", "max"}
         Multiply `reg` (and a given `schedule`) by this statistic of the costs; see `solve`. The mean of
-        ``"euclidean"``, too, is an estimate above 2^26 pairs.
+        ``"euclidean"`` is an estimate above 2^22 pairs.
     tol : float, optional
         Stop when ``(‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / sum(a)`` is at most this. Default 1e-6; 1e-5 in float32.
     max_iter : int
