@@ -36,7 +36,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="default: 5, quick 3")
     parser.add_argument("--cap", type=float, help="seconds for one solve; default: 60, quick 10")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the Markdown there as well")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the records there as JSON")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the records there as JSON; while it runs, in *.partial",
+    )
     parser.add_argument("--from-json", type=Path, metavar="FILE", help="render an earlier run; run nothing")
     return parser.parse_args(arguments)
 
@@ -48,7 +53,8 @@ def run(options: argparse.Namespace) -> tuple[int, list[Record]]:
     if not tests:
         return 0, []
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "records.json"
+        path = options.json.with_suffix(".partial") if options.json else Path(folder) / "records.json"
+        path.unlink(missing_ok=True)
         cap = options.cap or (10.0 if options.quick else 60.0)
         rounds = options.rounds or (3 if options.quick else 5)
         status = pytest.main([
@@ -81,6 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         saved = {"ceilings": rates, "records": [vars(record) for record in records]}
         options.json.write_text(json.dumps(saved, indent=1))
+        options.json.with_suffix(".partial").unlink(missing_ok=True)
     text = report.render(records, rates, options.threads)
     if options.output:
         options.output.write_text(text)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,9 +61,5 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def records(request: pytest.FixtureRequest) -> Iterator[Records]:
-    found = Records()
-    yield found
-    path = request.config.getoption("--bench-records")
-    if path is not None:
-        path.write_text(json.dumps(found.dump(), indent=1))
+def records(request: pytest.FixtureRequest) -> Records:
+    return Records(request.config.getoption("--bench-records"))

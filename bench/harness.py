@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import statistics
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bench import peers
@@ -51,7 +53,16 @@ class Record:
 
 
 class Records(list[Record]):
-    """All records of a run."""
+    """All records of a run, kept in a file as they come: a run of an hour may be cut short."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        super().__init__()
+        self.path = path
+
+    def append(self, record: Record) -> None:
+        super().append(record)
+        if self.path is not None:
+            self.path.write_text(json.dumps([dataclasses.asdict(r) for r in self], indent=1))
 
     def hopeless(self, new: Record) -> Record | None:
         """A record of the same solver that ran into the cap on a problem no harder than this one."""
@@ -61,9 +72,6 @@ class Records(list[Record]):
             if same and easier and old.group == new.group and old.note.startswith(">"):
                 return old
         return None
-
-    def dump(self) -> list[dict[str, Any]]:
-        return [dataclasses.asdict(record) for record in self]
 
 
 def time_iterations(benchmark: Any, record: Record, spec: Spec, settings: Settings) -> None:
@@ -95,9 +103,9 @@ def time_iterations(benchmark: Any, record: Record, spec: Spec, settings: Settin
             setup=lambda: short.append(run(few)[0]),
             rounds=settings.rounds,
         )
-        record.seconds = statistics.median(x - y for x, y in zip(long, short, strict=True)) / (done - few)
+        slopes = [(x - y) / (done - few) for x, y in zip(long, short, strict=True)]
+        record.seconds, record.extra["best"] = statistics.median(slopes), min(slopes)
         record.iterations, record.rounds = done, settings.rounds
-        record.extra["best"] = min(x - y for x, y in zip(long, short, strict=True)) / (done - few)
 
 
 def time_to_error(benchmark: Any, record: Record, spec: Spec, settings: Settings) -> None:

@@ -438,8 +438,10 @@ def test_exception_of_a_callback_comes_out_unchanged():
 def test_ctrl_c(work, n_jobs):
     """Work of many minutes ends on SIGINT; the time-out of the subprocess would fail the test."""
     program = textwrap.dedent(f"""
+        import signal
         import numpy as np
         from lapwing import ot
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background jobs of a shell
         n_jobs = {n_jobs}
         rng = np.random.default_rng(0)
         X, Y = rng.normal(size=(8_000, 30)), rng.normal(size=(8_000, 30))

@@ -78,6 +78,37 @@ def test_apply(problem, k):
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize(("n", "m", "d"), [(4000, 700, 20), (130, 9000, 20), (70, 9000, 3), (5000, 20, 3)])
+def test_apply_in_several_tiles(oracle, n, m, d, dense, dtype):
+    """More rows than a band of the plan's tiles, more columns than a tile, and the other way round."""
+    X, Y = oracle.clouds(5, n, m, d, dtype)
+    C = oracle.cost(X, Y).astype(dtype)
+    reg = float(np.median(C))
+    options = {"reg": reg, "tol": 1e-3}
+    result = ot.solve(C, **options) if dense else ot.solve_sample(X, Y, **options)
+    P = np.asarray(result.plan, np.float64)
+    rng = np.random.default_rng(3)
+    V, U, w = rng.normal(size=(m, 5)), rng.normal(size=(n, 3)), rng.random(n)
+    rel = 1e-4 if dtype == np.float32 else 1e-10
+    for found, expected in (
+        (result.apply(V), P @ V),
+        (result.apply_T(U), P.T @ U),
+        (result.normal_operator(w) @ V, P.T @ (w[:, None] * (P @ V))),
+    ):
+        np.testing.assert_allclose(found, expected, atol=rel * np.abs(expected).max())
+    for n_jobs in (1, 4):
+        other = (
+            ot.solve_sample(X, Y, n_jobs=n_jobs, **options)
+            if not dense
+            else ot.solve(C, n_jobs=n_jobs, **options)
+        )
+        np.testing.assert_array_equal(other.apply(V), result.apply(V))
+        np.testing.assert_array_equal(other.apply_T(U), result.apply_T(U))
+        np.testing.assert_array_equal(other.normal_operator(w) @ V, result.normal_operator(w) @ V)
+
+
 def test_operator(problem):
     result, _, _, _, rel = problem
     from scipy.sparse.linalg import LinearOperator

@@ -35,9 +35,9 @@
   X(void, flush, (T * t, double* acc, long n))
 
 namespace lapwing::kernels {
-// Rows per block of the ot kernels (the point kernels take up to four blocks), and the multiple to which
+// Rows per block of the ot kernels (the point kernels take up to eight blocks), and the multiple to which
 // their columns are padded, for every instruction set.
-constexpr long rows_per_block = 4, most_rows = 16;
+constexpr long rows_per_block = 4, most_rows = 32;
 constexpr long column_padding = 32;
 // Columns whose coordinates stand together: one cache line of each coordinate.
 template <class T>

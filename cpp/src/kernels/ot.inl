@@ -258,7 +258,13 @@ void dot_rows(const T* e, long stride, const T* v, long ldv, long k, long n, dou
 
 LAPWING_INLINE void add_to(double* p, vec<double> v) { store(p, load(p) + v); }
 LAPWING_INLINE void add_to(double* p, vec<float> v) {
-  for (long k = 0; k < lanes<float>; ++k) p[k] += static_cast<double>(v[k]);
+  typedef float half __attribute__((vector_size(LAPWING_VECTOR_BYTES / 2)));
+  half h[2];
+  __builtin_memcpy(h, &v, sizeof v);
+  LAPWING_UNROLL for (long k = 0; k < 2; ++k) {
+    double* q = p + k * lanes<double>;
+    store(q, load(q) + __builtin_convertvector(h[k], vec<double>));
+  }
 }
 // out[c, j] += sum_s z[s, c] e[s, j] for j in [j0, j1) (a multiple of the lanes apart); rows of z have length
 // ldz

@@ -86,20 +86,26 @@ class cost_rows {
   // e[r, :] = 2^z for the rows `index`, sum[r] = their sums. phi (none: 0) is indexed by row.
   void exponentials(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* sum,
                     T* scratch) const {
+    exponentials(kappa, index, phi, g, 0, stride_, e, sum, scratch);
+  }
+  // The same for the columns first ... first + width - 1 alone, in rows of `width`: both multiples of the
+  // padding.
+  void exponentials(double kappa, const row_index& index, const double* phi, const T* g, std::ptrdiff_t first,
+                    std::ptrdiff_t width, T* e, double* sum, T* scratch) const {
     std::fill_n(sum, group_, 0.0);
-    run<false>(kappa, index, phi, g, e, sum, scratch);
+    run<false>(kappa, index, phi, g, first, width, e, sum, scratch);
   }
   // e[r, :] = z, top[r] = their maxima
   void logits(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* top,
               T* scratch) const {
     std::fill_n(top, group_, -std::numeric_limits<double>::infinity());
-    run<true>(kappa, index, phi, g, e, top, scratch);
+    run<true>(kappa, index, phi, g, 0, stride_, e, top, scratch);
   }
 
  private:
   template <bool raw>
-  void run(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* result,
-           T* scratch) const {
+  void run(double kappa, const row_index& index, const double* phi, const T* g, std::ptrdiff_t first,
+           std::ptrdiff_t width, T* e, double* result, T* scratch) const {
     const T* p[kernels::most_rows];
     T f[kernels::most_rows];
     for (std::ptrdiff_t r = 0; r < group_; ++r) {
@@ -108,18 +114,17 @@ class cost_rows {
       p[r] = x_ + i * x_stride_;
     }
     const T scale = static_cast<T>(kappa * factor_);
+    g += first;
     if (y_.size() == 0) {  // dense
-      if (gathered_) {
-        gather(index, scratch);
-        for (std::ptrdiff_t r = 0; r < block; ++r) p[r] = scratch + r * cols_;
-      } else {
-        for (std::ptrdiff_t r = 0; r < block; ++r) p[r] = cost_.data + index[r] * cost_.stride;
-      }
-      (raw ? kernels_.logit_dense : kernels_.exp_dense)(p, f, g, scale, cols_, e, stride_, result);
+      const std::ptrdiff_t real = std::clamp<std::ptrdiff_t>(cols_ - first, 0, width);
+      if (gathered_) gather(index, first, real, scratch);
+      for (std::ptrdiff_t r = 0; r < block; ++r)
+        p[r] = gathered_ ? scratch + r * real : cost_.data + index[r] * cost_.stride + first;
+      (raw ? kernels_.logit_dense : kernels_.exp_dense)(p, f, g, scale, real, e, width, result);
       return;
     }
     const auto call = [&](auto* kernel) {
-      kernel(p, group_, y_.data(), d_, f, g, scale, e, stride_, result);
+      kernel(p, group_, y_.data() + first * d_, d_, f, g, scale, e, width, result);
     };
     switch (form_) {
       case form::sqeuclidean:
@@ -140,10 +145,11 @@ class cost_rows {
     return s * static_cast<std::ptrdiff_t>(sizeof(T)) % 2048 == 0 ? s + kernels::column_padding : s;
   }
 
-  void gather(const row_index& index, T* out) const {  // columns of the matrix as rows
-    for (std::ptrdiff_t i = 0; i < cols_; ++i) {
-      const T* row = cost_.data + i * cost_.stride;
-      for (std::ptrdiff_t r = 0; r < block; ++r) out[r * cols_ + i] = row[index[r]];
+  // columns of the matrix as rows, from `first` on
+  void gather(const row_index& index, std::ptrdiff_t first, std::ptrdiff_t count, T* out) const {
+    for (std::ptrdiff_t i = 0; i < count; ++i) {
+      const T* row = cost_.data + (first + i) * cost_.stride;
+      for (std::ptrdiff_t r = 0; r < block; ++r) out[r * count + i] = row[index[r]];
     }
   }
 
@@ -221,7 +227,8 @@ class cost_rows {
       x_ = copy_.data();
       x_stride_ = d_;
     }
-    if (d_ >= 16) group_ = sizeof(T) == 4 ? 16 : 8;
+    // Beyond 8000 columns the exponentials of a group leave the second-level cache whatever its size.
+    if (d_ >= 16) group_ = (sizeof(T) == 4 ? 16 : 8) * (stride_ > 8000 ? 2 : 1);
     constexpr std::ptrdiff_t group = kernels::column_group<T>;
     y_ = buffer<T>(ctx, std::max<std::ptrdiff_t>(d_, 1) * stride_);
     for (std::ptrdiff_t j = 0; j < stride_; ++j) {

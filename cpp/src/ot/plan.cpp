@@ -34,9 +34,10 @@ void check_block(matrix_view<const double> x, std::ptrdiff_t rows, std::ptrdiff_
         x.cols);
 }
 
-// One sweep over P in super-blocks of rows: first (in parallel over rows) their exponentials and Z = P V,
-// then (in parallel over columns) what they add to P^T U. Two phases instead of private copies of the result:
-// the order of the sums is fixed and memory does not grow with threads.
+// One sweep over P in tiles that stay in the second-level cache: `sub` rows by `tile_` columns of
+// exponentials, used at once for Z = P V and for P^T U. Where U depends on Z (or both are asked for) the
+// tiles of a band of rows are kept until Z of the band is complete. The tiles and the order of the sums
+// depend on the problem alone.
 template <class T>
 class plan_sweep {
  public:
@@ -47,67 +48,139 @@ class plan_sweep {
         phi_(bits(ctx, p.u)),
         g_(ctx, c_.stride()) {
     c_.columns(kappa_, bits(ctx, p.v), g_.data());
-    super_ = std::min(
-        round_up(c_.rows(), c_.group()),
-        round_up(std::clamp<std::ptrdiff_t>((std::ptrdiff_t{1} << 20) / c_.stride(), 32, 512), c_.group()));
-    e_ = buffer<T>(ctx, super_ * c_.stride());
-    for (int k = 0; k < ctx.threads(); ++k) scratch_.push_back(c_.scratch(ctx));
+    // Rows of a tile start in different sets of the first-level cache.
+    constexpr std::ptrdiff_t widest = sizeof(T) == 4 ? 480 : 288;
+    tile_ = std::min(round_up((c_.stride() + 15) / 16, kernels::column_padding), widest);
+    tiles_ = (c_.stride() + tile_ - 1) / tile_;
+    for (int k = 0; k < ctx.threads(); ++k)
+      workers_.push_back({buffer<T>(ctx, sub * tile_), c_.scratch(ctx)});
   }
 
-  const cost_rows<T>& costs() const { return c_; }
-
-  // forward (Z, k x n) = P V for V k x m (or empty); backward (l x m) = P^T U with U = `weigh(Z of these
-  // rows)`. fill_u(i, z, u): z the k values of row i of P V, u the l values of row i of U.
+  // forward (nv x n) = P V for v of nv x m (or empty); backward (l x m) = P^T U. fill_u(i, z, u): z the nv
+  // values of row i of P V, u the l values of row i of U.
   template <class Fill>
   void run(matrix_view<const double> v, matrix_view<double> forward, std::ptrdiff_t l, Fill&& fill_u,
            matrix_view<double> backward) {
+    if (v.rows > 0)
+      bands(v, forward, l, fill_u, backward);
+    else if (l > 0)
+      transposed(l, fill_u, backward);
+  }
+
+ private:
+  static constexpr std::ptrdiff_t sub = 64;
+  struct worker {
+    buffer<T> e, scratch;
+  };
+
+  std::ptrdiff_t width(std::ptrdiff_t tile) const { return std::min(tile_, c_.stride() - tile * tile_); }
+
+  // e (rows of the tile's width) = exponentials of the rows first ... last - 1, the last one repeated up to a
+  // group.
+  void exponentials(std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t tile, T* e, T* scratch) const {
+    row_index index;
+    double sum[kernels::most_rows];
+    const std::ptrdiff_t w = width(tile);
+    for (std::ptrdiff_t i = first; i < last; i += c_.group(), e += c_.group() * w) {
+      row_group(i, last, c_.group(), index);
+      c_.exponentials(kappa_, index, phi_.data(), g_.data(), tile * tile_, w, e, sum, scratch);
+    }
+  }
+
+  template <class Fill>
+  void bands(matrix_view<const double> v, matrix_view<double> forward, std::ptrdiff_t l, Fill& fill_u,
+             matrix_view<double> backward) {
     const auto& k = c_.table();
     const std::ptrdiff_t stride = c_.stride(), n = c_.rows(), m = c_.cols(), nv = v.rows;
-    buffer<T> vt(ctx_, nv * stride, T(0));
+    const std::ptrdiff_t most =
+        l > 0 ? std::max<std::ptrdiff_t>((std::ptrdiff_t{1} << 21) / stride, 128) : 256 * sub / tiles_;
+    const std::ptrdiff_t band = std::min(round_up(n, sub), round_up(most, sub));
+    buffer<T> vt(ctx_, nv * stride, T(0)), kept(ctx_, l > 0 ? band * stride : 0), u(ctx_, band * l, T(0));
+    buffer<double> part(ctx_, tiles_ * band * nv), z(ctx_, band * nv), out(ctx_, l * stride, 0.0);
     for (std::ptrdiff_t c = 0; c < nv; ++c)
       for (std::ptrdiff_t j = 0; j < m; ++j) vt[c * stride + j] = static_cast<T>(v(c, j));
-    buffer<double> z(ctx_, super_ * std::max<std::ptrdiff_t>(nv, 1));
-    buffer<T> u(ctx_, super_ * std::max<std::ptrdiff_t>(l, 1), T(0));
-    buffer<double> out(ctx_, l * stride, 0.0);
-    for (std::ptrdiff_t first = 0; first < n; first += super_) {
-      const std::ptrdiff_t count = std::min(super_, n - first);
-      ctx_.parallel_for(count, c_.group(), [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-        if (ctx_.checkpoint(w)) return;
-        row_index index;
-        row_group(first + lo, first + hi, c_.group(), index);
-        double sum[kernels::most_rows];
-        T* e = e_.data() + lo * stride;
-        c_.exponentials(kappa_, index, phi_.data(), g_.data(), e, sum,
-                        scratch_[static_cast<std::size_t>(w)].data());
-        double* zr = z.data() + lo * nv;
-        if (nv > 0) {
-          std::fill_n(zr, c_.group() * nv, 0.0);
-          for (std::ptrdiff_t r = 0; r < hi - lo; r += block)
-            k.dot_rows(e + r * stride, stride, vt.data(), stride, nv, stride, zr + r * nv, nv);
-          if (forward.data)
-            for (std::ptrdiff_t i = lo; i < hi; ++i)
-              for (std::ptrdiff_t c = 0; c < nv; ++c) forward(c, first + i) = z[i * nv + c];
+    for (std::ptrdiff_t first = 0; first < n; first += band) {
+      const std::ptrdiff_t count = std::min(band, n - first), subs = (count + sub - 1) / sub;
+      ctx_.parallel_for(subs * tiles_, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
+        worker& s = workers_[static_cast<std::size_t>(id)];
+        for (std::ptrdiff_t task = lo; task < hi; ++task) {
+          if (ctx_.checkpoint(id)) return;
+          const std::ptrdiff_t tile = task / subs, r0 = task % subs * sub, r1 = std::min(r0 + sub, count),
+                               w = width(tile);
+          T* e = l > 0 ? kept.data() + band * tile * tile_ + r0 * w : s.e.data();
+          exponentials(first + r0, first + r1, tile, e, s.scratch.data());
+          double* p = part.data() + (tile * band + r0) * nv;
+          std::fill_n(p, sub * nv, 0.0);
+          for (std::ptrdiff_t r = 0; r < r1 - r0; r += block)
+            k.dot_rows(e + r * w, w, vt.data() + tile * tile_, stride, nv, w, p + r * nv, nv);
         }
-        if (l > 0)
-          for (std::ptrdiff_t i = lo; i < hi; ++i) fill_u(first + i, z.data() + i * nv, u.data() + i * l);
+      });
+      ctx_.parallel_for(count, sub, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+        std::copy(part.data() + lo * nv, part.data() + hi * nv, z.data() + lo * nv);
+        for (std::ptrdiff_t tile = 1; tile < tiles_; ++tile) {
+          const double* p = part.data() + tile * band * nv;
+          for (std::ptrdiff_t q = lo * nv; q < hi * nv; ++q) z[q] += p[q];
+        }
+        for (std::ptrdiff_t i = lo; i < hi; ++i) {
+          if (forward.data)
+            for (std::ptrdiff_t c = 0; c < nv; ++c) forward(c, first + i) = z[i * nv + c];
+          if (l > 0) fill_u(first + i, z.data() + i * nv, u.data() + i * l);
+        }
       });
       if (l == 0) continue;
-      ctx_.parallel_for(stride, 512, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-        if (ctx_.checkpoint(w)) return;
-        k.outer_rows(e_.data(), stride, count, u.data(), l, l, lo, hi, out.data(), stride);
+      ctx_.parallel_for(tiles_, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
+        for (std::ptrdiff_t tile = lo; tile < hi; ++tile) {
+          if (ctx_.checkpoint(id)) return;
+          const std::ptrdiff_t w = width(tile);
+          const T* e = kept.data() + band * tile * tile_;
+          for (std::ptrdiff_t r = 0; r < count; r += sub)
+            k.outer_rows(e + r * w, w, std::min(sub, count - r), u.data() + r * l, l, l, 0, w,
+                         out.data() + tile * tile_, stride);
+        }
       });
     }
     for (std::ptrdiff_t c = 0; c < l; ++c) std::copy_n(out.data() + c * stride, m, &backward(c, 0));
   }
 
- private:
+  // P^T U with U known beforehand: nothing is kept. Few tiles: the rows are cut as well.
+  template <class Fill>
+  void transposed(std::ptrdiff_t l, Fill& fill_u, matrix_view<double> backward) {
+    const auto& k = c_.table();
+    const std::ptrdiff_t stride = c_.stride(), n = c_.rows(), m = c_.cols();
+    const std::ptrdiff_t wanted = std::clamp<std::ptrdiff_t>(16 / tiles_, 1, (n + 1023) / 1024);
+    const std::ptrdiff_t rows = round_up((n + wanted - 1) / wanted, sub), chunks = (n + rows - 1) / rows;
+    buffer<T> u(ctx_, n * l);
+    buffer<double> out(ctx_, chunks * l * stride, 0.0);
+    for (std::ptrdiff_t i = 0; i < n; ++i) fill_u(i, nullptr, u.data() + i * l);
+    ctx_.parallel_for(chunks * tiles_, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
+      worker& s = workers_[static_cast<std::size_t>(id)];
+      for (std::ptrdiff_t task = lo; task < hi; ++task) {
+        const std::ptrdiff_t tile = task % tiles_, chunk = task / tiles_, w = width(tile),
+                             end = std::min(n, (chunk + 1) * rows);
+        for (std::ptrdiff_t r0 = chunk * rows; r0 < end; r0 += sub) {
+          if (ctx_.checkpoint(id)) return;
+          const std::ptrdiff_t r1 = std::min(r0 + sub, end);
+          exponentials(r0, r1, tile, s.e.data(), s.scratch.data());
+          k.outer_rows(s.e.data(), w, r1 - r0, u.data() + r0 * l, l, l, 0, w,
+                       out.data() + chunk * l * stride + tile * tile_, stride);
+        }
+      }
+    });
+    for (std::ptrdiff_t c = 0; c < l; ++c)
+      for (std::ptrdiff_t j = 0; j < m; ++j) {
+        double sum = 0;
+        for (std::ptrdiff_t q = 0; q < chunks; ++q) sum += out[(q * l + c) * stride + j];
+        backward(c, j) = sum;
+      }
+  }
+
   const context& ctx_;
   double kappa_;
   cost_rows<T> c_;
   buffer<double> phi_;
-  buffer<T> g_, e_;
-  std::vector<buffer<T>> scratch_;
-  std::ptrdiff_t super_;
+  buffer<T> g_;
+  std::ptrdiff_t tile_ = 0, tiles_ = 0;
+  std::vector<worker> workers_;
 };
 
 constexpr auto no_u = [](std::ptrdiff_t, const double*, auto*) {};

@@ -66,7 +66,7 @@ def solve(
         Regularisation ε > 0, in units of the cost, or of what `reg_scale` names.
     reg_scale : {None, "median", "mean", "max"}
         Multiply `reg` (and a given `schedule`) by this statistic of the finite costs. The median is exact
-        when n m is at most 2^26, else estimated from 2^20 random pairs. ``result.reg`` is the product and
+        when n m is at most 2^26, else estimated from 2^22 random pairs. ``result.reg`` is the product and
         ``result.cost_scale`` the statistic.
     tol : float, optional
         Stop when ``(‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / sum(a)`` is at most this. Default 1e-6; 1e-5 in float32, which

@@ -307,8 +307,8 @@ def test_same_bits_for_any_number_of_threads(clouds, monkeypatch, side, dtype):
 
 def test_sampled_median_is_seeded(clouds, monkeypatch):
     exact = EOTEigenmaps(3, random_state=0).fit(*clouds).bandwidth_
-    monkeypatch.setattr(algorithm, "EXACT_PAIRS", 1000)
-    monkeypatch.setattr(algorithm, "SAMPLED_PAIRS", 20000)
+    monkeypatch.setattr("lapwing.ot._cost.EXACT_PAIRS", 1000)
+    monkeypatch.setattr("lapwing.ot._cost.SAMPLED_PAIRS", 20000)
     first, again, other = (EOTEigenmaps(3, random_state=seed).fit(*clouds).bandwidth_ for seed in (1, 1, 2))
     assert first == again != other
     # The rank of a median of 20,000 draws is off by 0.35 %; the density near the median makes that below 2
