@@ -43,7 +43,7 @@ class cpu_executor {
     for (std::ptrdiff_t j = 0; j < m_; ++j) log_b_[j] = std::log2(b[j]);
     // The chunks depend on the problem alone, so that sums come out in the same order for any number of
     // threads.
-    const std::ptrdiff_t wanted = std::clamp<std::ptrdiff_t>((n_ * m_) >> 16, 1, 64);
+    const std::ptrdiff_t wanted = std::clamp<std::ptrdiff_t>((n_ * m_) >> 15, 1, 64);
     rows_per_chunk_ = round_up((n_ + wanted - 1) / wanted, costs_.group());
     chunks_ = (n_ + rows_per_chunk_ - 1) / rows_per_chunk_;
     partial_ = buffer<double>(ctx, chunks_ * costs_.stride());
