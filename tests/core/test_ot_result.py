@@ -86,8 +86,12 @@ def test_apply_in_several_tiles(oracle, n, m, d, dense, dtype):
     X, Y = oracle.clouds(5, n, m, d, dtype)
     C = oracle.cost(X, Y).astype(dtype)
     reg = float(np.median(C))
-    options = {"reg": reg, "tol": 1e-3}
-    result = ot.solve(C, **options) if dense else ot.solve_sample(X, Y, **options)
+
+    def solve(n_jobs):
+        options = {"reg": reg, "tol": 1e-3, "n_jobs": n_jobs}
+        return ot.solve(C, **options) if dense else ot.solve_sample(X, Y, **options)
+
+    result = solve(None)
     P = np.asarray(result.plan, np.float64)
     rng = np.random.default_rng(3)
     V, U, w = rng.normal(size=(m, 5)), rng.normal(size=(n, 3)), rng.random(n)
@@ -99,11 +103,7 @@ def test_apply_in_several_tiles(oracle, n, m, d, dense, dtype):
     ):
         np.testing.assert_allclose(found, expected, atol=rel * np.abs(expected).max())
     for n_jobs in (1, 4):
-        other = (
-            ot.solve_sample(X, Y, n_jobs=n_jobs, **options)
-            if not dense
-            else ot.solve(C, n_jobs=n_jobs, **options)
-        )
+        other = solve(n_jobs)
         np.testing.assert_array_equal(other.apply(V), result.apply(V))
         np.testing.assert_array_equal(other.apply_T(U), result.apply_T(U))
         np.testing.assert_array_equal(other.normal_operator(w) @ V, result.normal_operator(w) @ V)

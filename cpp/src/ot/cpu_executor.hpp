@@ -41,10 +41,7 @@ class cpu_executor {
         column_sum_(ctx, m_) {
     for (std::ptrdiff_t i = 0; i < n_; ++i) log_a_[i] = std::log2(a[i]);
     for (std::ptrdiff_t j = 0; j < m_; ++j) log_b_[j] = std::log2(b[j]);
-    // The chunks depend on the problem alone, so that sums come out in the same order for any number of
-    // threads.
-    const std::ptrdiff_t wanted = std::clamp<std::ptrdiff_t>((n_ * m_) >> 15, 1, 64);
-    rows_per_chunk_ = round_up((n_ + wanted - 1) / wanted, costs_.group());
+    rows_per_chunk_ = rows_per_chunk(n_, m_, costs_.group());
     chunks_ = (n_ + rows_per_chunk_ - 1) / rows_per_chunk_;
     partial_ = buffer<double>(ctx, chunks_ * costs_.stride());
     for (int w = 0; w < ctx.threads(); ++w) workers_.emplace_back(ctx, costs_);
@@ -115,7 +112,7 @@ class cpu_executor {
       worker& s = workers_[static_cast<std::size_t>(w)];
       T* t;
       if constexpr (single_precision)
-        t = s.t.data();  // float sums go to double every 128 rows: less than 1e-6 is asked of them
+        t = s.t.data();  // on their way to double
       else
         t = sum;
       const std::ptrdiff_t group = costs_.group(), every = groups_between_checks(group * stride);
@@ -125,7 +122,7 @@ class cpu_executor {
         rows(kappa, omega, exact, update, i, hi, phi, s, t);
         pending += group;
         if constexpr (single_precision)
-          if (pending >= 128) {
+          if (pending >= rows_between_flushes) {
             k.flush(t, sum, stride);
             pending = 0;
           }

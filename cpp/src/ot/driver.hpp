@@ -206,21 +206,19 @@ class driver {
       dual = value;
       errors.push_back(error);
       lowest.push_back(std::min(lowest.empty() ? error : lowest.back(), error));
+      // Just above the tolerance and stuck in single precision: the error of this sweep may be its own
+      // rounding, and that of the rounded potentials below. Looked at rarely enough to cost nothing where
+      // convergence is merely slow.
+      const bool stalled = Exec::single_precision && errors.size() >= probe && error <= 2 * o_.tol &&
+                           error > 0.7 * errors[errors.size() - 2];
+      if ((error <= target || stalled) && verify(phi, gamma)) {
+        r_.converged = true;
+        return finish("converged", phi, gamma);
+      }
       if (error <= target) {
-        if (verify(phi, gamma)) {
-          r_.converged = true;
-          return finish("converged", phi, gamma);
-        }
         if (++verifications == 6) return finish("rounding floor", phi, gamma);
         target = std::min(target, error) / 2;
-      } else if (Exec::single_precision && errors.size() >= probe && error <= 2 * o_.tol &&
-                 error > 0.7 * errors[errors.size() - 2]) {
-        // Just above the tolerance and stuck: the error of this sweep may be its own rounding, and that of
-        // the rounded potentials below. Rarely enough to cost nothing where convergence is merely slow.
-        if (verify(phi, gamma)) {
-          r_.converged = true;
-          return finish("converged", phi, gamma);
-        }
+      } else if (stalled) {
         probe = 2 * errors.size();
       }
       if (r_.stopped) return finish("stopped", phi, gamma);

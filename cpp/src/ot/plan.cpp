@@ -293,8 +293,7 @@ moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, s
   const buffer<double> phi = bits(ctx, p.u), gamma = bits(ctx, p.v);
   buffer<T> g(ctx, c.stride());
   c.columns(kappa, gamma, g.data());
-  const std::ptrdiff_t stride = c.stride(), wanted = std::clamp<std::ptrdiff_t>((n * m) >> 16, 1, 64),
-                       rows = round_up((n + wanted - 1) / wanted, c.group());
+  const std::ptrdiff_t stride = c.stride(), rows = rows_per_chunk(n, m, c.group());
   const std::ptrdiff_t chunks = (n + rows - 1) / rows;
   buffer<double> partial(ctx, chunks * stride, 0.0), weighted(ctx, n, 0.0);
   auto workers = make_workers(ctx, c);
@@ -320,7 +319,7 @@ moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, s
       }
       for (std::ptrdiff_t r = 0; r < real; r += block)
         c.table().add_rows(s.e.data() + r * stride, stride, q + r, t.data(), stride);
-      if ((i - lo) % 1024 == 1024 - c.group())
+      if ((i - lo) % rows_between_flushes == rows_between_flushes - c.group())
         c.table().flush(t.data(), partial.data() + lo / rows * stride, stride);
     }
     c.table().flush(t.data(), partial.data() + lo / rows * stride, stride);
