@@ -84,6 +84,13 @@ nb::dict build_info() {
 }  // namespace
 
 NB_MODULE(_core, m) {
+  nb::register_exception_translator([](const std::exception_ptr& p, void*) {
+    try {
+      std::rethrow_exception(p);
+    } catch (const lapwing::memory_exceeded& e) {
+      PyErr_SetString(PyExc_MemoryError, e.what());
+    }
+  });
   m.attr("__version__") = LAPWING_VERSION;
   m.def("get_num_threads", &lapwing_get_num_threads, "Threads that a call uses unless told otherwise.");
   m.def(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lapwing import _core, _threads
 
 if TYPE_CHECKING:
-    from lapwing import datasets, embedding, exceptions, metrics, ot, plots
+    from lapwing import datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
     from lapwing.embedding import EOTEigenmaps, EOTEigenmapsResult
     from lapwing.embedding.eot_eigenmaps import eot_eigenmaps
     from lapwing.exceptions import (
@@ -47,6 +47,8 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "get_isa",
+    "graph",
+    "linalg",
     "metrics",
     "ot",
     "plots",
@@ -56,7 +58,7 @@ __all__ = [
 
 __version__: str = _core.build_info()["version"]
 
-_MODULES = frozenset({"datasets", "embedding", "exceptions", "metrics", "ot", "plots"})
+_MODULES = frozenset({"datasets", "embedding", "exceptions", "graph", "linalg", "metrics", "ot", "plots"})
 _HOME = {
     "EOTEigenmaps": "embedding",
     "EOTEigenmapsResult": "embedding",

@@ -71,6 +71,16 @@ struct kernel_data {
   array<double> result, products, out, log, sums;  // block, 4 x k, k x stride, m, stride
   double moment = 0, total = 0;
 
+  // A directed graph on m nodes and a lower triangular pattern, at most 3 entries a row; blocks of k vectors
+  // as the rows of m x k matrices, ld apart.
+  long ld = 0;
+  std::vector<std::int64_t> offsets, lower_offsets;
+  std::vector<std::int32_t> indices, lower_indices;
+  array<std::int32_t> hits;                            // stride
+  array<T> edge, lower, node, vectors, others, small;  // entries, entries, m, m x ld (twice), k x k
+  array<T> images, forward, backward, combined;        // m x ld
+  array<double> quadratic, inner;                      // k x k
+
   kernel_data(const shape& shape, std::uint64_t seed) : s(shape) {
     std::mt19937_64 random(
         seed);  // its numbers are fixed by the standard, those of the distributions are not
@@ -108,6 +118,27 @@ struct kernel_data {
     fill(log, s.m, 0, 1);
     fill(sums, stride, 0, 1);
     pack();
+    ld = s.k + s.skew;
+    offsets = lower_offsets = {0};
+    for (long i = 0; i < s.m; ++i) {
+      for (long j = i % 3; j < s.m && static_cast<long>(indices.size()) < offsets.back() + i % 4;
+           j += 1 + i % 31)
+        indices.push_back(static_cast<std::int32_t>(j));
+      offsets.push_back(static_cast<std::int64_t>(indices.size()));
+      for (long j = i + 1 + i % 2;
+           j < s.m && static_cast<long>(lower_indices.size()) < lower_offsets.back() + i % 4; j += 1 + i % 29)
+        lower_indices.push_back(static_cast<std::int32_t>(j));
+      lower_offsets.push_back(static_cast<std::int64_t>(lower_indices.size()));
+    }
+    fill(hits, stride, 0, 1);
+    fill(edge, offsets.back(), 0, 2);
+    fill(lower, lower_offsets.back(), 0, 0.5);
+    fill(node, s.m, 0.5, 2);
+    fill(small, s.k * s.k, -1, 1);
+    for (auto* block : {&vectors, &others, &images, &forward, &backward, &combined})
+      fill(*block, s.m * ld, -1, 1);
+    fill(quadratic, s.k * s.k, -1, 1);
+    fill(inner, s.k * s.k, -1, 1);
   }
   // The same numbers in a wider type.
   template <class U>
@@ -136,7 +167,25 @@ struct kernel_data {
         log(o.log),
         sums(o.sums),
         moment(o.moment),
-        total(o.total) {
+        total(o.total),
+        ld(o.ld),
+        offsets(o.offsets),
+        lower_offsets(o.lower_offsets),
+        indices(o.indices),
+        lower_indices(o.lower_indices),
+        hits(o.hits),
+        edge(o.edge),
+        lower(o.lower),
+        node(o.node),
+        vectors(o.vectors),
+        others(o.others),
+        small(o.small),
+        images(o.images),
+        forward(o.forward),
+        backward(o.backward),
+        combined(o.combined),
+        quadratic(o.quadratic),
+        inner(o.inner) {
     pack();
   }
 
@@ -163,6 +212,13 @@ struct kernel_data {
     visit("sums", sums.data(), sums.size() + canaries);
     visit("moment", &moment, 1);
     visit("total", &total, 1);
+    visit("hits", hits.data(), hits.size() + canaries);
+    visit("images", images.data(), images.size() + canaries);
+    visit("forward", forward.data(), forward.size() + canaries);
+    visit("backward", backward.data(), backward.size() + canaries);
+    visit("combined", combined.data(), combined.size() + canaries);
+    visit("quadratic", quadratic.data(), quadratic.size() + canaries);
+    visit("inner", inner.data(), inner.size() + canaries);
   }
 };
 
@@ -212,6 +268,28 @@ LAPWING_RUN(outer_rows, s.rows* o.stride* s.k,
 LAPWING_RUN(log2_ratio, s.m, kernel.log2_ratio(o.a.data(), o.b.data(), o.log.data(), s.m))
 LAPWING_RUN(exp2_array, s.m, kernel.exp2_array(o.power.data(), o.power.data(), s.m))
 LAPWING_RUN(flush, o.stride, kernel.flush(o.t.data(), o.sums.data(), o.stride))
+LAPWING_RUN(select_above, o.stride,
+            o.total = static_cast<double>(kernel.select_above(o.z.data(), o.t.data(), o.shift, o.stride,
+                                                              o.hits.data())))
+LAPWING_RUN(graph_product, static_cast<long>(o.indices.size()) * s.k,
+            kernel.graph_product(o.offsets.data(), o.indices.data(), o.edge.data(), o.node.data(), o.shift,
+                                 o.scale, o.shift, o.vectors.data(), o.ld, o.others.data(), o.ld,
+                                 o.images.data(), o.ld, s.k, 0, s.m))
+LAPWING_RUN(edge_gram, static_cast<long>(o.indices.size()) * s.k * s.k,
+            kernel.edge_gram(o.offsets.data(), o.indices.data(), o.edge.data(), o.vectors.data(), o.ld, s.k,
+                             0, s.m, o.quadratic.data()))
+LAPWING_RUN(lower_solve, static_cast<long>(o.lower_indices.size()) * s.k,
+            kernel.lower_solve(o.lower_offsets.data(), o.lower_indices.data(), o.lower.data(), 0, s.m,
+                               o.forward.data(), o.ld, s.k))
+LAPWING_RUN(upper_solve, static_cast<long>(o.lower_indices.size()) * s.k,
+            kernel.upper_solve(o.lower_offsets.data(), o.lower_indices.data(), o.lower.data(), o.node.data(),
+                               0, s.m, o.backward.data(), o.ld, s.k))
+LAPWING_RUN(block_gram, s.m* s.k* s.k,
+            kernel.block_gram(o.vectors.data(), o.ld, s.k, o.others.data(), o.ld, s.k, o.node.data(), s.m,
+                              o.inner.data()))
+LAPWING_RUN(block_combine, s.m* s.k* s.k,
+            kernel.block_combine(o.vectors.data(), o.ld, s.k, o.small.data(), s.k, o.combined.data(), o.ld,
+                                 s.m, true))
 #undef LAPWING_RUN_POINTS
 #undef LAPWING_RUN_DENSE
 #undef LAPWING_RUN

@@ -3,6 +3,7 @@
 // rounded to double.
 #pragma once
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "kernels/list.hpp"
@@ -147,6 +148,76 @@ inline void flush(real* t, double* acc, long n) {
     acc[j] = static_cast<double>(acc[j] + t[j]);
     t[j] = 0;
   }
+}
+
+inline long select_above(const real* z, const real* bound, real least, long n, std::int32_t* at) {
+  long count = 0;
+  for (long j = 0; j < n; ++j)
+    if (z[j] > least || z[j] > bound[j]) at[count++] = static_cast<std::int32_t>(j);
+  return count;
+}
+
+inline void graph_product(const std::int64_t* offsets, const std::int32_t* indices, const real* w,
+                          const real* scale, real alpha, real beta, real gamma, const real* x, long ldx,
+                          const real* z, long ldz, real* y, long ldy, long b, long lo, long hi) {
+  for (long i = lo; i < hi; ++i)
+    for (long c = 0; c < b; ++c) {
+      real s = 0;
+      for (std::int64_t q = offsets[i]; q < offsets[i + 1]; ++q)
+        s += w[q] * (x[i * ldx + c] - x[indices[q] * ldx + c]);
+      y[i * ldy + c] = alpha * (scale ? scale[i] : 1) * s + beta * x[i * ldx + c] + gamma * z[i * ldz + c];
+    }
+}
+
+inline void edge_gram(const std::int64_t* offsets, const std::int32_t* indices, const real* w, const real* x,
+                      long ld, long b, long lo, long hi, double* out) {
+  for (long p = 0; p < b; ++p)
+    for (long r = 0; r < b; ++r) {
+      real s = out[p * b + r];
+      for (long i = lo; i < hi; ++i)
+        for (std::int64_t q = offsets[i]; q < offsets[i + 1]; ++q)
+          if (indices[q] > i)
+            s += w[q] * (x[i * ld + p] - x[indices[q] * ld + p]) * (x[i * ld + r] - x[indices[q] * ld + r]);
+      out[p * b + r] = static_cast<double>(s);
+    }
+}
+
+inline void lower_solve(const std::int64_t* offsets, const std::int32_t* indices, const real* l, long lo,
+                        long hi, real* z, long ld, long b) {
+  for (long c = 0; c < b; ++c)
+    for (long j = lo; j < hi; ++j)
+      for (std::int64_t q = offsets[j]; q < offsets[j + 1]; ++q)
+        z[indices[q] * ld + c] += l[q] * z[j * ld + c];
+}
+
+inline void upper_solve(const std::int64_t* offsets, const std::int32_t* indices, const real* l,
+                        const real* pivot, long lo, long hi, real* z, long ld, long b) {
+  for (long c = 0; c < b; ++c)
+    for (long j = hi - 1; j >= lo; --j) {
+      z[j * ld + c] *= pivot[j];
+      for (std::int64_t q = offsets[j]; q < offsets[j + 1]; ++q)
+        z[j * ld + c] += l[q] * z[indices[q] * ld + c];
+    }
+}
+
+inline void block_gram(const real* x, long ldx, long p, const real* y, long ldy, long q, const real* m,
+                       long n, double* out) {
+  for (long a = 0; a < p; ++a)
+    for (long c = 0; c < q; ++c) {
+      real s = out[a * q + c];
+      for (long i = 0; i < n; ++i) s += (m ? m[i] : 1) * x[i * ldx + a] * y[i * ldy + c];
+      out[a * q + c] = static_cast<double>(s);
+    }
+}
+
+inline void block_combine(const real* x, long ldx, long p, const real* s, long q, real* y, long ldy, long n,
+                          bool add) {
+  for (long i = 0; i < n; ++i)
+    for (long c = 0; c < q; ++c) {
+      real v = add ? y[i * ldy + c] : 0;
+      for (long a = 0; a < p; ++a) v += x[i * ldx + a] * s[a * q + c];
+      y[i * ldy + c] = v;
+    }
 }
 
 inline const kernels::table<real>& table() {

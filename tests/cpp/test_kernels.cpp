@@ -189,6 +189,104 @@ void bound_flush(const kernel_data<real>& in, kernel_data<real>& bounds, const p
   }
 }
 
+template <class T>
+void bound_select_above(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}  // exact
+
+template <class T>
+void bound_graph_product(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long i = 0; i < in.s.m; ++i)
+    for (long c = 0; c < in.s.k; ++c) {
+      real size = 0;
+      const std::int64_t lo = in.offsets[static_cast<std::size_t>(i)],
+                         hi = in.offsets[static_cast<std::size_t>(i + 1)];
+      for (std::int64_t q = lo; q < hi; ++q)
+        size += in.edge[q] * (std::fabs(in.vectors[i * in.ld + c]) +
+                              std::fabs(in.vectors[in.indices[static_cast<std::size_t>(q)] * in.ld + c]));
+      size = size * std::fabs(in.shift) * in.node[i] + std::fabs(in.scale * in.vectors[i * in.ld + c]) +
+             std::fabs(in.shift * in.others[i * in.ld + c]);
+      bounds.images[i * in.ld + c] = size * p.u * static_cast<real>(hi - lo + 8);
+    }
+}
+
+template <class T>
+void bound_edge_gram(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long r = 0; r < in.s.k; ++r)
+    for (long c = 0; c < in.s.k; ++c) {
+      real size = std::fabs(real(in.quadratic[r * in.s.k + c])) * 0x1p-53L, error = 0;
+      for (long i = 0; i < in.s.m; ++i)
+        for (std::int64_t q = in.offsets[static_cast<std::size_t>(i)];
+             q < in.offsets[static_cast<std::size_t>(i + 1)]; ++q) {
+          const long j = in.indices[static_cast<std::size_t>(q)];
+          if (j <= i) continue;
+          const auto wide = [&](long v) {
+            return std::fabs(in.vectors[i * in.ld + v]) + std::fabs(in.vectors[j * in.ld + v]);
+          };
+          error += in.edge[q] * wide(r) * wide(c);
+        }
+      bounds.quadratic[r * in.s.k + c] =
+          static_cast<double>(error * (4 * p.u + 0x1p-53L * static_cast<real>(in.offsets.back() + 4)) +
+                              size * static_cast<real>(in.offsets.back() + 1));
+    }
+}
+
+// Majorants of the values and of their errors go through the recurrence beside each other.
+template <class T>
+void bound_lower_solve(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long c = 0; c < in.s.k; ++c) {
+    std::vector<real> size(static_cast<std::size_t>(in.s.m)), error(size);
+    for (std::size_t i = 0; i < size.size(); ++i)
+      size[i] = std::fabs(in.forward[static_cast<long>(i) * in.ld + c]);
+    for (std::size_t j = 0; j < size.size(); ++j)
+      for (std::int64_t q = in.lower_offsets[j]; q < in.lower_offsets[j + 1]; ++q) {
+        const std::size_t i = static_cast<std::size_t>(in.lower_indices[static_cast<std::size_t>(q)]);
+        size[i] += in.lower[q] * size[j];
+        error[i] += in.lower[q] * error[j] + 2.1L * p.u * size[i];
+      }
+    for (std::size_t i = 0; i < size.size(); ++i)
+      bounds.forward[static_cast<long>(i) * in.ld + c] = error[i] * 1.01L;
+  }
+}
+template <class T>
+void bound_upper_solve(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long c = 0; c < in.s.k; ++c) {
+    std::vector<real> size(static_cast<std::size_t>(in.s.m)), error(size);
+    for (std::size_t j = size.size(); j-- > 0;) {
+      size[j] = std::fabs(in.backward[static_cast<long>(j) * in.ld + c]) * in.node[static_cast<long>(j)];
+      error[j] = p.u * size[j];
+      for (std::int64_t q = in.lower_offsets[j]; q < in.lower_offsets[j + 1]; ++q) {
+        const std::size_t i = static_cast<std::size_t>(in.lower_indices[static_cast<std::size_t>(q)]);
+        size[j] += in.lower[q] * size[i];
+        error[j] += in.lower[q] * error[i] + 2.1L * p.u * size[j];
+      }
+    }
+    for (std::size_t i = 0; i < size.size(); ++i)
+      bounds.backward[static_cast<long>(i) * in.ld + c] = error[i] * 1.01L;
+  }
+}
+
+template <class T>
+void bound_block_gram(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long r = 0; r < in.s.k; ++r)
+    for (long c = 0; c < in.s.k; ++c) {
+      real size = 0;
+      for (long i = 0; i < in.s.m; ++i)
+        size += std::fabs(in.node[i] * in.vectors[i * in.ld + r] * in.others[i * in.ld + c]);
+      bounds.inner[r * in.s.k + c] =
+          static_cast<double>(size * p.u * static_cast<real>(in.s.m + 2) +
+                              0x1p-52L * (size + std::fabs(real(in.inner[r * in.s.k + c]))));
+    }
+}
+template <class T>
+void bound_block_combine(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long i = 0; i < in.s.m; ++i)
+    for (long c = 0; c < in.s.k; ++c) {
+      real size = std::fabs(in.combined[i * in.ld + c]);
+      for (long a = 0; a < in.s.k; ++a)
+        size += std::fabs(in.vectors[i * in.ld + a] * in.small[a * in.s.k + c]);
+      bounds.combined[i * in.ld + c] = size * p.u * static_cast<real>(in.s.k + 2);
+    }
+}
+
 std::map<std::string, double> worst_ratio;  // error divided by bound: how tight the bounds are
 
 template <class T, class Run, class Reference, class Bound>

@@ -13,6 +13,12 @@ class cancelled : public std::runtime_error {
   cancelled() : std::runtime_error("cancelled by the caller") {}
 };
 
+/// The memory that a call would need is beyond the limit that it was given; nothing was allocated.
+class memory_exceeded : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// Throws std::invalid_argument with the parts streamed together unless `condition` holds:
 /// `check(reg > 0, "reg must be > 0, got ", reg)`.
 template <class... Parts>

@@ -3,8 +3,10 @@
 #pragma once
 #include <lapwing/context.hpp>
 #include <lapwing/error.hpp>
+#include <lapwing/graph.hpp>
 #include <lapwing/linalg.hpp>
 #include <lapwing/operator.hpp>
 #include <lapwing/ot.hpp>
+#include <lapwing/sparse.hpp>
 #include <lapwing/version.hpp>
 #include <lapwing/view.hpp>

@@ -34,3 +34,50 @@ void flush(T* __restrict t, double* __restrict acc, long n) {
     t[j] = 0;
   }
 }
+// Bit k: the highest bit of lane k.
+#if defined(__AVX512F__)
+LAPWING_INLINE unsigned lane_bits(vec_bits<float> v) {
+  return _mm512_movepi32_mask(reinterpret_cast<__m512i>(v));
+}
+LAPWING_INLINE unsigned lane_bits(vec_bits<double> v) {
+  return _mm512_movepi64_mask(reinterpret_cast<__m512i>(v));
+}
+#elif defined(__AVX2__)
+LAPWING_INLINE unsigned lane_bits(vec_bits<float> v) {
+  return static_cast<unsigned>(_mm256_movemask_ps(reinterpret_cast<__m256>(v)));
+}
+LAPWING_INLINE unsigned lane_bits(vec_bits<double> v) {
+  return static_cast<unsigned>(_mm256_movemask_pd(reinterpret_cast<__m256d>(v)));
+}
+#elif defined(__SSE2__)
+LAPWING_INLINE unsigned lane_bits(vec_bits<float> v) {
+  return static_cast<unsigned>(_mm_movemask_ps(reinterpret_cast<__m128>(v)));
+}
+LAPWING_INLINE unsigned lane_bits(vec_bits<double> v) {
+  return static_cast<unsigned>(_mm_movemask_pd(reinterpret_cast<__m128d>(v)));
+}
+#else
+template <class V>
+LAPWING_INLINE unsigned lane_bits(V v) {
+  unsigned bits = 0;
+  for (unsigned k = 0; k < sizeof(V) / sizeof(v[0]); ++k)
+    bits |= static_cast<unsigned>(v[k] >> (sizeof(v[0]) * 8 - 1)) << k;
+  return bits;
+}
+#endif
+// Positions j < n with z_j > least or z_j > bound_j; n is a multiple of the column padding. Returns how many.
+template <class T>
+long select_above(const T* z, const T* bound, T least, long n, std::int32_t* at) {
+  constexpr long W = lanes<T>;
+  long count = 0;
+  for (long j = 0; j < n; j += W) {
+    const vec<T> v = load(z + j);
+    const auto above = (v > splat(least)) | (v > load(bound + j));
+    unsigned bits = lane_bits(reinterpret_cast<vec_bits<T>>(above));
+    while (bits) {
+      at[count++] = static_cast<std::int32_t>(j + __builtin_ctz(bits));
+      bits &= bits - 1;
+    }
+  }
+  return count;
+}

@@ -12,6 +12,8 @@ namespace {
 #include "math.inl"
 #include "elementwise.inl"
 #include "ot.inl"
+#include "sparse.inl"
+#include "tall.inl"
 // clang-format on
 static_assert(block_rows == rows_per_block && column_padding % lanes<float> == 0);
 }  // namespace

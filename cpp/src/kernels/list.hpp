@@ -1,38 +1,56 @@
 // Every loop that is compiled once per instruction set, one line each: X(return type, name, (arguments)), T
 // the scalar. From this list come the table, its filling (kernels.cpp), the tests and the micro-benchmark.
 #pragma once
-#define LAPWING_KERNELS(X)                                                                                 \
-  X(void, exp_dense,                                                                                       \
-    (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum))          \
-  X(void, logit_dense,                                                                                     \
-    (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top))          \
-  X(void, exp_sqeuclidean,                                                                                 \
-    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
-     double* sum))                                                                                         \
-  X(void, logit_sqeuclidean,                                                                               \
-    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
-     double* top))                                                                                         \
-  X(void, exp_euclidean,                                                                                   \
-    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
-     double* sum))                                                                                         \
-  X(void, logit_euclidean,                                                                                 \
-    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
-     double* top))                                                                                         \
-  X(void, exp_product,                                                                                     \
-    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
-     double* sum))                                                                                         \
-  X(void, logit_product,                                                                                   \
-    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride, \
-     double* top))                                                                                         \
-  X(void, add_rows, (const T* e, long stride, const T* q, T* t, long n))                                   \
-  X(double, exp_row, (T * z, T shift, long n, double* weighted))                                           \
-  X(void, dot_rows, (const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz))  \
-  X(void, outer_rows,                                                                                      \
-    (const T* e, long stride, long rows, const T* z, long ldz, long k, long j0, long j1, double* out,      \
-     long ldo))                                                                                            \
-  X(void, log2_ratio, (const double* a, const double* b, double* out, long n))                             \
-  X(void, exp2_array, (const T* x, T* y, long n))                                                          \
-  X(void, flush, (T * t, double* acc, long n))
+#include <cstdint>
+
+#define LAPWING_KERNELS(X)                                                                                   \
+  X(void, exp_dense,                                                                                         \
+    (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum))            \
+  X(void, logit_dense,                                                                                       \
+    (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top))            \
+  X(void, exp_sqeuclidean,                                                                                   \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
+     double* sum))                                                                                           \
+  X(void, logit_sqeuclidean,                                                                                 \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
+     double* top))                                                                                           \
+  X(void, exp_euclidean,                                                                                     \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
+     double* sum))                                                                                           \
+  X(void, logit_euclidean,                                                                                   \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
+     double* top))                                                                                           \
+  X(void, exp_product,                                                                                       \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
+     double* sum))                                                                                           \
+  X(void, logit_product,                                                                                     \
+    (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
+     double* top))                                                                                           \
+  X(void, add_rows, (const T* e, long stride, const T* q, T* t, long n))                                     \
+  X(double, exp_row, (T * z, T shift, long n, double* weighted))                                             \
+  X(void, dot_rows, (const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz))    \
+  X(void, outer_rows,                                                                                        \
+    (const T* e, long stride, long rows, const T* z, long ldz, long k, long j0, long j1, double* out,        \
+     long ldo))                                                                                              \
+  X(void, log2_ratio, (const double* a, const double* b, double* out, long n))                               \
+  X(void, exp2_array, (const T* x, T* y, long n))                                                            \
+  X(void, flush, (T * t, double* acc, long n))                                                               \
+  X(long, select_above, (const T* z, const T* bound, T least, long n, std::int32_t* at))                     \
+  X(void, graph_product,                                                                                     \
+    (const std::int64_t* offsets, const std::int32_t* indices, const T* w, const T* scale, T alpha, T beta,  \
+     T gamma, const T* x, long ldx, const T* z, long ldz, T* y, long ldy, long b, long lo, long hi))         \
+  X(void, edge_gram,                                                                                         \
+    (const std::int64_t* offsets, const std::int32_t* indices, const T* w, const T* x, long ld, long b,      \
+     long lo, long hi, double* out))                                                                         \
+  X(void, lower_solve,                                                                                       \
+    (const std::int64_t* offsets, const std::int32_t* indices, const T* l, long lo, long hi, T* z, long ld,  \
+     long b))                                                                                                \
+  X(void, upper_solve,                                                                                       \
+    (const std::int64_t* offsets, const std::int32_t* indices, const T* l, const T* pivot, long lo, long hi, \
+     T* z, long ld, long b))                                                                                 \
+  X(void, block_gram,                                                                                        \
+    (const T* x, long ldx, long p, const T* y, long ldy, long q, const T* m, long n, double* out))           \
+  X(void, block_combine, (const T* x, long ldx, long p, const T* s, long q, T* y, long ldy, long n, bool add))
 
 namespace lapwing::kernels {
 // Rows per block of the ot kernels (the point kernels take up to eight blocks), and the multiple to which

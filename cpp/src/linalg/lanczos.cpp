@@ -5,26 +5,12 @@
 #include <cmath>
 #include <lapwing/error.hpp>
 #include <lapwing/linalg.hpp>
-#include <numbers>
 
+#include "../random.hpp"
 #include "tall.hpp"
 
 namespace lapwing::linalg {
 namespace {
-
-// Standard normal numbers from (seed, position) alone: SplitMix64's finaliser, then Box-Muller.
-double normal_at(std::uint64_t seed, std::uint64_t position) {
-  const auto mix = [](std::uint64_t z) {
-    z += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  };
-  const std::uint64_t base = mix(seed) + 2 * position;
-  const double u = (static_cast<double>(mix(base) >> 11) + 1.0) * 0x1p-53,
-               v = static_cast<double>(mix(base + 1) >> 11) * 0x1p-53;
-  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
-}
 
 using dense = std::vector<double>;  // small, column-major
 

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "small.hpp"
 #include "tall.hpp"
 
 namespace lapwing::linalg {
@@ -18,6 +19,16 @@ void symmetric_eigen(std::ptrdiff_t n, const double* a, std::ptrdiff_t ld, doubl
   const Eigen::SelfAdjointEigenSolver<matrix> solver(view);
   map(values, n, 1) = solver.eigenvalues().reverse();
   map(vectors, n, n) = solver.eigenvectors().rowwise().reverse();
+}
+
+symmetric_eigenpairs symmetric_eigen(const std::vector<double>& a, std::ptrdiff_t n) {
+  symmetric_eigenpairs e;
+  if (n == 0) return e;
+  const Eigen::SelfAdjointEigenSolver<matrix> solver(Eigen::Map<const matrix>(a.data(), n, n));
+  e.values.assign(solver.eigenvalues().data(), solver.eigenvalues().data() + n);
+  const matrix rows = solver.eigenvectors().transpose();  // Eigen stores columns
+  e.vectors.assign(rows.data(), rows.data() + n * n);
+  return e;
 }
 
 // One-sided Jacobi (Hestenes): columns are rotated until all are orthogonal. Small singular values keep their

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "../random.hpp"
 #include "cost_rows.hpp"
 
 namespace lapwing::ot {
@@ -32,13 +33,6 @@ T unkey(key_of<T> k) {
   using K = key_of<T>;
   const K top = K{1} << (8 * sizeof(T) - 1);
   return std::bit_cast<T>(k & top ? static_cast<K>(k & ~top) : static_cast<K>(~k));
-}
-
-std::uint64_t mix(std::uint64_t z) {
-  z += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
 }
 
 template <class T>

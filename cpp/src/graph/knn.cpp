@@ -1,0 +1,450 @@
+// Exact nearest neighbours. All pairs: distances in float by tiles, the best few candidates of each point
+// kept, their distances computed again in double, and whatever float cannot decide searched again in double.
+// Up to a few dimensions: a k-d tree.
+#include <algorithm>
+#include <cmath>
+#include <lapwing/error.hpp>
+#include <lapwing/graph.hpp>
+#include <limits>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "../buffer.hpp"
+#include "../kernels/table.hpp"
+
+namespace lapwing::graph {
+
+namespace {
+
+using kernels::column_group;
+using entry = std::pair<double, std::int32_t>;  // distance, index: compared in this order
+
+// Squared Euclidean distance times unit^2 (a power of 2 that keeps squares in range), or 1 - cosine; in
+// double, from the data as they came.
+template <class T>
+double exact_distance(distance metric, double unit, const T* x, const T* y, std::ptrdiff_t d) {
+  if (metric == distance::euclidean) {
+    double s = 0;
+    for (std::ptrdiff_t k = 0; k < d; ++k) {
+      const double t = unit * static_cast<double>(x[k]) - unit * static_cast<double>(y[k]);
+      s += t * t;
+    }
+    return s;
+  }
+  double xx = 0, yy = 0, xy = 0;
+  for (std::ptrdiff_t k = 0; k < d; ++k) {
+    const double u = unit * static_cast<double>(x[k]), v = unit * static_cast<double>(y[k]);
+    xx += u * u;
+    yy += v * v;
+    xy += u * v;
+  }
+  return std::max(0.0, 1 - xy / std::sqrt(xx * yy));
+}
+
+// A power of 2 that brings the largest magnitude to about 1.
+template <class T>
+double power_of_two_below(matrix_view<const T> x, matrix_view<const T> y) {
+  double most = 0;
+  for (const auto& z : {x, y})
+    for (std::ptrdiff_t i = 0; i < z.rows; ++i)
+      for (std::ptrdiff_t k = 0; k < z.cols; ++k)
+        most = std::max(most, std::abs(static_cast<double>(z(i, k))));
+  return most > 0 ? std::exp2(-std::clamp(std::ilogb(most), -1000, 1000)) : 1.0;
+}
+
+// The k smallest entries, sorted.
+class shortlist {
+ public:
+  shortlist(entry* at, std::ptrdiff_t k) : at_(at), k_(k) {}
+  void clear() { count_ = 0; }
+  bool full() const { return count_ == k_; }
+  double bound() const { return full() ? at_[k_ - 1].first : std::numeric_limits<double>::infinity(); }
+  void offer(entry e) {
+    if (full() && !(e < at_[k_ - 1])) return;
+    std::ptrdiff_t q = full() ? k_ - 1 : count_++;
+    for (; q > 0 && e < at_[q - 1]; --q) at_[q] = at_[q - 1];
+    at_[q] = e;
+  }
+  std::ptrdiff_t count() const { return count_; }
+
+ private:
+  entry* at_;
+  std::ptrdiff_t k_, count_ = 0;
+};
+
+// Points made ready for the kernels: centred (or of length 1), in float, by rows and in groups of columns.
+struct prepared {
+  std::ptrdiff_t n = 0, d = 0, padded = 0;
+  buffer<float> rows, packed,
+      half;            // half: minus half the squared length (0 for directions); -inf in the padding
+  double longest = 0;  // squared length
+};
+
+template <class T>
+prepared prepare(const context& ctx, matrix_view<const T> x, distance metric, double unit,
+                 const std::vector<double>& centre) {
+  prepared p;
+  p.n = x.rows;
+  p.d = x.cols;
+  p.padded = round_up(x.rows, kernels::column_padding);
+  p.rows = buffer<float>(ctx, p.n * p.d);
+  p.packed = buffer<float>(ctx, std::max<std::ptrdiff_t>(p.d, 1) * p.padded, 0.0f);
+  p.half = buffer<float>(ctx, p.padded, -std::numeric_limits<float>::infinity());
+  constexpr std::ptrdiff_t group = column_group<float>, chunk = 1024;
+  std::vector<double> longest(static_cast<std::size_t>((p.n + chunk - 1) / chunk), 0.0);
+  ctx.parallel_for(p.n, chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      double scale = 1, square = 0;
+      if (metric == distance::cosine) {
+        for (std::ptrdiff_t k = 0; k < p.d; ++k)
+          square += (unit * static_cast<double>(x(i, k))) * (unit * static_cast<double>(x(i, k)));
+        scale = 1 / std::sqrt(square);
+        square = 0;
+      }
+      for (std::ptrdiff_t k = 0; k < p.d; ++k) {
+        const float v = static_cast<float>(
+            (unit * static_cast<double>(x(i, k)) - centre[static_cast<std::size_t>(k)]) * scale);
+        p.rows[i * p.d + k] = v;
+        p.packed[i / group * group * p.d + k * group + i % group] = v;
+        square += static_cast<double>(v) * static_cast<double>(v);
+      }
+      p.half[i] = metric == distance::cosine ? 0.0f : static_cast<float>(-square / 2);
+      double& most = longest[static_cast<std::size_t>(i / chunk)];
+      most = std::max(most, square);
+    }
+  });
+  for (const double v : longest) p.longest = std::max(p.longest, v);
+  return p;
+}
+
+// Candidates of one thread: for every query the `keep` largest scores x.y - |x|^2/2 - |y|^2/2 (half the
+// negative squared distance), ties to the lower index.
+struct candidates {
+  std::ptrdiff_t keep = 0;
+  buffer<float> score;  // keep per query, falling
+  buffer<std::int32_t> index;
+  buffer<float> bound;  // the last of each: what a new one must exceed (or equal with a lower index)
+  candidates() = default;
+  candidates(const context& ctx, std::ptrdiff_t n, std::ptrdiff_t padded, std::ptrdiff_t k)
+      : keep(k),
+        score(ctx, n * k, -std::numeric_limits<float>::infinity()),
+        index(ctx, n * k, std::numeric_limits<std::int32_t>::max()),
+        bound(ctx, padded, std::numeric_limits<float>::infinity()) {
+    for (std::ptrdiff_t i = 0; i < n; ++i) bound[i] = -std::numeric_limits<float>::infinity();
+  }
+  void offer(std::ptrdiff_t i, float s, std::int32_t j) {
+    float* v = score.data() + i * keep;
+    std::int32_t* at = index.data() + i * keep;
+    if (s < v[keep - 1] || (s == v[keep - 1] && j >= at[keep - 1])) return;
+    std::ptrdiff_t q = keep - 1;
+    for (; q > 0 && (s > v[q - 1] || (s == v[q - 1] && j < at[q - 1])); --q) {
+      v[q] = v[q - 1];
+      at[q] = at[q - 1];
+    }
+    v[q] = s;
+    at[q] = j;
+    // just below the last score: an equal one with a lower index must still be seen
+    bound[i] = std::nextafter(v[keep - 1], -std::numeric_limits<float>::infinity());
+  }
+};
+
+constexpr std::ptrdiff_t tile = 1024;
+
+// All scores between the rows r0 ... r1 - 1 of q and the columns c0 ... c0 + width - 1 of p.
+void score_tile(const context& ctx, const prepared& q, std::ptrdiff_t r0, std::ptrdiff_t r1,
+                const prepared& p, std::ptrdiff_t c0, std::ptrdiff_t width, bool mirror, bool same,
+                candidates& best, float* e, std::int32_t* hits, const float* never) {
+  const auto& k = kernels::get<float>(ctx.level());
+  constexpr std::ptrdiff_t group = 16;
+  for (std::ptrdiff_t i = r0; i < r1; i += group) {
+    const float* x[kernels::most_rows];
+    float f[kernels::most_rows];
+    double top[kernels::most_rows];
+    for (std::ptrdiff_t r = 0; r < group; ++r) {
+      const std::ptrdiff_t row = std::min(i + r, r1 - 1);
+      x[r] = q.rows.data() + row * q.d;
+      f[r] = q.half[row];
+      top[r] = -std::numeric_limits<double>::infinity();
+    }
+    k.logit_product(x, group, p.packed.data() + c0 * p.d, p.d, f, p.half.data() + c0, 1.0f, e, width, top);
+    for (std::ptrdiff_t r = 0; r < std::min(group, r1 - i); ++r) {
+      const std::ptrdiff_t row = i + r;
+      const float* z = e + r * width;
+      const long found =
+          k.select_above(z, mirror ? best.bound.data() + c0 : never, best.bound[row], width, hits);
+      for (long h = 0; h < found; ++h) {
+        const std::ptrdiff_t column = c0 + hits[h];
+        if (column >= p.n || (same && column == row)) continue;
+        best.offer(row, z[hits[h]], static_cast<std::int32_t>(column));
+        if (mirror) best.offer(column, z[hits[h]], static_cast<std::int32_t>(row));
+      }
+    }
+  }
+}
+
+template <class T>
+void all_pairs(const context& ctx, matrix_view<const T> queries, matrix_view<const T> points, bool same,
+               distance metric, matrix_view<std::int32_t> index, matrix_view<double> value) {
+  const std::ptrdiff_t n = points.rows, m = queries.rows, d = points.cols, k = index.cols;
+  const std::ptrdiff_t keep = std::min(k + 8, same ? n - 1 : n);
+  std::vector<double> centre(static_cast<std::size_t>(d), 0.0);
+  const double unit = power_of_two_below(points, queries);
+  if (metric == distance::euclidean)
+    for (std::ptrdiff_t i = 0; i < n; ++i)
+      for (std::ptrdiff_t c = 0; c < d; ++c)
+        centre[static_cast<std::size_t>(c)] +=
+            unit * static_cast<double>(points(i, c)) / static_cast<double>(n);
+  const prepared p = prepare(ctx, points, metric, unit, centre);
+  prepared other;
+  if (!same) other = prepare(ctx, queries, metric, unit, centre);
+  const prepared& q = same ? p : other;
+  std::vector<candidates> best;
+  struct scratch {
+    buffer<float> e, never;
+    buffer<std::int32_t> hits;
+  };
+  std::vector<scratch> room;
+  // Every pair is looked at once where queries and points are the same: each thread keeps candidates for all
+  // points then, and they are merged at the end. Which thread saw what does not matter: the order is total.
+  for (int w = 0; w < ctx.threads(); ++w) {
+    if (same || w == 0) best.emplace_back(ctx, m, q.padded, keep);
+    room.push_back({buffer<float>(ctx, 16 * tile),
+                    buffer<float>(ctx, tile, std::numeric_limits<float>::infinity()),
+                    buffer<std::int32_t>(ctx, tile)});
+  }
+  const std::ptrdiff_t row_tiles = (m + tile - 1) / tile, column_tiles = (p.padded + tile - 1) / tile;
+  if (same) {
+    std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
+    for (std::ptrdiff_t i = 0; i < row_tiles; ++i)
+      for (std::ptrdiff_t j = i; j < row_tiles; ++j)
+        pairs.emplace_back(static_cast<std::int32_t>(i), static_cast<std::int32_t>(j));
+    ctx.parallel_for(
+        static_cast<std::ptrdiff_t>(pairs.size()), 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+          scratch& s = room[static_cast<std::size_t>(w)];
+          for (std::ptrdiff_t t = lo; t < hi; ++t) {
+            if (ctx.checkpoint(w)) return;
+            const auto [i, j] = pairs[static_cast<std::size_t>(t)];
+            score_tile(ctx, q, i * tile, std::min((i + 1) * tile, m), p, j * tile,
+                       std::min(tile, p.padded - j * tile), i != j, true, best[static_cast<std::size_t>(w)],
+                       s.e.data(), s.hits.data(), s.never.data());
+          }
+        });
+  } else {
+    constexpr std::ptrdiff_t rows = 128;
+    ctx.parallel_for(m, rows, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      scratch& s = room[static_cast<std::size_t>(w)];
+      for (std::ptrdiff_t j = 0; j < column_tiles; ++j) {
+        if (ctx.checkpoint(w)) return;
+        score_tile(ctx, q, lo, hi, p, j * tile, std::min(tile, p.padded - j * tile), false, false, best[0],
+                   s.e.data(), s.hits.data(), s.never.data());
+      }
+    });
+  }
+  // Exact distances of the candidates; what float could not decide is searched again.
+  const double u = std::numeric_limits<float>::epsilon() / 2;
+  ctx.parallel_for(m, 256, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    std::vector<entry> all(static_cast<std::size_t>(keep)), chosen(static_cast<std::size_t>(keep));
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      if (ctx.checkpoint(w)) return;
+      shortlist merged(all.data(), keep);
+      for (const candidates& c : best)
+        for (std::ptrdiff_t r = 0; r < keep; ++r)
+          if (c.index[i * keep + r] != std::numeric_limits<std::int32_t>::max())
+            merged.offer({-static_cast<double>(c.score[i * keep + r]), c.index[i * keep + r]});
+      shortlist list(chosen.data(), keep);
+      for (std::ptrdiff_t r = 0; r < merged.count(); ++r)
+        list.offer({exact_distance(metric, unit, &queries(i, 0),
+                                   &points(all[static_cast<std::size_t>(r)].second, 0), d),
+                    all[static_cast<std::size_t>(r)].second});
+      const std::ptrdiff_t others = same ? n - 1 : n;
+      bool decided = merged.count() == others;  // nobody was left out
+      if (!decided) {
+        // Scores are off by the rounding of the points, of the sum and of the lengths.
+        const double size = metric == distance::cosine
+                                ? 1.0
+                                : (p.longest + (q.rows.empty() ? 0 : -2.0 * static_cast<double>(q.half[i])));
+        const double error = u * (std::sqrt(static_cast<double>(d)) + 4) * 4 * std::max(size, 0.0) + 1e-30;
+        const double worst_kept = all[static_cast<std::size_t>(merged.count() - 1)].first;  // minus a score
+        const double scale = metric == distance::cosine ? 1.0 : 2.0;
+        const double shift = metric == distance::cosine ? 1.0 : 0.0;  // 1 - cosine from minus the cosine
+        decided = scale * worst_kept + shift > chosen[static_cast<std::size_t>(k - 1)].first + 2 * error;
+      }
+      if (!decided) {
+        list.clear();
+        shortlist again(chosen.data(), k);
+        for (std::ptrdiff_t j = 0; j < n; ++j)
+          if (!(same && j == i))
+            again.offer({exact_distance(metric, unit, &queries(i, 0), &points(j, 0), d),
+                         static_cast<std::int32_t>(j)});
+      }
+      for (std::ptrdiff_t r = 0; r < k; ++r) {
+        index(i, r) = chosen[static_cast<std::size_t>(r)].second;
+        const double v = chosen[static_cast<std::size_t>(r)].first;
+        value(i, r) = metric == distance::cosine ? v : std::sqrt(v) / unit;
+      }
+    }
+  });
+}
+
+// A k-d tree over points copied in the order of its leaves.
+template <class T>
+class kd_tree {
+ public:
+  kd_tree(matrix_view<const T> x, double unit)
+      : unit_(unit), n_(x.rows), d_(x.cols), order_(static_cast<std::size_t>(x.rows)) {
+    std::iota(order_.begin(), order_.end(), 0);
+    points_.resize(static_cast<std::size_t>(n_ * d_));
+    build(x, 0, n_);
+    for (std::ptrdiff_t i = 0; i < n_; ++i)
+      for (std::ptrdiff_t k = 0; k < d_; ++k)
+        points_[static_cast<std::size_t>(i * d_ + k)] =
+            unit * static_cast<double>(x(order_[static_cast<std::size_t>(i)], k));
+  }
+  const std::vector<std::int32_t>& order() const { return order_; }
+
+  // self: the index that is not a neighbour, or -1
+  void query(const double* q, std::int32_t self, shortlist& list) const {
+    double offset[8] = {};
+    search(0, q, self, offset, 0, list);
+  }
+
+ private:
+  struct node {
+    std::int32_t axis;           // -1: a leaf
+    std::int32_t lo, hi, right;  // points of a leaf; the right child (the left one follows)
+    double split;
+  };
+  static constexpr std::ptrdiff_t leaf = 12;
+
+  std::int32_t build(matrix_view<const T> x, std::ptrdiff_t lo, std::ptrdiff_t hi) {
+    const std::int32_t me = static_cast<std::int32_t>(nodes_.size());
+    nodes_.push_back({-1, static_cast<std::int32_t>(lo), static_cast<std::int32_t>(hi), -1, 0});
+    if (hi - lo <= leaf) return me;
+    std::ptrdiff_t axis = 0;
+    double widest = -1;
+    for (std::ptrdiff_t k = 0; k < d_; ++k) {
+      double low = std::numeric_limits<double>::infinity(), high = -low;
+      for (std::ptrdiff_t i = lo; i < hi; ++i) {
+        const double v = static_cast<double>(x(order_[static_cast<std::size_t>(i)], k));
+        low = std::min(low, v);
+        high = std::max(high, v);
+      }
+      if (high - low > widest) {
+        widest = high - low;
+        axis = k;
+      }
+    }
+    if (!(widest > 0)) return me;  // all points are equal
+    const std::ptrdiff_t middle = (lo + hi) / 2;
+    const auto before = [&](std::int32_t a, std::int32_t b) {
+      return x(a, axis) != x(b, axis) ? x(a, axis) < x(b, axis) : a < b;
+    };
+    std::nth_element(order_.begin() + lo, order_.begin() + middle, order_.begin() + hi, before);
+    const double split = unit_ * static_cast<double>(x(order_[static_cast<std::size_t>(middle)], axis));
+    build(x, lo, middle);
+    const std::int32_t right = build(x, middle, hi);
+    nodes_[static_cast<std::size_t>(me)] = {static_cast<std::int32_t>(axis), static_cast<std::int32_t>(lo),
+                                            static_cast<std::int32_t>(hi), right, split};
+    return me;
+  }
+
+  // offset: distance from q to the cell along each axis; square: its squared length
+  void search(std::int32_t at, const double* q, std::int32_t self, double* offset, double square,
+              shortlist& list) const {
+    const node& node = nodes_[static_cast<std::size_t>(at)];
+    if (node.axis < 0) {
+      for (std::int32_t i = node.lo; i < node.hi; ++i) {
+        const double* p = points_.data() + i * d_;
+        double s = 0;
+        for (std::ptrdiff_t k = 0; k < d_; ++k) s += (p[k] - q[k]) * (p[k] - q[k]);
+        const std::int32_t j = order_[static_cast<std::size_t>(i)];
+        if (s <= list.bound() && j != self) list.offer({s, j});
+      }
+      return;
+    }
+    const double difference = q[node.axis] - node.split;
+    const std::int32_t near = difference < 0 ? at + 1 : node.right,
+                       far = difference < 0 ? node.right : at + 1;
+    search(near, q, self, offset, square, list);
+    const double before = offset[node.axis];
+    const double further = square - before * before + difference * difference;
+    // a little slack: `further` is a rounded sum, and ties on the border count
+    if (further * (1 - 1e-12) <= list.bound()) {
+      offset[node.axis] = difference;
+      search(far, q, self, offset, further, list);
+      offset[node.axis] = before;
+    }
+  }
+
+  double unit_;
+  std::ptrdiff_t n_, d_;
+  std::vector<std::int32_t> order_;
+  std::vector<node> nodes_;
+  std::vector<double> points_;
+};
+
+template <class T>
+void by_tree(const context& ctx, matrix_view<const T> queries, matrix_view<const T> points, bool same,
+             matrix_view<std::int32_t> index, matrix_view<double> value) {
+  const double unit = power_of_two_below(points, queries);
+  const kd_tree<T> t(points, unit);
+  const std::ptrdiff_t d = points.cols, k = index.cols;
+  ctx.parallel_for(queries.rows, 512, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    if (ctx.checkpoint(w)) return;
+    std::vector<entry> room(static_cast<std::size_t>(k));
+    for (std::ptrdiff_t r = lo; r < hi; ++r) {
+      const std::ptrdiff_t i = same ? t.order()[static_cast<std::size_t>(r)] : r;  // neighbours in turn
+      double q[8];
+      for (std::ptrdiff_t c = 0; c < d; ++c) q[c] = unit * static_cast<double>(queries(i, c));
+      shortlist list(room.data(), k);
+      t.query(q, same ? static_cast<std::int32_t>(i) : -1, list);
+      for (std::ptrdiff_t c = 0; c < k; ++c) {
+        index(i, c) = room[static_cast<std::size_t>(c)].second;
+        value(i, c) = std::sqrt(room[static_cast<std::size_t>(c)].first) / unit;
+      }
+    }
+  });
+}
+
+template <class T>
+void check_points(matrix_view<const T> x, const char* what, distance metric) {
+  check(x.rows > 0 && x.cols > 0, what, " is empty: it is ", x.rows, " x ", x.cols);
+  for (std::ptrdiff_t i = 0; i < x.rows; ++i) {
+    bool zero = true;
+    for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
+      check(std::abs(x(i, c)) <= std::numeric_limits<T>::max(), what, " must be finite; it is not at (", i,
+            ", ", c, ")");
+      zero = zero && x(i, c) == 0;
+    }
+    check(metric != distance::cosine || !zero, "the cosine needs a direction, but row ", i, " of ", what,
+          " is 0");
+  }
+}
+
+}  // namespace
+
+template <class T>
+void knn(const context& ctx, matrix_view<const T> queries, matrix_view<const T> points, bool same,
+         const knn_options& o, matrix_view<std::int32_t> index, matrix_view<double> value) {
+  check_points(points, "points", o.metric);
+  if (!same) check_points(queries, "queries", o.metric);
+  check(queries.cols == points.cols, "queries and points must have as many columns, got ", queries.cols,
+        " and ", points.cols);
+  const std::ptrdiff_t room = same ? points.rows - 1 : points.rows, k = index.cols;
+  check(k >= 1 && k <= room, "k must be between 1 and ", room, ", got ", k);
+  check(index.rows == queries.rows && value.rows == queries.rows && value.cols == k,
+        "index and value must be ", queries.rows, " x ", k);
+  const bool low = points.cols <= 8 && o.metric == distance::euclidean;
+  check(o.method != search::tree || low, "the tree takes Euclidean distances in up to 8 dimensions, got ",
+        points.cols);
+  if (o.method == search::tree || (o.method == search::automatic && low && points.rows >= 2000))
+    return by_tree(ctx, queries, points, same, index, value);
+  all_pairs(ctx, queries, points, same, o.metric, index, value);
+}
+template void knn<float>(const context&, matrix_view<const float>, matrix_view<const float>, bool,
+                         const knn_options&, matrix_view<std::int32_t>, matrix_view<double>);
+template void knn<double>(const context&, matrix_view<const double>, matrix_view<const double>, bool,
+                          const knn_options&, matrix_view<std::int32_t>, matrix_view<double>);
+
+}  // namespace lapwing::graph

@@ -1,0 +1,154 @@
+// Products with graph Laplacians and triangular solves, for blocks of vectors stored as the rows of an n x b
+// matrix (`ld` apart): one gathered row serves all columns.
+
+// Columns are worked on in strips of V: whole vectors, then 16 bytes, then one by one. do_strips calls
+// f(tag, first column) with a tag that knows V and how many of them.
+template <class V, long N>
+struct strip {};
+template <class T>
+struct short_lanes;
+template <>
+struct short_lanes<float> {
+  typedef float value __attribute__((vector_size(16)));
+  typedef float memory __attribute__((vector_size(16), aligned(4), may_alias));
+};
+template <>
+struct short_lanes<double> {
+  typedef double value __attribute__((vector_size(16)));
+  typedef double memory __attribute__((vector_size(16), aligned(8), may_alias));
+};
+template <class V>
+struct strip_memory {  // a scalar
+  typedef V type;
+};
+template <>
+struct strip_memory<vec<float>> {
+  typedef lane_types<float>::memory type;
+};
+template <>
+struct strip_memory<vec<double>> {
+  typedef lane_types<double>::memory type;
+};
+#if LAPWING_VECTOR_BYTES > 16
+template <>
+struct strip_memory<short_lanes<float>::value> {
+  typedef short_lanes<float>::memory type;
+};
+template <>
+struct strip_memory<short_lanes<double>::value> {
+  typedef short_lanes<double>::memory type;
+};
+#endif
+template <class V, class T>
+LAPWING_INLINE V load_as(const T* p) {
+  return *reinterpret_cast<const typename strip_memory<V>::type*>(p);
+}
+template <class V, class T>
+LAPWING_INLINE void store_as(T* p, V v) {
+  *reinterpret_cast<typename strip_memory<V>::type*>(p) = v;
+}
+template <class T, class F>
+LAPWING_INLINE void do_strips(long b, F&& f) {
+  using V = vec<T>;
+  using S = typename short_lanes<T>::value;
+  constexpr long W = lanes<T>, H = 16 / static_cast<long>(sizeof(T));
+  long c = 0;
+  for (; c + 4 * W <= b; c += 4 * W) f(strip<V, 4>{}, c);
+  if (c + 3 * W <= b) {
+    f(strip<V, 3>{}, c);
+    c += 3 * W;
+  } else if (c + 2 * W <= b) {
+    f(strip<V, 2>{}, c);
+    c += 2 * W;
+  }
+  for (; c + W <= b; c += W) f(strip<V, 1>{}, c);
+  if constexpr (W > H)
+    for (; c + H <= b; c += H) f(strip<S, 1>{}, c);
+  for (; c < b; ++c) f(strip<T, 1>{}, c);
+}
+
+// y_i = alpha scale_i sum_j w_ij (x_i - x_j) + beta x_i + gamma z_i for rows lo ... hi - 1. Without scale: 1.
+// In this form nothing cancels: constants give exactly 0 and small differences keep their digits.
+template <class T>
+void graph_product(const std::int64_t* offsets, const std::int32_t* indices, const T* w, const T* scale,
+                   T alpha, T beta, T gamma, const T* x, long ldx, const T* z, long ldz, T* y, long ldy,
+                   long b, long lo, long hi) {
+  do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+    constexpr long W = sizeof(V) / sizeof(T);
+    for (long i = lo; i < hi; ++i) {
+      V xi[N], s[N];
+      LAPWING_UNROLL for (long k = 0; k < N; ++k) {
+        xi[k] = load_as<V>(x + i * ldx + c + k * W);
+        s[k] = V{};
+      }
+      for (std::int64_t q = offsets[i]; q < offsets[i + 1]; ++q) {
+        const T* xj = x + indices[q] * ldx + c;
+        const T wq = w[q];
+        LAPWING_UNROLL for (long k = 0; k < N; ++k) s[k] += wq * (xi[k] - load_as<V>(xj + k * W));
+      }
+      const T factor = scale ? alpha * scale[i] : alpha;
+      LAPWING_UNROLL for (long k = 0; k < N; ++k) {
+        V v = factor * s[k];
+        if (beta != 0) v += beta * xi[k];
+        if (gamma != 0) v += gamma * load_as<V>(z + i * ldz + c + k * W);
+        store_as(y + i * ldy + c + k * W, v);
+      }
+    }
+  });
+}
+
+// out_pq += sum over edges i < j of w_ij (x_ip - x_jp) (x_iq - x_jq), p, q < b, for rows lo ... hi - 1: the
+// quadratic form of the Laplacian without cancellation. out is b x b.
+template <class T>
+void edge_gram(const std::int64_t* offsets, const std::int32_t* indices, const T* w, const T* x, long ld,
+               long b, long lo, long hi, double* out) {
+  for (long i = lo; i < hi; ++i) {
+    const T* xi = x + i * ld;
+    for (std::int64_t q = offsets[i]; q < offsets[i + 1]; ++q) {
+      if (indices[q] <= i) continue;
+      const T* xj = x + indices[q] * ld;
+      for (long p = 0; p < b; ++p) {
+        const double factor = static_cast<double>(w[q]) * static_cast<double>(xi[p] - xj[p]);
+        for (long r = 0; r < b; ++r) out[p * b + r] += factor * static_cast<double>(xi[r] - xj[r]);
+      }
+    }
+  }
+}
+
+// Columns lo ... hi - 1 of z <- G^-1 z for G unit lower triangular with -l_q at row indices[q] of column j, q
+// in [offsets[j], offsets[j + 1]).
+template <class T>
+void lower_solve(const std::int64_t* offsets, const std::int32_t* indices, const T* l, long lo, long hi, T* z,
+                 long ld, long b) {
+  do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+    constexpr long W = sizeof(V) / sizeof(T);
+    for (long j = lo; j < hi; ++j) {
+      V zj[N];
+      LAPWING_UNROLL for (long k = 0; k < N; ++k) zj[k] = load_as<V>(z + j * ld + c + k * W);
+      for (std::int64_t q = offsets[j]; q < offsets[j + 1]; ++q) {
+        T* zi = z + indices[q] * ld + c;
+        const T lq = l[q];
+        LAPWING_UNROLL for (long k = 0; k < N; ++k)
+            store_as(zi + k * W, V(load_as<V>(zi + k * W) + lq * zj[k]));
+      }
+    }
+  });
+}
+// The same for z <- G^-T D^+ z, from the last column to the first; pivot holds the inverses of D.
+template <class T>
+void upper_solve(const std::int64_t* offsets, const std::int32_t* indices, const T* l, const T* pivot,
+                 long lo, long hi, T* z, long ld, long b) {
+  do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+    constexpr long W = sizeof(V) / sizeof(T);
+    for (long j = hi - 1; j >= lo; --j) {
+      V s[N];
+      LAPWING_UNROLL for (long k = 0; k < N; ++k) s[k] = pivot[j] * load_as<V>(z + j * ld + c + k * W);
+      for (std::int64_t q = offsets[j]; q < offsets[j + 1]; ++q) {
+        const T* zi = z + indices[q] * ld + c;
+        const T lq = l[q];
+        LAPWING_UNROLL for (long k = 0; k < N; ++k) s[k] += lq * load_as<V>(zi + k * W);
+      }
+      LAPWING_UNROLL for (long k = 0; k < N; ++k) store_as(z + j * ld + c + k * W, s[k]);
+    }
+  });
+}

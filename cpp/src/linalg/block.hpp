@@ -1,0 +1,65 @@
+// Blocks of vectors as n x b matrices stored by rows (one gathered row of a sparse product serves all
+// columns), and what the eigensolvers do with them. Every sum is taken over fixed chunks of rows, combined in
+// order.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <lapwing/context.hpp>
+#include <lapwing/view.hpp>
+#include <vector>
+
+#include "../buffer.hpp"
+
+namespace lapwing::linalg {
+
+constexpr std::ptrdiff_t block_chunk = 2048;  // rows
+
+class block {
+ public:
+  block() = default;
+  block(const context& ctx, std::ptrdiff_t n, std::ptrdiff_t cols)
+      : rows_(n), cols_(cols), ld_(round_up(cols, 4)), data_(ctx, n * round_up(cols, 4), 0.0) {}
+  std::ptrdiff_t rows() const { return rows_; }
+  std::ptrdiff_t cols() const { return cols_; }
+  std::ptrdiff_t ld() const { return ld_; }
+  double* row(std::ptrdiff_t i) { return data_.data() + i * ld_; }
+  const double* row(std::ptrdiff_t i) const { return data_.data() + i * ld_; }
+  // columns first ... first + count - 1
+  matrix_view<double> view(std::ptrdiff_t first, std::ptrdiff_t count) {
+    return {data_.data() + first, rows_, count, ld_};
+  }
+  matrix_view<const double> view(std::ptrdiff_t first, std::ptrdiff_t count) const {
+    return {data_.data() + first, rows_, count, ld_};
+  }
+
+ private:
+  std::ptrdiff_t rows_ = 0, cols_ = 0, ld_ = 0;
+  buffer<double> data_;
+};
+
+using small_matrix = std::vector<double>;  // by rows, without gaps
+
+// X^T diag(m) Y; without m: X^T Y
+small_matrix gram(const context&, matrix_view<const double> x, matrix_view<const double> y, const double* m);
+// Y = X S, or Y += X S
+void combine(const context&, matrix_view<const double> x, const small_matrix& s, matrix_view<double> y,
+             bool add = false);
+// the first columns of X = X S
+void rotate(const context&, matrix_view<double> x, const small_matrix& s, std::ptrdiff_t cols);
+void copy(const context&, matrix_view<const double> x, matrix_view<double> y);
+// T (n x kept) with T^T G T = 1 for a Gram matrix G. Columns whose square is not above `floor` are left out;
+// the others are scaled to length 1, and directions below `drop` of the largest are left out as well.
+// smallest: of what is kept, relative to the largest.
+small_matrix whiten(const small_matrix& g, std::ptrdiff_t n, double floor, double drop, std::ptrdiff_t& kept,
+                    double* smallest = nullptr);
+// Removes a null space from the columns of a block.
+using projector = std::function<void(const context&, matrix_view<double>)>;
+// Makes the columns of w orthonormal in diag(m) (none: 1) to those of v, which are that already, to the null
+// space and to each other; returns how many independent ones are left (in front).
+std::ptrdiff_t orthonormalise(const context&, const double* m, const projector&, matrix_view<const double> v,
+                              matrix_view<double> w);
+// Standard normal numbers, from the seed and the position alone.
+void fill_normal(const context&, matrix_view<double> x, std::uint64_t seed);
+
+}  // namespace lapwing::linalg

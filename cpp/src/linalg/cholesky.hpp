@@ -1,0 +1,48 @@
+// Exact sparse Cholesky factorisation of a graph Laplacian whose components are each grounded at one vertex:
+// the way to its pseudo-inverse. Pivots are sums of weights, never differences: every entry of the factor is
+// right to a few units in the last place, whatever the weights.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <lapwing/context.hpp>
+#include <lapwing/view.hpp>
+#include <vector>
+
+#include "../buffer.hpp"
+
+namespace lapwing::linalg {
+
+class grounded_cholesky {
+ public:
+  // Orders the graph and finds the structure of the factor: cheap, and enough to say what the rest will cost.
+  // ends: where each component of w ends (they stand one after the other). Throws memory_exceeded when the
+  // factor would take more than `limit` bytes.
+  grounded_cholesky(const context&, csr_view<const double> w, const std::vector<std::int64_t>& ends,
+                    double limit);
+
+  double entries() const { return entries_; }        // of the factor, padding included
+  double operations() const { return operations_; }  // multiply-adds of the factorisation
+
+  void factor(const context&);
+  // y = some x with (D - W) x = r, for r that sums to 0 over every component: 0 at the grounded vertices.
+  void solve(const context&, matrix_view<const double> r, matrix_view<double> x) const;
+
+ private:
+  struct supernode {
+    std::int32_t first, width;       // columns, in elimination order
+    std::vector<std::int32_t> rows;  // below them, rising; `n` stands for the grounded vertex
+    std::ptrdiff_t at = 0;           // of its (width + rows) x width block, by rows
+  };
+  void symbolic(const context&, const std::vector<std::vector<std::int32_t>>& lower, double limit);
+
+  csr_view<const double> w_;
+  std::int32_t n_ = 0;                // vertices that are not grounded
+  std::vector<std::int32_t> order_;   // order_[step]: vertex
+  std::vector<std::int32_t> step_;    // of each vertex; n_ for the grounded ones
+  std::vector<std::int32_t> parent_;  // of each supernode, or -1
+  std::vector<supernode> nodes_;
+  std::vector<double> values_, pivot_;  // pivot_: inverses
+  double entries_ = 0, operations_ = 0;
+};
+
+}  // namespace lapwing::linalg

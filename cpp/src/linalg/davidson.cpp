@@ -1,0 +1,218 @@
+#include "davidson.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "small.hpp"
+
+namespace lapwing::linalg {
+
+namespace {
+
+small_matrix multiply(const small_matrix& a, const small_matrix& b, std::ptrdiff_t n, std::ptrdiff_t m,
+                      std::ptrdiff_t p, bool transposed) {  // A (n x m) B (m x p); transposed: A is m x n
+  small_matrix c(static_cast<std::size_t>(n * p), 0.0);
+  for (std::ptrdiff_t i = 0; i < n; ++i)
+    for (std::ptrdiff_t k = 0; k < m; ++k) {
+      const double x = a[static_cast<std::size_t>(transposed ? k * n + i : i * m + k)];
+      for (std::ptrdiff_t j = 0; j < p; ++j)
+        c[static_cast<std::size_t>(i * p + j)] += x * b[static_cast<std::size_t>(k * p + j)];
+    }
+  return c;
+}
+
+// R = AX - M X theta, and the length of M^-1/2 R for each column.
+std::vector<double> residual(const context& ctx, const pencil& a, matrix_view<const double> x,
+                             matrix_view<const double> ax, const std::vector<double>& theta,
+                             matrix_view<double> r) {
+  const std::ptrdiff_t b = r.cols, chunks = (x.rows + block_chunk - 1) / block_chunk;
+  const double* m = a.mass();
+  buffer<double> part(ctx, chunks * b, 0.0);
+  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    double* sum = part.data() + lo / block_chunk * b;
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      const double mi = m ? m[i] : 1.0, inverse = 1 / mi;
+      for (std::ptrdiff_t c = 0; c < b; ++c) {
+        const double v = ax(i, c) - mi * theta[static_cast<std::size_t>(c)] * x(i, c);
+        r(i, c) = v;
+        sum[c] += v * v * inverse;
+      }
+    }
+  });
+  std::vector<double> norm(static_cast<std::size_t>(b), 0.0);
+  for (std::ptrdiff_t k = 0; k < chunks; ++k)
+    for (std::ptrdiff_t c = 0; c < b; ++c) norm[static_cast<std::size_t>(c)] += part[k * b + c];
+  for (double& v : norm) v = std::sqrt(v);
+  return norm;
+}
+
+// Moves the columns `keep` to the front.
+void pack(const context& ctx, matrix_view<double> x, const std::vector<std::ptrdiff_t>& keep) {
+  if (static_cast<std::ptrdiff_t>(keep.size()) == x.cols) return;
+  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i)
+      for (std::size_t c = 0; c < keep.size(); ++c) x(i, static_cast<std::ptrdiff_t>(c)) = x(i, keep[c]);
+  });
+}
+
+}  // namespace
+
+davidson_result davidson(const context& ctx, const pencil& a, const corrector& correct, std::ptrdiff_t k,
+                         const davidson_options& o) {
+  const std::ptrdiff_t n = a.size(), b = k + o.guard, capacity = 3 * b;
+  davidson_result r;
+  // w holds residuals, d their corrections where both are needed at once
+  block v(ctx, n, capacity), av(ctx, n, capacity), w(ctx, n, b), d(ctx, o.tol_vec > 0 ? n : 0, b);
+  std::uint64_t seed = o.seed;
+  std::ptrdiff_t size = 0;
+  const projector project = [&a](const context& c, matrix_view<double> x) { a.project(c, x); };
+  // the columns size ... size + count - 1 of v become part of the basis
+  const auto accept = [&](std::ptrdiff_t count) {
+    const std::ptrdiff_t fresh =
+        orthonormalise(ctx, a.mass(), project, std::as_const(v).view(0, size), v.view(size, count));
+    if (fresh > 0) a.multiply(ctx, std::as_const(v).view(size, fresh), av.view(size, fresh));
+    r.products += fresh;
+    return fresh;
+  };
+  fill_normal(ctx, v.view(0, b), seed++);
+  if (o.start)
+    for (std::ptrdiff_t i = 0; i < n; ++i)
+      std::copy_n(o.start->row(i), std::min(b, o.start->cols()), v.row(i));
+  std::ptrdiff_t fresh = accept(b);
+  small_matrix h = gram(ctx, std::as_const(v).view(0, fresh), std::as_const(av).view(0, fresh), nullptr);
+  size = fresh;
+  bool exhausted = false;
+  std::ptrdiff_t previous = 0;  // Ritz vectors of the last iteration: the first columns of v
+  std::vector<std::ptrdiff_t> active;
+  std::vector<double> corrected(static_cast<std::size_t>(b), std::numeric_limits<double>::infinity());
+
+  for (;;) {
+    for (std::ptrdiff_t i = 0; i < size; ++i)  // symmetric up to rounding: make it so
+      for (std::ptrdiff_t j = 0; j < i; ++j) {
+        double &x = h[static_cast<std::size_t>(i * size + j)], &y = h[static_cast<std::size_t>(j * size + i)];
+        x = y = (x + y) / 2;
+      }
+    const symmetric_eigenpairs e = symmetric_eigen(h, size);
+    const std::ptrdiff_t nb = std::min(b, size);
+
+    // The new basis: Ritz vectors y, then of the previous ones what is orthogonal to them (active columns).
+    small_matrix q(static_cast<std::size_t>(size * nb));
+    for (std::ptrdiff_t i = 0; i < size; ++i) std::copy_n(e.vectors.data() + i * size, nb, q.data() + i * nb);
+    std::ptrdiff_t directions = 0;
+    small_matrix p;
+    if (previous > 0 && size > nb) {
+      std::vector<std::ptrdiff_t> old;
+      for (const std::ptrdiff_t c : active)
+        if (c < previous) old.push_back(c);
+      const std::ptrdiff_t count = static_cast<std::ptrdiff_t>(old.size());
+      // In the eigenbasis of H the complement of y is the rest of the coordinates: no projection is needed.
+      const std::ptrdiff_t rest = size - nb;
+      small_matrix s(static_cast<std::size_t>(rest * count));
+      for (std::ptrdiff_t i = 0; i < rest; ++i)
+        for (std::ptrdiff_t c = 0; c < count; ++c)
+          s[static_cast<std::size_t>(i * count + c)] =
+              e.vectors[static_cast<std::size_t>(old[static_cast<std::size_t>(c)] * size + nb + i)];
+      const small_matrix t =
+          whiten(multiply(s, s, count, rest, count, true), count, 1e-24, 1e-12, directions);
+      p = multiply(s, t, rest, count, directions, false);  // rest x directions, orthonormal
+    }
+    const std::ptrdiff_t next = nb + directions;
+    small_matrix basis(static_cast<std::size_t>(size * next), 0.0);
+    for (std::ptrdiff_t i = 0; i < size; ++i) {
+      std::copy_n(q.data() + i * nb, nb, basis.data() + i * next);
+      for (std::ptrdiff_t j = 0; j < size - nb; ++j)
+        for (std::ptrdiff_t c = 0; c < directions; ++c)
+          basis[static_cast<std::size_t>(i * next + nb + c)] +=
+              e.vectors[static_cast<std::size_t>(i * size + nb + j)] *
+              p[static_cast<std::size_t>(j * directions + c)];
+    }
+    rotate(ctx, v.view(0, size), basis, next);
+    rotate(ctx, av.view(0, size), basis, next);
+    h.assign(static_cast<std::size_t>(next * next), 0.0);
+    for (std::ptrdiff_t i = 0; i < nb; ++i)
+      h[static_cast<std::size_t>(i * next + i)] = e.values[static_cast<std::size_t>(i)];
+    for (std::ptrdiff_t i = 0; i < directions; ++i)
+      for (std::ptrdiff_t j = 0; j < directions; ++j) {
+        double sum = 0;
+        for (std::ptrdiff_t l = 0; l < size - nb; ++l)
+          sum += p[static_cast<std::size_t>(l * directions + i)] *
+                 e.values[static_cast<std::size_t>(nb + l)] * p[static_cast<std::size_t>(l * directions + j)];
+        h[static_cast<std::size_t>((nb + i) * next + nb + j)] = sum;
+      }
+    size = next;
+    previous = nb;
+
+    std::vector<double> norm = residual(ctx, a, std::as_const(v).view(0, nb), std::as_const(av).view(0, nb),
+                                        e.values, w.view(0, nb));
+    for (double& x : norm) x /= o.norm;
+    std::ptrdiff_t wanted = 0;
+    double worst = 0;
+    active.clear();
+    const auto good = [&](std::ptrdiff_t c) {
+      const std::size_t at = static_cast<std::size_t>(c);
+      // The rounding of the vector itself, seen through the inverse, is about this long.
+      const double floor = 8 * std::numeric_limits<double>::epsilon() * o.norm / std::abs(e.values[at]);
+      return norm[at] <= o.tol && (o.tol_vec == 0 || corrected[at] <= std::max(o.tol_vec, floor));
+    };
+    if (o.tol_vec > 0) {  // all corrections are needed to decide
+      a.project_dual(ctx, w.view(0, nb));
+      correct(ctx, std::as_const(w).view(0, nb), d.view(0, nb));
+      a.project(ctx, d.view(0, nb));
+      r.corrections += nb;
+      const small_matrix g = gram(ctx, std::as_const(d).view(0, nb), std::as_const(d).view(0, nb), a.mass());
+      for (std::ptrdiff_t c = 0; c < nb; ++c)
+        corrected[static_cast<std::size_t>(c)] = std::sqrt(g[static_cast<std::size_t>(c * nb + c)]);
+    }
+    for (std::ptrdiff_t c = 0; c < nb; ++c) {
+      if (c < k) worst = std::max(worst, norm[static_cast<std::size_t>(c)]);
+      if (c < k && good(c)) ++wanted;
+      if (!good(c)) active.push_back(c);
+    }
+    ++r.outer;
+    r.stopped = ctx.report("eigenvectors", r.outer, worst) || r.stopped;
+    r.converged = wanted == k;
+    if (r.converged || r.stopped || r.outer >= o.max_outer || exhausted) {
+      r.wanted_converged = wanted;
+      r.values.assign(e.values.begin(), e.values.begin() + nb);
+      r.residuals = norm;
+      r.vectors = block(ctx, n, nb);
+      copy(ctx, std::as_const(v).view(0, nb), r.vectors.view(0, nb));
+      return r;
+    }
+
+    const std::ptrdiff_t count = static_cast<std::ptrdiff_t>(active.size());
+    const matrix_view<double> to = v.view(size, count);
+    if (o.tol_vec > 0) {
+      pack(ctx, d.view(0, nb), active);
+      copy(ctx, std::as_const(d).view(0, count), to);
+    } else {
+      pack(ctx, w.view(0, nb), active);
+      a.project_dual(ctx, w.view(0, count));
+      correct(ctx, std::as_const(w).view(0, count), to);
+      r.corrections += count;
+    }
+    fresh = accept(count);
+    if (fresh == 0) {  // nothing new came out: something random will
+      fill_normal(ctx, to, seed++);
+      fresh = accept(count);
+    }
+    exhausted = fresh == 0;  // the basis is the whole space: the next look is the last
+    if (exhausted) continue;
+    const std::ptrdiff_t larger = size + fresh;
+    const small_matrix part =
+        gram(ctx, std::as_const(v).view(0, larger), std::as_const(av).view(size, fresh), nullptr);
+    small_matrix grown(static_cast<std::size_t>(larger * larger), 0.0);
+    for (std::ptrdiff_t i = 0; i < size; ++i)
+      std::copy_n(h.data() + i * size, size, grown.data() + i * larger);
+    for (std::ptrdiff_t i = 0; i < larger; ++i)
+      for (std::ptrdiff_t j = 0; j < fresh; ++j)
+        grown[static_cast<std::size_t>(i * larger + size + j)] =
+            grown[static_cast<std::size_t>((size + j) * larger + i)] =
+                part[static_cast<std::size_t>(i * fresh + j)];
+    h = std::move(grown);
+    size = larger;
+  }
+}
+
+}  // namespace lapwing::linalg

@@ -1,0 +1,40 @@
+// Block Lanczos with full reorthogonalisation and thick restart, for one end of the spectrum of a symmetric
+// operator.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <lapwing/context.hpp>
+#include <lapwing/view.hpp>
+#include <vector>
+
+#include "block.hpp"
+
+namespace lapwing::linalg {
+
+using block_operator =
+    std::function<void(const context&, matrix_view<const double> x, matrix_view<double> y)>;
+
+struct krylov_options {
+  std::ptrdiff_t k = 1, more = 0;  // wanted pairs; others that come back as well, whatever their accuracy
+  std::ptrdiff_t width = 2;        // vectors that the operator is applied to at once
+  std::ptrdiff_t basis = 40;       // most vectors kept
+  bool largest = false;
+  double tol = 1e-8;      // of the residual, in the unit of the operator
+  bool relative = false;  // of the residual over the value instead
+  std::ptrdiff_t max_products = 10000;
+  std::uint64_t seed = 0;
+};
+struct krylov_result {
+  std::vector<double> values;  // best first
+  block vectors;               // n x as many
+  std::ptrdiff_t products = 0, converged = 0;
+  bool stopped = false;
+};
+
+// Works on the complement of `locked` (orthonormal columns, possibly none) and of the null space that
+// `project` removes.
+krylov_result krylov(const context&, std::ptrdiff_t n, const block_operator&, const projector& project,
+                     matrix_view<const double> locked, const krylov_options&);
+
+}  // namespace lapwing::linalg

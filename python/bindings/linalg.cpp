@@ -1,0 +1,152 @@
+// lapwing::sparse and lapwing::linalg for Python.
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <lapwing/linalg.hpp>
+#include <lapwing/sparse.hpp>
+#include <string>
+#include <vector>
+
+#include "convert.hpp"
+
+namespace {
+
+using namespace nb::literals;
+using namespace lapwing;
+using python::mat_in, python::mat_out, python::vec_in, python::run, python::view;
+
+csr_view<const double> csr(const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+                           const vec_in<double>& values, std::ptrdiff_t cols) {
+  return {view<std::int64_t>(offsets), view<std::int32_t>(indices), view<double>(values), cols};
+}
+
+// The memory of a vector as an array: nothing is copied.
+template <class T>
+auto array(std::vector<T>&& v) {
+  auto* kept = new std::vector<T>(std::move(v));
+  const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+  return nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner);
+}
+nb::tuple arrays(sparse::csr&& a) {
+  return nb::make_tuple(array(std::move(a.offsets)), array(std::move(a.indices)), array(std::move(a.values)));
+}
+
+}  // namespace
+
+#define CSR "offsets"_a.noconvert(), "indices"_a.noconvert(), "values"_a.noconvert()
+
+void bind_linalg(nb::module_& m) {
+  m.def(
+      "components",
+      [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+         const vec_in<double>& values) {
+        const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
+        auto r = run(1, nb::none(), [&](const context&) {
+          sparse::check_structure(w, "w");
+          return sparse::components(w);
+        });
+        return nb::make_tuple(array(std::move(r.labels)), array(std::move(r.sizes)));
+      },
+      CSR, "Component of each node, the largest first, and the sizes.");
+  m.def(
+      "symmetrize",
+      [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+         const vec_in<double>& values, const std::string& rule) {
+        const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
+        constexpr const char* names[] = {"max", "min", "mean", "fuzzy"};
+        int which = 0;
+        while (which < 4 && rule != names[which]) ++which;
+        check(which < 4, "rule must be 'max', 'min', 'mean' or 'fuzzy', got '", rule, "'");
+        return arrays(run(1, nb::none(), [&](const context&) {
+          sparse::check_structure(w, "w");
+          return sparse::symmetrize(w, static_cast<sparse::symmetry>(which));
+        }));
+      },
+      CSR, "rule"_a, "A symmetric matrix, to the last bit.");
+  nb::class_<linalg::laplacian_solver>(m, "LaplacianSolver", "Solves L x = b for the Laplacian of a graph.")
+      .def(
+          "__init__",
+          [](linalg::laplacian_solver* self, const vec_in<std::int64_t>& offsets,
+             const vec_in<std::int32_t>& indices, const vec_in<double>& values, int split, std::uint64_t seed,
+             int threads) {
+            const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
+            auto made = run(threads, nb::none(), [&](const context& ctx) {
+              return linalg::laplacian_solver(ctx, w, split, seed);
+            });
+            new (self) linalg::laplacian_solver(std::move(made));
+          },
+          CSR, "split"_a, "seed"_a, "threads"_a)
+      .def_prop_ro("factor_nonzeros", &linalg::laplacian_solver::factor_nonzeros)
+      .def(
+          "apply",
+          [](const linalg::laplacian_solver& self, const mat_in<double>& b) {
+            const std::size_t n = b.shape(0), m = b.shape(1);
+            std::vector<double> x(n * m);
+            run(1, nb::none(), [&](const context& ctx) {
+              self.apply(ctx, view<double>(b),
+                         {x.data(), static_cast<std::ptrdiff_t>(n), static_cast<std::ptrdiff_t>(m)});
+            });
+            auto* kept = new std::vector<double>(std::move(x));
+            const nb::capsule owner(kept,
+                                    [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
+            return nb::ndarray<nb::numpy, double, nb::ndim<2>>(kept->data(), {n, m}, owner);
+          },
+          "b"_a.noconvert(), "The preconditioner alone.")
+      .def(
+          "solve",
+          [](const linalg::laplacian_solver& self, const mat_in<double>& b, double tol,
+             std::ptrdiff_t max_iter, const mat_out<double>& x, int threads, const nb::object& callback) {
+            auto r = run(threads, callback, [&](const context& ctx) {
+              return self.solve(ctx, view<double>(b), view<double>(x), tol, max_iter);
+            });
+            return nb::make_tuple(array(std::move(r.residuals)), r.iterations, r.converged);
+          },
+          "b"_a.noconvert(), "tol"_a, "max_iter"_a, "x"_a.noconvert(), "threads"_a, "callback"_a.none(),
+          "Fills `x`; returns the residuals, the number of iterations and whether all columns converged.");
+  m.def(
+      "laplacian_eigs",
+      [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+         const vec_in<double>& values, std::ptrdiff_t k, const std::string& method, const std::string& form,
+         std::ptrdiff_t guard, double tol, double tol_vec, int split, int max_outer, double max_memory,
+         bool verify, std::uint64_t seed, const mat_out<double>& vectors, int threads,
+         const nb::object& callback) {
+        check(form == "none" || form == "symmetric", "form must be 'none' or 'symmetric', got '", form, "'");
+        constexpr const char* names[] = {"approxchol", "cholesky", "lanczos"};
+        int which = 0;
+        while (which < 3 && method != names[which]) ++which;
+        check(which < 3, "method must be 'approxchol', 'cholesky' or 'lanczos', got '", method, "'");
+        const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
+        auto r = run(threads, callback, [&](const context& ctx) {
+          return linalg::laplacian_eigs(
+              ctx, w, k,
+              {.method = static_cast<linalg::eigen_method>(which),
+               .form = form == "none" ? linalg::normalization::none : linalg::normalization::symmetric,
+               .guard = guard,
+               .tol = tol,
+               .tol_vec = tol_vec,
+               .split = split,
+               .max_outer = max_outer,
+               .max_memory = max_memory,
+               .verify = verify,
+               .seed = seed},
+              view<double>(vectors));
+        });
+        nb::dict d;
+        d["values"] = array(std::move(r.values));
+        d["residuals"] = array(std::move(r.residuals));
+        d["labels"] = array(std::move(r.labels));
+        d["component_sizes"] = array(std::move(r.component_sizes));
+        d["norm"] = r.norm;
+        d["outer"] = r.outer;
+        d["products"] = r.products;
+        d["corrections"] = r.corrections;
+        d["rounds"] = r.rounds;
+        d["factor_nonzeros"] = r.factor_nonzeros;
+        d["converged"] = r.converged;
+        d["stopped"] = r.stopped;
+        return d;
+      },
+      CSR, "k"_a, "method"_a, "form"_a, "guard"_a, "tol"_a, "tol_vec"_a, "split"_a, "max_outer"_a,
+      "max_memory"_a, "verify"_a, "seed"_a, "vectors"_a.noconvert(), "threads"_a, "callback"_a.none(),
+      "The k smallest eigenpairs of a graph Laplacian beyond its null space; fills `vectors`.");
+}

@@ -1,0 +1,131 @@
+"""From whatever holds a weighted graph to the arrays that the core reads, with every check on the way."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lapwing import _array
+
+__all__ = ["Graph", "as_graph"]
+
+ASYMMETRY = {np.dtype(np.float32): 1e-6}  # of the largest weight; anything else: 1e-10
+
+
+class Graph(NamedTuple):
+    """An undirected weighted graph: compressed rows, symmetric to the last bit, no zeros and no diagonal."""
+
+    offsets: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: NDArray[np.float64]
+    loops: NDArray[np.float64] | None  # the diagonal, if any of it differs from 0
+
+    @property
+    def n(self) -> int:
+        """Number of nodes."""
+        return len(self.offsets) - 1
+
+    @property
+    def csr(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+        """What the core's functions take first."""
+        return self.offsets, self.indices, self.values
+
+
+def _to_sparse(W: Any, name: str) -> Any:
+    """W as a SciPy CSR array in canonical form, and its dtype as it came."""
+    from scipy import sparse
+
+    if hasattr(W, "adj") and hasattr(W, "nodes") and hasattr(W, "is_directed"):  # networkx
+        if W.is_directed():
+            raise ValueError(f"{name} is a directed graph; pass {name}.to_undirected()")
+        import networkx
+
+        W = networkx.to_scipy_sparse_array(W, dtype=np.float64)
+    elif hasattr(W, "get_adjacency_sparse"):  # igraph
+        if W.is_directed():
+            raise ValueError(f"{name} is a directed graph; pass {name}.as_undirected()")
+        W = W.get_adjacency_sparse(attribute="weight" if "weight" in W.es.attributes() else None)
+    if not sparse.issparse(W):
+        dense = _array.real(W, name)
+        if dense.ndim != 2:
+            raise ValueError(f"{name} must be 2-D, got shape {dense.shape}")
+        return sparse.csr_array(dense), dense.dtype
+    if W.dtype.kind == "c":
+        raise TypeError(f"{name} is complex ({W.dtype}); a real matrix is needed")
+    if W.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {W.dtype}")
+    dtype = W.dtype
+    A = sparse.csr_array(W, dtype=np.float64, copy=True)
+    A.sum_duplicates()  # sorts the columns of each row as well
+    return A, dtype
+
+
+def _place(A: Any, entry: int) -> tuple[int, int]:
+    row = int(np.searchsorted(A.indptr, entry, side="right")) - 1
+    return row, int(A.indices[entry])
+
+
+def _check_values(A: Any, name: str) -> None:
+    bad = ~np.isfinite(A.data)
+    if bad.any():
+        first = int(np.argmax(bad))
+        what = "NaN" if np.isnan(A.data[first]) else "an infinite value"
+        raise ValueError(f"{name} contains {what} at {_place(A, first)}")
+    negative = A.data < 0
+    if negative.any():
+        first = int(np.argmax(negative))
+        raise ValueError(f"{name} must not be negative, but it is {A.data[first]:g} at {_place(A, first)}")
+
+
+def as_graph(W: Any, name: str = "W") -> Graph:
+    """Read the weights of an undirected graph.
+
+    Parameters
+    ----------
+    W : sparse matrix or array, dense array, networkx or igraph graph
+        Symmetric weights >= 0, of shape (n, n). Integers and booleans become float64.
+    name : str
+        The argument, for the messages.
+
+    Raises
+    ------
+    ValueError
+        `W` is empty, not square, not symmetric (beyond 1e-10 of its largest entry, 1e-6 for float32), or has
+        a negative, infinite or NaN entry; the message says where.
+    TypeError
+        `W` is complex or holds no numbers.
+    """
+    A, dtype = _to_sparse(W, name)
+    if A.shape[0] != A.shape[1]:
+        raise ValueError(f"{name} must be square, got shape {A.shape}")
+    if A.shape[0] == 0:
+        raise ValueError(f"{name} is an empty graph")
+    _check_values(A, name)
+    loops: NDArray[np.float64] | None = A.diagonal()
+    if loops is not None and loops.any():
+        A.setdiag(0.0)
+    else:
+        loops = None
+    A.eliminate_zeros()
+    T = A.T.tocsr()
+    T.sort_indices()
+    difference = abs(A - T)
+    largest = float(A.data.max(initial=0.0))
+    worst = float(difference.data.max(initial=0.0))
+    if worst > ASYMMETRY.get(np.dtype(dtype), 1e-10) * largest:
+        row, column = _place(difference, int(np.argmax(difference.data)))
+        raise ValueError(
+            f"{name} must be symmetric, but {name}[{row}, {column}] and {name}[{column}, {row}] differ by "
+            f"{worst:g}"
+        )
+    if worst > 0.0:  # both triangles from the same sums, so that they agree to the last bit
+        A = ((A + T) * 0.5).tocsr()
+        A.sort_indices()
+    return Graph(
+        np.ascontiguousarray(A.indptr, dtype=np.int64),
+        np.ascontiguousarray(A.indices, dtype=np.int32),
+        np.ascontiguousarray(A.data, dtype=np.float64),
+        loops,
+    )

@@ -1,0 +1,9 @@
+"""Eigenpairs of graph Laplacians, and Laplacian systems, with their accuracy."""
+
+from __future__ import annotations
+
+from lapwing.linalg._approx import ApproxCholesky
+from lapwing.linalg._laplacian import laplacian_eigs
+from lapwing.linalg._result import EigenResult
+
+__all__ = ["ApproxCholesky", "EigenResult", "laplacian_eigs"]

@@ -1,0 +1,367 @@
+"""Eigenpairs of graph Laplacians."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lapwing import _backend, _graphs, _threads, _validate
+from lapwing._graphs import Graph
+from lapwing._progress import Callback, Progress
+from lapwing.exceptions import ConvergenceError, DisconnectedGraphWarning
+from lapwing.linalg import _canonical
+from lapwing.linalg._result import EigenResult
+
+__all__ = ["laplacian_eigs"]
+
+METHODS = ("auto", "dense", "approxchol", "cholesky", "lanczos")
+#: Nodes (isolated ones aside) up to which all eigenpairs are computed at once.
+DENSE_NODES = 1500
+
+
+def laplacian_eigs(
+    W: Any,
+    k: int = 6,
+    *,
+    normalization: str | None = "sym",
+    drop_null: bool = True,
+    method: str = "auto",
+    tol: float = 1e-8,
+    accuracy: str = "residual",
+    tol_vec: float = 1e-7,
+    verify: bool = True,
+    canonical: bool = True,
+    random_state: int | None = 0,
+    n_jobs: int | None = None,
+    max_memory: float | None = None,
+    callback: Callback | None = None,
+    time_limit: float | None = None,
+    verbose: int = 0,
+    on_fail: str = "warn",
+) -> EigenResult:
+    """Smallest eigenpairs of a graph Laplacian beyond its null space.
+
+    Parameters
+    ----------
+    W : sparse matrix or array, dense array, networkx or igraph graph
+        Symmetric weights >= 0 of shape (n, n). A diagonal (self loops) has no effect.
+    k : int, default=6
+        Number of non-trivial pairs: at most n less the number of connected components.
+    normalization : {"sym", "rw", None}, default="sym"
+        ``I - D^-1/2 W D^-1/2``; the random walk's ``I - D^-1 W``, with its right eigenvectors z scaled to
+        ``zᵀ D z = 1``; or ``D - W``. An isolated node has a zero row in each of them.
+    drop_null : bool, default=True
+        Leave the null space out. False: one vector for each connected component comes first, the largest
+        component before the others.
+    method : {"auto", "dense", "approxchol", "cholesky", "lanczos"}, default="auto"
+        dense: LAPACK on the whole matrix. approxchol: block Davidson with an approximate Cholesky factor as
+        its preconditioner. cholesky: block Lanczos on the pseudo-inverse, from an exact sparse factorisation.
+        lanczos: block Lanczos on the Laplacian itself.
+        Auto: dense up to 1500 nodes, or where k is more than an eighth of them. ``info["reason"]`` says what
+        decided.
+    tol : float, default=1e-8
+        Largest residual ``‖A v - λ v‖ / ‖A‖``, where ``‖A‖`` is a bound on the norm (2 for "sym").
+    accuracy : {"residual", "relative"}, default="residual"
+        "relative": also the residual times an approximate inverse must be at most `tol_vec`, so that vectors
+        of eigenvalues far below `tol` are right as well (long paths, nearly disconnected graphs).
+    tol_vec : float, default=1e-7
+        For ``accuracy="relative"``.
+    verify : bool, default=True
+        For the Lanczos methods, whose narrow blocks may miss copies of an eigenvalue: look for more pairs
+        among what is orthogonal to those found, until there is none.
+    canonical : bool, default=True
+        Choose the signs of the vectors, and the basis of equal eigenvalues, independently of how they were
+        found.
+    random_state : int, numpy generator or None, default=0
+        Of the start and of the preconditioner.
+    n_jobs : int or None
+        Number of threads; None or -1: every core that the process may use. The result does not depend on it.
+    max_memory : float or None
+        Bytes that ``method="cholesky"`` may take for its factor; None: half of the machine's memory.
+    callback : callable or None
+        Called after every iteration with ``stage``, ``iteration``, ``error`` (the largest residual) and
+        ``elapsed``; returning True stops the run, which returns what it has.
+    time_limit : float or None
+        Seconds after which the run stops, as if the callback had said so.
+    verbose : int, default=0
+        Above 0: a progress bar.
+    on_fail : {"warn", "raise"}, default="warn"
+        What to do when the tolerance is not reached.
+
+    Returns
+    -------
+    EigenResult
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not as described.
+    MemoryError
+        The exact factorisation would take more than `max_memory`; nothing was allocated.
+    ConvergenceError
+        With ``on_fail="raise"``.
+
+    Warns
+    -----
+    DisconnectedGraphWarning
+        The graph has more than one component.
+    ConvergenceWarning
+        The tolerance was not reached; the result carries the residuals.
+
+    Notes
+    -----
+    The null space is known exactly (one vector for each component) and takes no part in the iteration. The
+    products are taken in edge form, ``sum_j w_ij (x_i - x_j)``, in which nothing cancels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.linalg import laplacian_eigs
+    >>> path = np.diag(np.ones(4), 1) + np.diag(np.ones(4), -1)
+    >>> laplacian_eigs(path, 2, normalization=None).values.round(6).tolist()
+    [0.381966, 1.381966]
+    """
+    threads = _threads.resolve(n_jobs)
+    seed = _validate.check_seed(random_state)
+    form = _validate.check_choice(normalization, "normalization", ("sym", "rw", None))
+    how = _validate.check_choice(method, "method", METHODS)
+    tol = _validate.check_positive(tol, "tol")
+    relative = _validate.check_choice(accuracy, "accuracy", ("residual", "relative")) == "relative"
+    tol_vec = _validate.check_positive(tol_vec, "tol_vec")
+    _validate.check_choice(on_fail, "on_fail", ("warn", "raise"))
+    limit = None if time_limit is None else _validate.check_positive(time_limit, "time_limit")
+    memory = _memory() if max_memory is None else _validate.check_positive(max_memory, "max_memory")
+    graph = _graphs.as_graph(W)
+    start = time.perf_counter()
+    labels, sizes = _backend.extension().components(*graph.csr)
+    room = graph.n - len(sizes)
+    if room == 0:
+        raise ValueError("W has no edges: every node is its own component")
+    k = _validate.check_integer(k, "k", 1, room)
+    if len(sizes) > 1:
+        largest = ", ".join(str(int(s)) for s in sizes[:3])
+        warnings.warn(
+            f"the graph has {len(sizes)} connected components (the largest have {largest} nodes): its null "
+            "space has as many dimensions",
+            DisconnectedGraphWarning,
+            stacklevel=2,
+        )
+    active = int(sizes[sizes > 1].sum())
+    how, reason = _choose(how, active, k)
+    stop = _time_limited(callback, limit)
+    with Progress(stop, verbose) as progress:
+        if how == "dense":
+            found = _dense(graph, labels, sizes, k, form is not None)
+        else:
+            vectors = np.empty((graph.n, k))
+            found = _backend.extension().laplacian_eigs(
+                *graph.csr, k, how, "none" if form is None else "symmetric", -1, tol,
+                tol_vec if relative else 0.0, 2, 200, memory, verify, seed, vectors, threads, progress.hook,
+            )  # fmt: skip
+            found["vectors"] = vectors
+    result = _result(found, graph, labels, k, tol, form is not None, canonical)
+    result.info.update(
+        method=how, reason=reason, seconds=time.perf_counter() - start,
+        verified=how not in ("cholesky", "lanczos") or verify,
+        iterations=found["outer"], products=found["products"], corrections=found["corrections"],
+        norm=found["norm"], component_sizes=sizes,
+    )  # fmt: skip
+    _tell(result, tol, relative, on_fail)
+    degrees = _degrees(graph)
+    if form == "rw":
+        scale = np.divide(1.0, np.sqrt(degrees), out=np.zeros_like(degrees), where=degrees > 0)
+        result.vectors[...] *= scale[:, None]
+    return result if drop_null else _with_null(result, degrees, form)
+
+
+def _memory() -> float:
+    """Half of the machine's memory, in bytes."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2.0
+    except (AttributeError, ValueError, OSError):
+        return 8e9
+
+
+def _choose(method: str, active: int, k: int) -> tuple[str, str]:
+    if method != "auto":
+        return method, "as asked for"
+    if active <= DENSE_NODES:
+        return "dense", f"{active} nodes with edges are at most {DENSE_NODES}"
+    if 8 * k >= active and active <= 20000:
+        return "dense", f"{k} pairs are more than an eighth of {active}"
+    return "approxchol", f"{active} nodes, {k} pairs"
+
+
+def _time_limited(callback: Callback | None, limit: float | None) -> Callback | None:
+    if limit is None:
+        return callback
+
+    def stop(info: Any) -> bool:
+        answer = callback(info) if callback is not None else False
+        return info.elapsed >= limit or answer is True
+
+    return stop
+
+
+def _degrees(graph: Graph) -> NDArray[np.float64]:
+    rows = np.repeat(np.arange(graph.n), np.diff(graph.offsets))
+    return np.bincount(rows, weights=graph.values, minlength=graph.n).astype(np.float64, copy=False)
+
+
+def _dense(
+    graph: Graph, labels: NDArray[np.int32], sizes: NDArray[np.int64], k: int, normalized: bool
+) -> dict[str, Any]:
+    """All at once by LAPACK, the null space moved to the other end of the spectrum."""
+    from scipy.linalg import eigh
+    from threadpoolctl import threadpool_limits
+
+    keep = np.flatnonzero(sizes[labels] > 1)
+    n = len(keep)
+    place = np.full(graph.n, -1)
+    place[keep] = np.arange(n)
+    rows = np.repeat(np.arange(graph.n), np.diff(graph.offsets))
+    degrees = _degrees(graph)[keep]
+    A = np.zeros((n, n))
+    A[place[rows], place[graph.indices]] = -graph.values
+    scale = np.sqrt(degrees) if normalized else np.ones(n)
+    A[np.diag_indices(n)] = degrees
+    A /= scale[:, None]
+    A /= scale
+    norm = 2.0 if normalized else min(2.0 * degrees.max(), float((degrees[:, None] + degrees)[A != 0].max()))
+    parts = labels[keep]
+    lengths = np.sqrt(np.bincount(parts, weights=scale**2))
+    null = scale / lengths[parts]  # of each component, a unit vector
+    for part in range(int(parts.max()) + 1):
+        members = np.flatnonzero(parts == part)
+        A[np.ix_(members, members)] += 2.0 * norm * np.outer(null[members], null[members])
+    some = min(n - int(parts.max()) - 1, k + max(2, k // 4))  # the next ones tell how far away they are
+    with threadpool_limits(1, user_api="blas"):
+        if some <= n // 10:
+            values, inner = eigh(A, subset_by_index=(0, some - 1), driver="evr", check_finite=False)
+        else:
+            values, inner = eigh(A, driver="evd", check_finite=False)
+            values, inner = values[:some], inner[:, :some]
+    z = inner / scale[:, None]
+    for part in range(int(parts.max()) + 1):
+        members = np.flatnonzero(parts == part)
+        z[members] -= (scale[members] ** 2 @ z[members]) / lengths[part] ** 2
+    inner = z * scale[:, None]
+    source, target = place[rows], place[graph.indices]
+    image = np.zeros_like(z)
+    np.add.at(image, source, graph.values[:, None] * (z[source] - z[target]))
+    image /= scale[:, None]
+    vectors = np.zeros((graph.n, k))
+    vectors[keep] = inner[:, :k]
+    return {
+        "values": np.maximum(values, 0.0), "vectors": vectors, "norm": norm, "outer": 1, "products": 0,
+        "residuals": np.linalg.norm(image - inner * values, axis=0) / norm, "corrections": 0,
+        "converged": True, "stopped": False,
+    }  # fmt: skip
+
+
+def _result(
+    found: dict[str, Any],
+    graph: Graph,
+    labels: NDArray[np.int32],
+    k: int,
+    tol: float,
+    normalized: bool,
+    canonical: bool,
+) -> EigenResult:
+    values, norm, vectors = found["values"], found["norm"], found["vectors"]
+    residuals = found["residuals"][:k]
+    # As wide as can be mixed without the residuals passing the tolerance.
+    groups = _canonical.clusters(values, 0.1 * tol * norm)
+    gaps = _canonical.separations(values, groups)
+    with np.errstate(divide="ignore"):
+        errors = np.minimum(found["residuals"] * norm / gaps, 1.0)[:k]
+    if canonical:
+        wanted = [slice(g.start, min(g.stop, k)) for g in groups if g.start < k]
+        _canonical.canonical_basis(vectors, wanted)
+        for group in wanted:
+            if group.stop - group.start > 1:
+                residuals[group] = _residuals(graph, vectors[:, group], values[group], normalized) / norm
+    return EigenResult(
+        values=values[:k],
+        vectors=vectors,
+        residuals=residuals,
+        vector_errors=errors,
+        null_dim=int(labels.max()) + 1,
+        labels=labels,
+        converged=bool(found["converged"]),
+        info={"cut_cluster": any(g.start < k < g.stop for g in groups), "stopped": bool(found["stopped"])},
+    )
+
+
+def _residuals(
+    graph: Graph, vectors: NDArray[np.float64], values: NDArray[np.float64], normalized: bool
+) -> NDArray[np.float64]:
+    from scipy.sparse import csr_array
+
+    W = csr_array((graph.values, graph.indices, graph.offsets), shape=(graph.n, graph.n))
+    degrees = _degrees(graph)
+    z = vectors
+    inverse = None
+    if normalized:
+        inverse = np.divide(1.0, np.sqrt(degrees), out=np.zeros_like(degrees), where=degrees > 0)[:, None]
+        z = vectors * inverse
+    image = degrees[:, None] * z - W @ z
+    if inverse is not None:
+        image *= inverse
+    return np.asarray(np.linalg.norm(image - vectors * values, axis=0))
+
+
+def _tell(result: EigenResult, tol: float, relative: bool, on_fail: str) -> None:
+    if not result.converged:
+        message = (
+            f"{int((result.residuals <= tol).sum())} of {len(result.values)} eigenpairs reached "
+            f"tol = {tol:g} in {result.info['iterations']} iterations; "
+            f"the largest residual is {result.residuals.max():.1e}"
+        )
+        if on_fail == "raise":
+            raise ConvergenceError(message)
+        from lapwing.exceptions import ConvergenceWarning
+
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        return
+    worst = int(np.argmax(result.vector_errors))
+    if not relative and result.vector_errors[worst] > 1e-2:
+        warnings.warn(
+            f"eigenvector {worst} is determined to about {result.vector_errors[worst]:.0e} only; pass "
+            "accuracy='relative'",
+            UserWarning,
+            stacklevel=3,
+        )
+    if result.info["cut_cluster"]:
+        warnings.warn(
+            f"eigenvalue {len(result.values)} is one of a group of equal ones that goes on beyond k: the "
+            "last vectors are an arbitrary part of their eigenspace",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _with_null(result: EigenResult, degrees: NDArray[np.float64], form: str | None) -> EigenResult:
+    c = result.null_dim
+    weight = degrees if form is not None else np.ones_like(degrees)
+    weight = np.where(weight > 0, weight, 1.0)  # an isolated node: its unit vector
+    total = np.bincount(result.labels, weights=weight)
+    entry = np.ones_like(weight) if form == "rw" else np.sqrt(weight)
+    null = np.zeros((len(degrees), c))
+    null[np.arange(len(degrees)), result.labels] = entry / np.sqrt(total[result.labels])
+    zeros = np.zeros(c)
+    return EigenResult(
+        values=np.concatenate([zeros, result.values]),
+        vectors=np.hstack([null, result.vectors]),
+        residuals=np.concatenate([zeros, result.residuals]),
+        vector_errors=np.concatenate([zeros, result.vector_errors]),
+        null_dim=c,
+        labels=result.labels,
+        converged=result.converged,
+        info=result.info,
+    )
