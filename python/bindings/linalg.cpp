@@ -1,9 +1,13 @@
 // lapwing::sparse and lapwing::linalg for Python.
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <lapwing/linalg.hpp>
+#include <lapwing/operator.hpp>
 #include <lapwing/sparse.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +34,49 @@ auto array(std::vector<T>&& v) {
 nb::tuple arrays(sparse::csr&& a) {
   return nb::make_tuple(array(std::move(a.offsets)), array(std::move(a.indices)), array(std::move(a.values)));
 }
+
+// A Python object's products: functions of k x n arrays, vectors in rows.
+class python_operator final : public linear_operator {
+ public:
+  python_operator(std::ptrdiff_t rows, std::ptrdiff_t cols, const nb::object& forward, const nb::object& back)
+      : rows_(rows), cols_(cols), forward_(forward), back_(back) {}
+  std::ptrdiff_t rows() const override { return rows_; }
+  std::ptrdiff_t cols() const override { return cols_; }
+  void apply(const context&, matrix_view<const double> v, matrix_view<double> out) const override {
+    call(forward_, v, out);
+  }
+  void apply_transposed(const context&, matrix_view<const double> v, matrix_view<double> out) const override {
+    call(back_, v, out);
+  }
+  void normal(const context&, matrix_view<const double> v, matrix_view<double> out) const override {
+    std::vector<double> image(static_cast<std::size_t>(v.rows * rows_));
+    const matrix_view<double> between{image.data(), v.rows, rows_};
+    call(forward_, v, between);
+    call(back_, between, out);
+  }
+
+ private:
+  static void call(const nb::object& f, matrix_view<const double> v, matrix_view<double> out) {
+    const nb::gil_scoped_acquire gil;
+    const std::size_t k = static_cast<std::size_t>(v.rows), n = static_cast<std::size_t>(v.cols);
+    // A copy: the function may keep what it is given.
+    auto* kept = new std::vector<double>(k * n);
+    const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
+    for (std::size_t i = 0; i < k; ++i)
+      std::copy_n(&v(static_cast<std::ptrdiff_t>(i), 0), n, kept->data() + i * n);
+    const auto answer =
+        nb::cast<mat_in<double>>(f(nb::ndarray<nb::numpy, double, nb::ndim<2>>(kept->data(), {k, n}, owner)));
+    check(static_cast<std::ptrdiff_t>(answer.shape(0)) == out.rows &&
+              static_cast<std::ptrdiff_t>(answer.shape(1)) == out.cols,
+          "the operator returned ", answer.shape(0), " x ", answer.shape(1), ", not ", out.rows, " x ",
+          out.cols);
+    for (std::ptrdiff_t i = 0; i < out.rows; ++i)
+      std::copy_n(answer.data() + i * out.cols, out.cols, &out(i, 0));
+  }
+
+  std::ptrdiff_t rows_, cols_;
+  nb::object forward_, back_;
+};
 
 }  // namespace
 
@@ -104,17 +151,65 @@ void bind_linalg(nb::module_& m) {
           "b"_a.noconvert(), "tol"_a, "max_iter"_a, "x"_a.noconvert(), "threads"_a, "callback"_a.none(),
           "Fills `x`; returns the residuals, the number of iterations and whether all columns converged.");
   m.def(
+      "eigs",
+      [](const nb::object& apply, std::ptrdiff_t n, const std::optional<mat_in<double>>& known,
+         std::ptrdiff_t k, bool largest, double tol, double norm, std::ptrdiff_t width,
+         std::ptrdiff_t max_products, bool verify, std::uint64_t seed, const mat_out<double>& vectors,
+         int threads, const nb::object& callback) {
+        const python_operator a(n, n, apply, nb::none());
+        auto r = run(threads, callback, [&](const context& ctx) {
+          return linalg::eigs(ctx, a, known ? view<double>(*known) : matrix_view<const double>(), k,
+                              {.largest = largest,
+                               .tol = tol,
+                               .norm = norm,
+                               .width = width,
+                               .max_products = max_products,
+                               .verify = verify,
+                               .seed = seed},
+                              view<double>(vectors));
+        });
+        nb::dict d;
+        d["values"] = array(std::move(r.values));
+        d["residuals"] = array(std::move(r.residuals));
+        d["norm"] = r.norm;
+        d["products"] = r.products;
+        d["rounds"] = r.rounds;
+        d["converged"] = r.converged;
+        d["stopped"] = r.stopped;
+        return d;
+      },
+      "apply"_a, "n"_a, "known"_a.noconvert().none(), "k"_a, "largest"_a, "tol"_a, "norm"_a, "width"_a,
+      "max_products"_a, "verify"_a, "seed"_a, "vectors"_a.noconvert(), "threads"_a, "callback"_a.none(),
+      "Eigenpairs at one end of the spectrum of a symmetric operator; fills `vectors`.");
+  m.def(
+      "svds",
+      [](const nb::object& apply, const nb::object& transposed, std::ptrdiff_t rows, std::ptrdiff_t cols,
+         std::ptrdiff_t k, double tol, std::ptrdiff_t max_apply, std::uint64_t seed, const mat_out<double>& u,
+         const mat_out<double>& v, int threads, const nb::object& callback) {
+        const python_operator a(rows, cols, apply, transposed);
+        auto r = run(threads, callback, [&](const context& ctx) {
+          return linalg::svds(ctx, a, {}, {}, k, {.tol = tol, .max_apply = max_apply, .seed = seed},
+                              view<double>(u), view<double>(v));
+        });
+        return nb::make_tuple(array(std::move(r.values)), array(std::move(r.residuals)), r.applications,
+                              r.converged);
+      },
+      "apply"_a, "transposed"_a, "rows"_a, "cols"_a, "k"_a, "tol"_a, "max_apply"_a, "seed"_a,
+      "u"_a.noconvert(), "v"_a.noconvert(), "threads"_a, "callback"_a.none(),
+      "Leading singular triplets of an operator; fills `u` (k x rows) and `v` (k x cols).");
+  m.def(
       "laplacian_eigs",
       [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
          const vec_in<double>& values, std::ptrdiff_t k, const std::string& method, const std::string& form,
          std::ptrdiff_t guard, double tol, double tol_vec, int split, int max_outer, double max_memory,
          bool verify, std::uint64_t seed, const mat_out<double>& vectors, int threads,
-         const nb::object& callback) {
+         const nb::object& callback, const std::optional<mat_in<double>>& start) {
         check(form == "none" || form == "symmetric", "form must be 'none' or 'symmetric', got '", form, "'");
-        constexpr const char* names[] = {"approxchol", "cholesky", "lanczos"};
+        constexpr const char* names[] = {"auto", "approxchol", "cholesky", "chebyshev", "lanczos"};
         int which = 0;
-        while (which < 3 && method != names[which]) ++which;
-        check(which < 3, "method must be 'approxchol', 'cholesky' or 'lanczos', got '", method, "'");
+        while (which < 5 && method != names[which]) ++which;
+        check(which < 5, "method must be 'auto', 'approxchol', 'cholesky', 'chebyshev' or 'lanczos', got '",
+              method, "'");
         const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
         auto r = run(threads, callback, [&](const context& ctx) {
           return linalg::laplacian_eigs(
@@ -128,10 +223,13 @@ void bind_linalg(nb::module_& m) {
                .max_outer = max_outer,
                .max_memory = max_memory,
                .verify = verify,
-               .seed = seed},
+               .seed = seed,
+               .start = start ? view<double>(*start) : matrix_view<const double>()},
               view<double>(vectors));
         });
         nb::dict d;
+        d["method"] = names[static_cast<int>(r.method)];
+        d["reason"] = r.reason;
         d["values"] = array(std::move(r.values));
         d["residuals"] = array(std::move(r.residuals));
         d["labels"] = array(std::move(r.labels));
@@ -148,5 +246,6 @@ void bind_linalg(nb::module_& m) {
       },
       CSR, "k"_a, "method"_a, "form"_a, "guard"_a, "tol"_a, "tol_vec"_a, "split"_a, "max_outer"_a,
       "max_memory"_a, "verify"_a, "seed"_a, "vectors"_a.noconvert(), "threads"_a, "callback"_a.none(),
+      "start"_a.noconvert().none(),
       "The k smallest eigenpairs of a graph Laplacian beyond its null space; fills `vectors`.");
 }

@@ -52,7 +52,17 @@ class LaplacianSolver:
         Fills `x`; returns the residuals, the number of iterations and whether all columns converged.
         """
 
-def laplacian_eigs(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, method: str, form: str, guard: int, tol: float, tol_vec: float, split: int, max_outer: int, max_memory: float, verify: bool, seed: int, vectors: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int, callback: object | None) -> dict:
+def eigs(apply: object, n: int, known: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, k: int, largest: bool, tol: float, norm: float, width: int, max_products: int, verify: bool, seed: int, vectors: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int, callback: object | None) -> dict:
+    """
+    Eigenpairs at one end of the spectrum of a symmetric operator; fills `vectors`.
+    """
+
+def svds(apply: object, transposed: object, rows: int, cols: int, k: int, tol: float, max_apply: int, seed: int, u: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], v: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int, callback: object | None) -> tuple:
+    """
+    Leading singular triplets of an operator; fills `u` (k x rows) and `v` (k x cols).
+    """
+
+def laplacian_eigs(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, method: str, form: str, guard: int, tol: float, tol_vec: float, split: int, max_outer: int, max_memory: float, verify: bool, seed: int, vectors: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int, callback: object | None, start: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None) -> dict:
     """
     The k smallest eigenpairs of a graph Laplacian beyond its null space; fills `vectors`.
     """

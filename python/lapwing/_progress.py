@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Callback", "Progress", "ProgressInfo"]
+__all__ = ["Callback", "Progress", "ProgressInfo", "time_limited"]
 
 
 class ProgressInfo(SimpleNamespace):
@@ -36,6 +36,18 @@ class ProgressInfo(SimpleNamespace):
 
 
 Callback = Callable[[ProgressInfo], Any]
+
+
+def time_limited(callback: Callback | None, seconds: float | None) -> Callback | None:
+    """`callback`, which also stops the run after so many seconds; None: no limit."""
+    if seconds is None:
+        return callback
+
+    def stop(info: ProgressInfo) -> bool:
+        answer = callback(info) if callback is not None else False
+        return info.elapsed >= seconds or answer is True
+
+    return stop
 
 
 class Progress:

@@ -13,7 +13,7 @@ from scipy.linalg import eigh
 from lapwing.exceptions import ConvergenceError, ConvergenceWarning, DisconnectedGraphWarning
 from lapwing.linalg import laplacian_eigs
 
-METHODS = ("dense", "approxchol", "cholesky", "lanczos")
+METHODS = ("dense", "approxchol", "cholesky", "chebyshev", "lanczos")
 
 
 def path(n):
@@ -160,7 +160,9 @@ def test_random_graphs_against_dense_algebra(seed):
         values = eigh((np.diag(d) - W) / s[:, None] / s, eigvals_only=True)
         spread = W.max() / W[W > 0].min()
         for method in METHODS:
-            if method == "lanczos" and spread > 1e6:  # it says that it does not converge, and it is right
+            if (
+                method in ("lanczos", "chebyshev") and spread > 1e6
+            ):  # it says that it does not converge, and it is right
                 continue
             top = len(d) - int(quiet(W, 1, normalization=normalization, method=method).null_dim)
             k = int(rng.integers(1, min(top, 12) + 1))
@@ -287,6 +289,9 @@ def test_bad_graphs(spoil, error, text):
         ({"k": 4}, ValueError, "k must be between 1 and 3, got 4"),
         ({"k": 1.5}, TypeError, "k must be an integer"),
         ({"normalization": "left"}, ValueError, "normalization must be one of 'sym', 'rw', None"),
+        ({"accuracy": "relative", "method": "chebyshev"}, ValueError, "needs a method with a factorisation"),
+        ({"X0": np.ones((3, 2))}, ValueError, r"X0 must have 4 rows, got shape \(3, 2\)"),
+        ({"X0": np.full((4, 2), np.nan)}, ValueError, r"X0 must be finite, but X0\[0, 0\] is nan"),
         ({"method": "lobpcg"}, ValueError, "method must be one of 'auto'"),
         ({"tol": 0.0}, ValueError, "tol must be > 0"),
         ({"accuracy": "high"}, ValueError, "accuracy must be one of"),
@@ -304,12 +309,15 @@ def test_bad_options(options, error, text):
         laplacian_eigs(W, **{"k": 1, **options})
 
 
-def test_stopping_early_keeps_what_there_is():
+@pytest.mark.parametrize("method", ["approxchol", "cholesky", "chebyshev"])
+def test_stopping_early_keeps_what_there_is(method):
     W = product(cycle(60), path(80))
     seen = []
     with pytest.warns(ConvergenceWarning, match="eigenpairs reached tol"):
-        result = laplacian_eigs(W, 5, callback=lambda info: seen.append(info) or info.iteration == 3)
-    assert len(seen) == 3
+        result = laplacian_eigs(
+            W, 5, method=method, callback=lambda info: seen.append(info) or info.iteration == 2
+        )
+    assert len(seen) == 2
     assert not result.converged
     assert result.info["stopped"]
     check_pairs(W, result, "sym", tol=1.0)
@@ -317,6 +325,54 @@ def test_stopping_early_keeps_what_there_is():
         laplacian_eigs(W, 5, callback=lambda info: True, on_fail="raise")
     with pytest.warns(ConvergenceWarning):
         laplacian_eigs(W, 5, tol=1e-13, time_limit=1e-9)
+
+
+def clusters(count, size, link):
+    """A chain of random graphs."""
+    i, j = np.random.default_rng(0).integers(size, size=(2, 7 * size))
+    one = sp.coo_array((np.ones(len(i)), (i, j)), shape=(size, size)) + sp.eye_array(size, k=1)
+    chain = sp.block_diag([one + one.T] * count, format="lil")
+    for at in range(size, count * size, size):
+        chain[at, at - 1] = chain[at - 1, at] = link
+    return chain.tocsr()
+
+
+def test_values_that_rounding_hides_behind_the_smallest():
+    W = clusters(10, 300, 1e-6)  # 9 eigenvalues below 1e-8, and three of the bulk
+    result = quiet(W, 12, method="cholesky")
+    assert result.converged
+    check_pairs(W, result, "sym")
+
+
+def test_auto_goes_by_the_structure():
+    plane = quiet(product(path(50), path(60)), 4)
+    assert (plane.info["method"], "as in a plane" in plane.info["reason"]) == ("cholesky", True)
+    small = quiet(product(path(50), path(60)), 4, max_memory=1e3)
+    assert (small.info["method"], "more memory" in small.info["reason"]) == ("approxchol", True)
+    np.testing.assert_allclose(small.values, plane.values, rtol=1e-9)
+    rng = np.random.default_rng(0)
+    i, j = rng.integers(3000, size=(2, 20000))
+    random = sp.coo_array((np.ones(len(i)), (i, j)), shape=(3000, 3000)).tocsr()
+    expander = quiet(random + random.T, 4)
+    assert (expander.info["method"], "expander" in expander.info["reason"]) == ("chebyshev", True)
+    # What looks like one and is none: the iteration goes on with the other method, from where it stood.
+    slow = quiet(clusters(10, 2000, 0.1), 4)
+    assert (slow.info["method"], "went on" in slow.info["reason"]) == ("approxchol", True)
+    assert slow.converged
+    assert quiet(product(cycle(40), cycle(40), cycle(40)), 4).info["method"] == "approxchol"
+    assert quiet(product(path(50), path(60)), 4, accuracy="relative").converged
+
+
+@pytest.mark.parametrize("method", ["approxchol", "chebyshev"])
+@pytest.mark.parametrize("normalization", ["sym", "rw", None])
+def test_warm_start(method, normalization):
+    W = product(path(40), path(50)) + product(path(40), path(50)).multiply(0.3)
+    first = quiet(W, 5, method=method, normalization=normalization, tol=1e-10)
+    again = quiet(W, 5, method=method, normalization=normalization, X0=first.vectors)
+    assert again.info["iterations"] <= 2
+    np.testing.assert_allclose(again.values, first.values, rtol=1e-7)
+    wide = quiet(W, 2, method=method, normalization=normalization, X0=first.vectors)
+    np.testing.assert_allclose(wide.values, first.values[:2], rtol=1e-7)
 
 
 def test_memory_is_asked_for_beforehand():

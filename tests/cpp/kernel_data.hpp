@@ -75,7 +75,9 @@ struct kernel_data {
   // as the rows of m x k matrices, ld apart.
   long ld = 0;
   std::vector<std::int64_t> offsets, lower_offsets;
-  std::vector<std::int32_t> indices, lower_indices;
+  std::vector<std::int32_t> indices, lower_indices, front_rows;  // front_rows: the nodes from front_width on
+  long front_width = 0;
+  array<T> front;                                      // m x front_width
   array<std::int32_t> hits;                            // stride
   array<T> edge, lower, node, vectors, others, small;  // entries, entries, m, m x ld (twice), k x k
   array<T> images, forward, backward, combined;        // m x ld
@@ -130,9 +132,12 @@ struct kernel_data {
         lower_indices.push_back(static_cast<std::int32_t>(j));
       lower_offsets.push_back(static_cast<std::int64_t>(lower_indices.size()));
     }
+    front_width = std::min<long>(7, s.m);
+    for (long i = s.m - 1; i >= front_width; --i) front_rows.push_back(static_cast<std::int32_t>(i));
     fill(hits, stride, 0, 1);
     fill(edge, offsets.back(), 0, 2);
     fill(lower, lower_offsets.back(), 0, 0.5);
+    fill(front, s.m * front_width, 0, 0.5);
     fill(node, s.m, 0.5, 2);
     fill(small, s.k * s.k, -1, 1);
     for (auto* block : {&vectors, &others, &images, &forward, &backward, &combined})
@@ -173,6 +178,9 @@ struct kernel_data {
         lower_offsets(o.lower_offsets),
         indices(o.indices),
         lower_indices(o.lower_indices),
+        front_rows(o.front_rows),
+        front_width(o.front_width),
+        front(o.front),
         hits(o.hits),
         edge(o.edge),
         lower(o.lower),
@@ -284,6 +292,14 @@ LAPWING_RUN(lower_solve, static_cast<long>(o.lower_indices.size()) * s.k,
 LAPWING_RUN(upper_solve, static_cast<long>(o.lower_indices.size()) * s.k,
             kernel.upper_solve(o.lower_offsets.data(), o.lower_indices.data(), o.lower.data(), o.node.data(),
                                0, s.m, o.backward.data(), o.ld, s.k))
+LAPWING_RUN(front_lower, s.m* o.front_width* s.k,
+            kernel.front_lower(o.front.data(), o.front_width, o.front_rows.data(),
+                               static_cast<long>(o.front_rows.size()), o.forward.data(), o.forward.data(),
+                               o.ld, s.k))
+LAPWING_RUN(front_upper, s.m* o.front_width* s.k,
+            kernel.front_upper(o.front.data(), o.node.data(), o.front_width, o.front_rows.data(),
+                               static_cast<long>(o.front_rows.size()), o.backward.data(), o.backward.data(),
+                               o.ld, s.k))
 LAPWING_RUN(block_gram, s.m* s.k* s.k,
             kernel.block_gram(o.vectors.data(), o.ld, s.k, o.others.data(), o.ld, s.k, o.node.data(), s.m,
                               o.inner.data()))

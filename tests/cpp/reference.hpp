@@ -200,6 +200,25 @@ inline void upper_solve(const std::int64_t* offsets, const std::int32_t* indices
     }
 }
 
+inline void front_lower(const real* l, long w, const std::int32_t* rows, long r, real* top, real* z, long ld,
+                        long b) {
+  for (long c = 0; c < b; ++c)
+    for (long j = 0; j < w; ++j) {
+      for (long i = j + 1; i < w; ++i) top[i * ld + c] += l[i * w + j] * top[j * ld + c];
+      for (long i = 0; i < r; ++i) z[rows[i] * ld + c] += l[(w + i) * w + j] * top[j * ld + c];
+    }
+}
+
+inline void front_upper(const real* l, const real* pivot, long w, const std::int32_t* rows, long r, real* top,
+                        const real* z, long ld, long b) {
+  for (long c = 0; c < b; ++c)
+    for (long j = w - 1; j >= 0; --j) {
+      top[j * ld + c] *= pivot[j];
+      for (long i = j + 1; i < w; ++i) top[j * ld + c] += l[i * w + j] * top[i * ld + c];
+      for (long i = 0; i < r; ++i) top[j * ld + c] += l[(w + i) * w + j] * z[rows[i] * ld + c];
+    }
+}
+
 inline void block_gram(const real* x, long ldx, long p, const real* y, long ldy, long q, const real* m,
                        long n, double* out) {
   for (long a = 0; a < p; ++a)

@@ -265,6 +265,44 @@ void bound_upper_solve(const kernel_data<real>& in, kernel_data<real>& bounds, c
 }
 
 template <class T>
+void bound_front_lower(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  const long w = in.front_width, m = in.s.m;
+  // row i of the front stands at this node
+  const auto place = [&](long i) { return i < w ? i : in.front_rows[static_cast<std::size_t>(i - w)]; };
+  for (long c = 0; c < in.s.k; ++c) {
+    std::vector<real> size(static_cast<std::size_t>(m)), error(size);
+    for (long i = 0; i < m; ++i)
+      size[static_cast<std::size_t>(i)] = std::fabs(in.forward[place(i) * in.ld + c]);
+    for (long j = 0; j < w; ++j)
+      for (long i = j + 1; i < m; ++i) {
+        const std::size_t to = static_cast<std::size_t>(i), from = static_cast<std::size_t>(j);
+        size[to] += in.front[i * w + j] * size[from];
+        error[to] += in.front[i * w + j] * error[from] + 2.1L * p.u * size[to];
+      }
+    for (long i = 0; i < m; ++i)
+      bounds.forward[place(i) * in.ld + c] = error[static_cast<std::size_t>(i)] * 1.01L;
+  }
+}
+template <class T>
+void bound_front_upper(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  const long w = in.front_width, m = in.s.m;
+  const auto place = [&](long i) { return i < w ? i : in.front_rows[static_cast<std::size_t>(i - w)]; };
+  for (long c = 0; c < in.s.k; ++c) {
+    std::vector<real> size(static_cast<std::size_t>(m)), error(size);
+    for (long i = 0; i < m; ++i)
+      size[static_cast<std::size_t>(i)] = std::fabs(in.backward[place(i) * in.ld + c]);
+    for (long j = w - 1; j >= 0; --j) {
+      const std::size_t to = static_cast<std::size_t>(j);
+      size[to] *= in.node[j];
+      for (long i = j + 1; i < m; ++i) size[to] += in.front[i * w + j] * size[static_cast<std::size_t>(i)];
+      // the terms come in any order: each addition may round all of them
+      error[to] = p.u * size[to] * static_cast<real>(m + 2);
+      for (long i = j + 1; i < m; ++i) error[to] += in.front[i * w + j] * error[static_cast<std::size_t>(i)];
+      bounds.backward[place(j) * in.ld + c] = error[to] * 1.01L;
+    }
+  }
+}
+template <class T>
 void bound_block_gram(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
   for (long r = 0; r < in.s.k; ++r)
     for (long c = 0; c < in.s.k; ++c) {

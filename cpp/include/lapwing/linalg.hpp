@@ -68,13 +68,15 @@ enum class normalization {
 };
 
 enum class eigen_method {
+  automatic,        ///< one of the others, by the structure of the graph and what each would cost
   approx_cholesky,  ///< block Davidson with the approximate Cholesky preconditioner
   cholesky,         ///< block Lanczos on the pseudo-inverse, from an exact factorisation
+  chebyshev,        ///< block Davidson whose basis grows by Chebyshev polynomials of the Laplacian
   lanczos           ///< block Lanczos on the Laplacian itself
 };
 
 struct laplacian_options {
-  eigen_method method = eigen_method::approx_cholesky;
+  eigen_method method = eigen_method::automatic;
   normalization form = normalization::symmetric;
   std::ptrdiff_t guard =
       -1;              ///< vectors beyond the wanted ones; -1: max(2, k / 4), up to a multiple of 4 in all
@@ -82,13 +84,16 @@ struct laplacian_options {
   double tol_vec = 0;  ///< > 0: the residual times M must be no longer either (relative accuracy)
   int split = 2;       ///< of the preconditioner
   int max_outer = 200;
-  std::ptrdiff_t max_products = 20000;  ///< of the Lanczos methods
-  double max_memory = 8e9;              ///< bytes for an exact factorisation; beyond: memory_exceeded
+  std::ptrdiff_t max_products = 100000;  ///< of lanczos, cholesky and chebyshev
+  double max_memory = 8e9;               ///< bytes for an exact factorisation; beyond: memory_exceeded
   bool verify = true;  ///< Lanczos methods: look for copies of eigenvalues that a narrow block cannot see
   std::uint64_t seed = 0;
+  matrix_view<const double> start{};  ///< n x any number, or empty; not for lanczos and cholesky
 };
 struct laplacian_result {
-  std::vector<double> values;  ///< k, rising, and the guards after them
+  eigen_method method = eigen_method::automatic;  ///< what was used
+  std::string reason;                             ///< why, if it was chosen automatically
+  std::vector<double> values;                     ///< k, rising, and the guards after them
   std::vector<double>
       residuals;    ///< of the same pairs, relative to norm, recomputed from the vectors returned
   double norm = 0;  ///< bound on the norm of the Laplacian
@@ -102,9 +107,33 @@ struct laplacian_result {
 
 /// The k smallest eigenpairs of the Laplacian of the graph w beyond its null space, which is known exactly.
 /// vectors: n x k, orthonormal (with form none also the eigenvectors of L z = lambda z; with symmetric those
-/// of the symmetric normalised Laplacian). Block Davidson with the approximate Cholesky preconditioner.
+/// of the symmetric normalised Laplacian).
 laplacian_result laplacian_eigs(const context&, csr_view<const double> w, std::ptrdiff_t k,
                                 const laplacian_options&, matrix_view<double> vectors);
+
+struct eigs_options {
+  bool largest = false;      ///< the algebraically largest eigenvalues, not the smallest
+  double tol = 1e-8;         ///< residual relative to the norm
+  double norm = 0;           ///< a bound on the norm of A; 0: estimated
+  std::ptrdiff_t width = 4;  ///< vectors that A is applied to at once
+  std::ptrdiff_t max_products = 20000;
+  bool verify = true;  ///< look for copies of eigenvalues that a block narrower than k cannot see
+  std::uint64_t seed = 0;
+};
+struct eigs_result {
+  std::vector<double> values;     ///< k: rising for the smallest, falling for the largest
+  std::vector<double> residuals;  ///< |A v - lambda v| over norm, recomputed from the vectors returned
+  double norm = 0;
+  std::ptrdiff_t products = 0;
+  int rounds = 0;  ///< of verification
+  bool converged = false, stopped = false;
+};
+
+/// k eigenpairs at one end of the spectrum of a symmetric A (rows() = cols(); only apply is used) on the
+/// complement of the columns of `known` (orthonormal eigenvectors, n x any number, or empty). vectors: n x k.
+/// Block Lanczos with full reorthogonalisation and thick restart.
+eigs_result eigs(const context&, const linear_operator&, matrix_view<const double> known, std::ptrdiff_t k,
+                 const eigs_options&, matrix_view<double> vectors);
 
 struct svds_options {
   std::ptrdiff_t block = 0;        ///< vectors applied at once; 0: min(k + 8, 32), but at least k + 1

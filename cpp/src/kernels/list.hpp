@@ -48,6 +48,11 @@
   X(void, upper_solve,                                                                                       \
     (const std::int64_t* offsets, const std::int32_t* indices, const T* l, const T* pivot, long lo, long hi, \
      T* z, long ld, long b))                                                                                 \
+  X(void, front_lower,                                                                                       \
+    (const T* l, long w, const std::int32_t* rows, long r, T* top, T* z, long ld, long b))                   \
+  X(void, front_upper,                                                                                       \
+    (const T* l, const T* pivot, long w, const std::int32_t* rows, long r, T* top, const T* z, long ld,      \
+     long b))                                                                                                \
   X(void, block_gram,                                                                                        \
     (const T* x, long ldx, long p, const T* y, long ldy, long q, const T* m, long n, double* out))           \
   X(void, block_combine, (const T* x, long ldx, long p, const T* s, long q, T* y, long ldy, long n, bool add))

@@ -152,3 +152,51 @@ void upper_solve(const std::int64_t* offsets, const std::int32_t* indices, const
     }
   });
 }
+
+// The same for w columns with the same rows: l is (w + r) x w by rows, unit lower triangular above with -l
+// below the diagonal, `top` their part of z, rows the places of the others in z.
+template <class T>
+void front_lower(const T* l, long w, const std::int32_t* rows, long r, T* top, T* z, long ld, long b) {
+  do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+    constexpr long W = sizeof(V) / sizeof(T);
+    const auto add = [=](const T* li, long count, T* zi) __attribute__((always_inline)) {
+      V s[N];
+      LAPWING_UNROLL for (long k = 0; k < N; ++k) s[k] = load_as<V>(zi + k * W);
+      for (long j = 0; j < count; ++j)
+        LAPWING_UNROLL for (long k = 0; k < N; ++k) s[k] += li[j] * load_as<V>(top + j * ld + c + k * W);
+      LAPWING_UNROLL for (long k = 0; k < N; ++k) store_as(zi + k * W, s[k]);
+    };
+    for (long i = 1; i < w; ++i) add(l + i * w, i, top + i * ld + c);
+    for (long i = 0; i < r; ++i) add(l + (w + i) * w, w, z + rows[i] * ld + c);
+  });
+}
+template <class T>
+void front_upper(const T* l, const T* pivot, long w, const std::int32_t* rows, long r, T* top, const T* z,
+                 long ld, long b) {
+  do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+    constexpr long W = sizeof(V) / sizeof(T);
+    // P columns at once, from the last to the first
+    const auto columns = [=]<long P>(strip<T, P>, long j) __attribute__((always_inline)) {
+      V s[P][N];
+      LAPWING_UNROLL for (long p = 0; p < P; ++p) LAPWING_UNROLL for (long k = 0; k < N; ++k) s[p][k] =
+          pivot[j + p] * load_as<V>(top + (j + p) * ld + c + k * W);
+      const auto add = [&](const T* li, const T* zi) __attribute__((always_inline)) {
+        V v[N];
+        LAPWING_UNROLL for (long k = 0; k < N; ++k) v[k] = load_as<V>(zi + k * W);
+        LAPWING_UNROLL for (long p = 0; p < P; ++p) LAPWING_UNROLL for (long k = 0; k < N; ++k) s[p][k] +=
+            li[p] * v[k];
+      };
+      for (long i = 0; i < r; ++i) add(l + (w + i) * w + j, z + rows[i] * ld + c);
+      for (long i = j + P; i < w; ++i) add(l + i * w + j, top + i * ld + c);
+      LAPWING_UNROLL for (long p = P - 1; p >= 0; --p) {
+        for (long q = p + 1; q < P; ++q)
+          LAPWING_UNROLL for (long k = 0; k < N; ++k) s[p][k] += l[(j + q) * w + j + p] * s[q][k];
+        LAPWING_UNROLL for (long k = 0; k < N; ++k) store_as(top + (j + p) * ld + c + k * W, s[p][k]);
+      }
+    };
+    constexpr long most = N > 2 ? 2 : 4;
+    long j = w;
+    for (; j - most >= 0; j -= most) columns(strip<T, most>{}, j - most);
+    for (; j > 0; --j) columns(strip<T, 1>{}, j - 1);
+  });
+}

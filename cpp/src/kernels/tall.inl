@@ -1,15 +1,17 @@
 // Small dense products of tall blocks: n x p matrices, stored by rows, `ld` apart.
 
 // out_ac += sum_i m_i x_ia y_ic over n rows; out is p x q. Without m: 1.
+// Eight sums or more at a time, in registers: the latency of their additions is hidden.
 template <class T>
 void block_gram(const T* x, long ldx, long p, const T* y, long ldy, long q, const T* m, long n, double* out) {
   do_strips<T>(q, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
     constexpr long W = sizeof(V) / sizeof(T);
-    constexpr long most = N > 2 ? 2 : 4;
-    const auto tile = [=]<long P>(strip<T, P>, long a) __attribute__((always_inline)) {
-      V acc[P][N];
-      LAPWING_UNROLL for (long r = 0; r < P; ++r) LAPWING_UNROLL for (long k = 0; k < N; ++k) acc[r][k] = V{};
-      for (long i = 0; i < n; ++i) {
+    // P columns of x against the strip, rows in U separate sums
+    const auto tile = [=]<long P, long U>(strip<T, P>, strip<T, U>, long a) __attribute__((always_inline)) {
+      V acc[U][P][N];
+      LAPWING_UNROLL for (long u = 0; u < U; ++u) LAPWING_UNROLL for (long r = 0; r < P; ++r)
+          LAPWING_UNROLL for (long k = 0; k < N; ++k) acc[u][r][k] = V{};
+      const auto row = [&](long i, long u) __attribute__((always_inline)) {
         V yi[N];
         LAPWING_UNROLL for (long k = 0; k < N; ++k) yi[k] = load_as<V>(y + i * ldy + c + k * W);
         if (m) {
@@ -17,18 +19,27 @@ void block_gram(const T* x, long ldx, long p, const T* y, long ldy, long q, cons
         }
         LAPWING_UNROLL for (long r = 0; r < P; ++r) {
           const T xr = x[i * ldx + a + r];
-          LAPWING_UNROLL for (long k = 0; k < N; ++k) acc[r][k] += xr * yi[k];
+          LAPWING_UNROLL for (long k = 0; k < N; ++k) acc[u][r][k] += xr * yi[k];
         }
-      }
+      };
+      long i = 0;
+      for (; i + U <= n; i += U) LAPWING_UNROLL for (long u = 0; u < U; ++u) row(i + u, u);
+      for (; i < n; ++i) row(i, 0);
       LAPWING_UNROLL for (long r = 0; r < P; ++r) LAPWING_UNROLL for (long k = 0; k < N; ++k) {
         T lane[W];
-        store_as(lane, acc[r][k]);
+        V sum = acc[0][r][k];
+        LAPWING_UNROLL for (long u = 1; u < U; ++u) sum += acc[u][r][k];
+        store_as(lane, sum);
         for (long t = 0; t < W; ++t) out[(a + r) * q + c + k * W + t] += static_cast<double>(lane[t]);
       }
     };
+    constexpr long most = N == 1 ? 8 : N == 4 ? 2 : 4;
     long a = 0;
-    for (; a + most <= p; a += most) tile(strip<T, most>{}, a);
-    for (; a < p; ++a) tile(strip<T, 1>{}, a);
+    for (; a + most <= p; a += most) tile(strip<T, most>{}, strip<T, 1>{}, a);
+    if constexpr (most > 4) {
+      for (; a + 4 <= p; a += 4) tile(strip<T, 4>{}, strip<T, 2>{}, a);
+    }
+    for (; a < p; ++a) tile(strip<T, 1>{}, strip<T, N == 1 ? 8 : N == 2 ? 4 : 2>{}, a);
   });
 }
 
@@ -37,7 +48,7 @@ template <class T>
 void block_combine(const T* x, long ldx, long p, const T* s, long q, T* y, long ldy, long n, bool add) {
   do_strips<T>(q, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
     constexpr long W = sizeof(V) / sizeof(T);
-    constexpr long most = N > 2 ? 2 : 4;
+    constexpr long most = N == 1 ? 8 : N == 4 ? 2 : 4;
     const auto tile = [=]<long R>(strip<T, R>, long i) __attribute__((always_inline)) {
       V acc[R][N];
       LAPWING_UNROLL for (long r = 0; r < R; ++r) LAPWING_UNROLL for (long k = 0; k < N; ++k) acc[r][k] =

@@ -23,49 +23,99 @@ std::vector<double> unit_scales(const small_matrix& g, std::ptrdiff_t n, double 
   return s;
 }
 
-}  // namespace
+// Rows that pass through all panels while they stay in the first-level cache.
+std::ptrdiff_t tile_rows(std::ptrdiff_t cols) {
+  return std::clamp<std::ptrdiff_t>(4096 / std::max<std::ptrdiff_t>(cols, 1) / 16 * 16, 32, 512);
+}
 
-small_matrix gram(const context& ctx, matrix_view<const double> x, matrix_view<const double> y,
-                  const double* m) {
-  const std::ptrdiff_t p = x.cols, q = y.cols, n = x.rows;
-  small_matrix out(static_cast<std::size_t>(p * q), 0.0);
-  if (out.empty() || n == 0) return out;
-  const auto& k = kernels::get<double>(ctx.level());
+// y (+)= X S for a tile of rows
+void combine_tile(const kernels::table<double>& k, const panels& x, const double* s, std::ptrdiff_t lo,
+                  std::ptrdiff_t count, double* y, std::ptrdiff_t ldy, std::ptrdiff_t cols, bool add) {
+  for (const auto& p : x) {
+    k.block_combine(p.data + lo * p.stride, p.stride, p.cols, s, cols, y, ldy, count, add);
+    s += p.cols * cols;
+    add = true;
+  }
+}
+// out += X^T diag(m) Y for a tile of rows
+void gram_tile(const kernels::table<double>& k, const panels& x, const matrix_view<double>& y,
+               const double* m, std::ptrdiff_t lo, std::ptrdiff_t count, double* out) {
+  for (const auto& p : x) {
+    k.block_gram(p.data + lo * p.stride, p.stride, p.cols, y.data + lo * y.stride, y.stride, y.cols,
+                 m ? m + lo : nullptr, count, out);
+    out += p.cols * y.cols;
+  }
+}
+
+// body(lo, count, sum) for tiles of rows, with a sum of `size` numbers for each chunk; returns their total.
+template <class F>
+small_matrix summed(const context& ctx, std::ptrdiff_t n, std::ptrdiff_t tile, std::ptrdiff_t size,
+                    F&& body) {
+  small_matrix out(static_cast<std::size_t>(size), 0.0);
+  if (size == 0 || n == 0) return out;
   const std::ptrdiff_t chunks = (n + block_chunk - 1) / block_chunk;
-  buffer<double> part(ctx, chunks * p * q, 0.0);
+  buffer<double> part(ctx, chunks * size, 0.0);
   ctx.parallel_for(n, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    // Strips that stay in the first-level cache while all columns of x pass.
-    double* to = part.data() + lo / block_chunk * p * q;
-    for (std::ptrdiff_t i = lo; i < hi; i += 128)
-      k.block_gram(&x(i, 0), x.stride, p, &y(i, 0), y.stride, q, m ? m + i : nullptr,
-                   std::min<std::ptrdiff_t>(128, hi - i), to);
+    for (std::ptrdiff_t i = lo; i < hi; i += tile)
+      body(i, std::min(tile, hi - i), part.data() + lo / block_chunk * size);
   });
   for (std::ptrdiff_t c = 0; c < chunks; ++c)
-    for (std::ptrdiff_t e = 0; e < p * q; ++e) out[static_cast<std::size_t>(e)] += part[c * p * q + e];
+    for (std::ptrdiff_t e = 0; e < size; ++e) out[static_cast<std::size_t>(e)] += part[c * size + e];
   return out;
 }
 
-void combine(const context& ctx, matrix_view<const double> x, const small_matrix& s, matrix_view<double> y,
-             bool add) {
+}  // namespace
+
+small_matrix gram(const context& ctx, const panels& x, matrix_view<double> y, const double* m) {
   const auto& k = kernels::get<double>(ctx.level());
-  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    k.block_combine(&x(lo, 0), x.stride, x.cols, s.data(), y.cols, &y(lo, 0), y.stride, hi - lo, add);
+  return summed(
+      ctx, y.rows, tile_rows(x.cols() + y.cols), x.cols() * y.cols,
+      [&](std::ptrdiff_t lo, std::ptrdiff_t count, double* sum) { gram_tile(k, x, y, m, lo, count, sum); });
+}
+
+void combine(const context& ctx, const panels& x, const small_matrix& s, matrix_view<double> y, bool add) {
+  const auto& k = kernels::get<double>(ctx.level());
+  const std::ptrdiff_t tile = tile_rows(x.cols() + y.cols);
+  ctx.parallel_for(y.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; i += tile)
+      combine_tile(k, x, s.data(), i, std::min(tile, hi - i), &y(i, 0), y.stride, y.cols, add);
   });
 }
 
-void rotate(const context& ctx, matrix_view<double> x, const small_matrix& s, std::ptrdiff_t cols) {
+void rotate(const context& ctx, const panels& x, const small_matrix& s, const panels& y) {
   const auto& k = kernels::get<double>(ctx.level());
-  constexpr std::ptrdiff_t rows = 256;
+  const std::ptrdiff_t cols = y.cols(), tile = tile_rows(x.cols() + cols);
+  if (cols == 0) return;
   std::vector<buffer<double>> scratch;
-  for (int w = 0; w < ctx.threads(); ++w) scratch.emplace_back(ctx, rows * cols);
-  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+  for (int w = 0; w < ctx.threads(); ++w) scratch.emplace_back(ctx, tile * cols);
+  ctx.parallel_for(x.rows(), block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     double* t = scratch[static_cast<std::size_t>(w)].data();
-    for (std::ptrdiff_t i = lo; i < hi; i += rows) {
-      const std::ptrdiff_t count = std::min(rows, hi - i);
-      k.block_combine(&x(i, 0), x.stride, x.cols, s.data(), cols, t, cols, count, false);
-      for (std::ptrdiff_t r = 0; r < count; ++r) std::copy_n(t + r * cols, cols, &x(i + r, 0));
+    for (std::ptrdiff_t i = lo; i < hi; i += tile) {
+      const std::ptrdiff_t count = std::min(tile, hi - i);
+      combine_tile(k, x, s.data(), i, count, t, cols, cols, false);
+      std::ptrdiff_t first = 0;
+      for (const auto& p : y) {
+        for (std::ptrdiff_t r = 0; r < count; ++r)
+          std::copy_n(t + r * cols + first, p.cols, p.data + (i + r) * p.stride);
+        first += p.cols;
+      }
     }
   });
+}
+
+small_matrix deflate(const context& ctx, const panels& v, const small_matrix& c, matrix_view<double> w,
+                     const double* m) {
+  const auto& k = kernels::get<double>(ctx.level());
+  const std::ptrdiff_t size = v.cols() + w.cols;
+  small_matrix s = c;
+  for (double& e : s) e = -e;
+  panels both = v;
+  both.push_back(w);
+  return summed(ctx, w.rows, tile_rows(size), size * w.cols,
+                [&](std::ptrdiff_t lo, std::ptrdiff_t count, double* sum) {
+                  combine_tile(k, v, s.data(), lo, count, &w(lo, 0), w.stride, w.cols, true);
+                  gram_tile(k, both, w, m, lo, count, sum);
+                });
 }
 
 void copy(const context& ctx, matrix_view<const double> x, matrix_view<double> y) {
@@ -109,20 +159,65 @@ small_matrix whiten(const small_matrix& g, std::ptrdiff_t n, double floor, doubl
   return t;
 }
 
-std::ptrdiff_t orthonormalise(const context& ctx, const double* m, const projector& project,
-                              matrix_view<const double> v, matrix_view<double> w) {
-  for (int pass = 0; pass < 2 && w.cols > 0; ++pass) {
-    if (v.cols > 0) {
-      small_matrix s = gram(ctx, v, w, m);
-      for (double& e : s) e = -e;
-      combine(ctx, v, s, w, true);
+std::ptrdiff_t orthonormalise(const context& ctx, const double* m, const projector& project, const panels& v,
+                              matrix_view<double> w) {
+  const std::ptrdiff_t p = v.cols();
+  project(ctx, w);
+  bool first = true;
+  small_matrix c;  // V^T M w as far as it is known
+  for (int pass = 0; pass < 4 && w.cols > 0; ++pass) {
+    small_matrix g;
+    std::vector<double> before(static_cast<std::size_t>(w.cols), 1.0);  // squared lengths
+    if (first) {
+      panels both = v;
+      both.push_back(w);
+      g = gram(ctx, both, w, m);
+      for (std::ptrdiff_t j = 0; j < w.cols; ++j)
+        before[static_cast<std::size_t>(j)] = g[static_cast<std::size_t>((p + j) * w.cols + j)];
+      c.assign(g.begin(), g.begin() + p * w.cols);
     }
-    project(ctx, w);  // every time: scaling what is nearly dependent amplifies its part in the null space
+    if (p > 0 || !first) g = deflate(ctx, v, c, w, m);
+    // Columns of which nothing but rounding errors are left go.
+    small_matrix ww(g.begin() + p * w.cols, g.end());
+    double lost = 1;
+    for (std::ptrdiff_t j = 0; j < w.cols; ++j) {
+      double& after = ww[static_cast<std::size_t>(j * w.cols + j)];
+      const double ratio = after / before[static_cast<std::size_t>(j)];
+      if (!(ratio > (first ? 1e-28 : 1e-2)))
+        after = 0;
+      else
+        lost = std::min(lost, ratio);
+    }
     std::ptrdiff_t kept = 0;
-    // What was orthonormal before the second pass and is much shorter after it was rounding errors alone.
-    const small_matrix t = whiten(gram(ctx, w, w, m), w.cols, pass == 0 ? 0.0 : 0.1, 1e-13, kept);
-    rotate(ctx, w, t, kept);
-    w.cols = kept;
+    double smallest = 0;
+    const small_matrix t = whiten(ww, w.cols, 0.0, 1e-13, kept, &smallest);
+    // what the next pass has to take away: V^T M (w T)
+    small_matrix next(static_cast<std::size_t>(p * kept), 0.0);
+    double error = 0;
+    for (std::ptrdiff_t i = 0; i < p; ++i)
+      for (std::ptrdiff_t j = 0; j < kept; ++j) {
+        double sum = 0;
+        for (std::ptrdiff_t q = 0; q < w.cols; ++q)
+          sum += g[static_cast<std::size_t>(i * w.cols + q)] * t[static_cast<std::size_t>(q * kept + j)];
+        next[static_cast<std::size_t>(i * kept + j)] = sum;
+        error = std::max(error, std::abs(sum));
+      }
+    matrix_view<double> out = w;
+    out.cols = kept;
+    rotate(ctx, w, t, out);
+    w = out;
+    c = std::move(next);
+    first = false;
+    // Scaling what is nearly dependent brings its part in the null space up as well.
+    if (lost < 1e-4 || smallest < 0.1) project(ctx, w);
+    if (error >= 1e-14 || lost < 1e-4) continue;
+    if (smallest < 0.1) {  // once more among themselves
+      const small_matrix again = whiten(gram(ctx, w, w, m), w.cols, 0.1, 1e-13, kept);
+      out.cols = kept;
+      rotate(ctx, w, again, out);
+      w = out;
+    }
+    break;
   }
   return w.cols;
 }

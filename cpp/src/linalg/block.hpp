@@ -39,14 +39,28 @@ class block {
 };
 
 using small_matrix = std::vector<double>;  // by rows, without gaps
+// A tall matrix in panels side by side, each stored on its own so that a pass over some columns reads these
+// alone. One block converts to a matrix of one panel.
+struct panels : std::vector<matrix_view<double>> {
+  using std::vector<matrix_view<double>>::vector;
+  panels(matrix_view<double> one) : vector{one} {}
+  std::ptrdiff_t rows() const { return empty() ? 0 : front().rows; }
+  std::ptrdiff_t cols() const {
+    std::ptrdiff_t all = 0;
+    for (const auto& p : *this) all += p.cols;
+    return all;
+  }
+};
 
 // X^T diag(m) Y; without m: X^T Y
-small_matrix gram(const context&, matrix_view<const double> x, matrix_view<const double> y, const double* m);
+small_matrix gram(const context&, const panels& x, matrix_view<double> y, const double* m);
 // Y = X S, or Y += X S
-void combine(const context&, matrix_view<const double> x, const small_matrix& s, matrix_view<double> y,
-             bool add = false);
-// the first columns of X = X S
-void rotate(const context&, matrix_view<double> x, const small_matrix& s, std::ptrdiff_t cols);
+void combine(const context&, const panels& x, const small_matrix& s, matrix_view<double> y, bool add = false);
+// Y = X S, where Y may lie over X, panels in any order
+void rotate(const context&, const panels& x, const small_matrix& s, const panels& y);
+// W -= V C; returns [V W]^T diag(m) W for what is left of W, from the same pass over V
+small_matrix deflate(const context&, const panels& v, const small_matrix& c, matrix_view<double> w,
+                     const double* m);
 void copy(const context&, matrix_view<const double> x, matrix_view<double> y);
 // T (n x kept) with T^T G T = 1 for a Gram matrix G. Columns whose square is not above `floor` are left out;
 // the others are scaled to length 1, and directions below `drop` of the largest are left out as well.
@@ -57,7 +71,7 @@ small_matrix whiten(const small_matrix& g, std::ptrdiff_t n, double floor, doubl
 using projector = std::function<void(const context&, matrix_view<double>)>;
 // Makes the columns of w orthonormal in diag(m) (none: 1) to those of v, which are that already, to the null
 // space and to each other; returns how many independent ones are left (in front).
-std::ptrdiff_t orthonormalise(const context&, const double* m, const projector&, matrix_view<const double> v,
+std::ptrdiff_t orthonormalise(const context&, const double* m, const projector&, const panels& v,
                               matrix_view<double> w);
 // Standard normal numbers, from the seed and the position alone.
 void fill_normal(const context&, matrix_view<double> x, std::uint64_t seed);

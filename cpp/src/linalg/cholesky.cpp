@@ -197,7 +197,7 @@ void grounded_cholesky::symbolic(const context& ctx, const std::vector<std::vect
   for (std::size_t s = 0; s < runs.size(); ++s)
     for (std::int32_t j = 0; j < runs[s].width; ++j)
       node_of[z(runs[s].first + j)] = static_cast<std::int32_t>(s);
-  std::vector<std::vector<std::int32_t>> kids(runs.size());
+  kids_.assign(runs.size(), {});
   parent_.assign(runs.size(), -1);
   std::vector<std::int32_t> seen(z(n_) + 1, -1);
   std::ptrdiff_t at = 0;
@@ -214,12 +214,12 @@ void grounded_cholesky::symbolic(const context& ctx, const std::vector<std::vect
     for (std::int32_t j = node.first; j < end; ++j)
       for (std::int64_t q = w_.offsets[z(order_[z(j)])]; q < w_.offsets[z(order_[z(j)]) + 1]; ++q)
         add(step_[z(w_.indices[z(q)])]);
-    for (const std::int32_t kid : kids[s])
+    for (const std::int32_t kid : kids_[s])
       for (const std::int32_t i : nodes_[z(kid)].rows) add(i);
     std::sort(node.rows.begin(), node.rows.end());
     if (node.rows.front() < n_) {
       parent_[s] = node_of[z(node.rows.front())];
-      kids[z(parent_[s])].push_back(static_cast<std::int32_t>(s));
+      kids_[z(parent_[s])].push_back(static_cast<std::int32_t>(s));
     }
     const double width = node.width, rows = static_cast<double>(node.rows.size());
     entries_ += width * (width + rows);
@@ -230,137 +230,267 @@ void grounded_cholesky::symbolic(const context& ctx, const std::vector<std::vect
   }
 }
 
+// Subtrees of at most a thirty-second of the work each, so that threads are busy whatever their number.
+void grounded_cholesky::divide() {
+  const std::size_t count = nodes_.size();
+  std::vector<double> work(count);
+  std::vector<std::int32_t> first(count);  // of the subtree: a range, in postorder
+  double all = 0;
+  for (std::size_t s = 0; s < count; ++s) {
+    const double w = nodes_[s].width, r = static_cast<double>(nodes_[s].rows.size());
+    work[s] = w * (w + r) * (w + r) / 2 + 10 * (w + r);
+    all += work[s];
+    first[s] = static_cast<std::int32_t>(s);
+    for (const std::int32_t kid : kids_[s]) {
+      work[s] += work[z(kid)];
+      first[s] = std::min(first[s], first[z(kid)]);
+    }
+  }
+  part top;
+  std::vector<std::int32_t> place(z(n_) + 1, -1);  // in the last part's block
+  std::vector<char> below(count, 0);
+  for (std::size_t s = count; s-- > 0;) {
+    if (below[s]) continue;
+    if (work[s] > all / 32 && !kids_[s].empty()) {
+      top.nodes.push_back(static_cast<std::int32_t>(s));
+      continue;
+    }
+    part p;
+    for (std::size_t q = z(first[s]); q <= s; ++q) {
+      below[q] = 1;
+      p.nodes.push_back(static_cast<std::int32_t>(q));
+      for (std::int32_t j = 0; j < nodes_[q].width; ++j) p.columns.push_back(nodes_[q].first + j);
+    }
+    p.border = nodes_[s].rows;  // whatever its subtree reaches
+    parts_.push_back(std::move(p));
+  }
+  std::reverse(parts_.begin(), parts_.end());
+  std::reverse(top.nodes.begin(), top.nodes.end());
+  for (const std::int32_t s : top.nodes)
+    for (std::int32_t j = 0; j < nodes_[z(s)].width; ++j) {
+      place[z(nodes_[z(s)].first + j)] = static_cast<std::int32_t>(top.columns.size());
+      top.columns.push_back(nodes_[z(s)].first + j);
+    }
+  place[z(n_)] = static_cast<std::int32_t>(top.columns.size());
+  for (part& p : parts_)
+    for (std::int32_t& i : p.border) i = place[z(i)];
+  parts_.push_back(std::move(top));
+  std::ptrdiff_t at = 0;
+  for (part& p : parts_) {
+    p.at = at;
+    at += p.rows();
+  }
+}
+
 // Multifrontal: the front of a supernode holds the weights between its columns and rows, strictly below the
 // diagonal, collected from the graph and from its children; what it leaves between its rows goes to its
 // parent. Only weights are kept: a diagonal entry is the sum of its column when its turn comes.
-void grounded_cholesky::factor(const context& ctx) {
+struct grounded_cholesky::front {
+  explicit front(std::size_t n) : place(n + 1, -1) {}
+  std::vector<std::int32_t> place, map;
+  std::vector<double> f, scaled;
+};
+
+void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& work, bool alone) {
   const auto& k = kernels::get<double>(ctx.level());
+  auto& [place, map, f, scaled] = work;
+  const supernode& node = nodes_[s];
+  const std::ptrdiff_t w = node.width, r = static_cast<std::ptrdiff_t>(node.rows.size()), size = w + r;
+  f.assign(z(size * size), 0.0);
+  for (std::ptrdiff_t i = 0; i < w; ++i) place[z(node.first + i)] = static_cast<std::int32_t>(i);
+  for (std::ptrdiff_t i = 0; i < r; ++i) place[z(node.rows[z(i)])] = static_cast<std::int32_t>(w + i);
+  for (std::ptrdiff_t j = 0; j < w; ++j) {
+    const std::int32_t v = order_[z(node.first + j)];
+    for (std::int64_t q = w_.offsets[z(v)]; q < w_.offsets[z(v) + 1]; ++q) {
+      const std::int32_t i = step_[z(w_.indices[z(q)])];
+      if (i > node.first + j) f[z(place[z(i)] * size + j)] += w_.values[z(q)];
+    }
+  }
+  for (const std::int32_t kid : kids_[s]) {
+    const supernode& child = nodes_[z(kid)];
+    const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(child.rows.size());
+    map.resize(z(m));
+    for (std::ptrdiff_t i = 0; i < m; ++i) map[z(i)] = place[z(child.rows[z(i)])];
+    const double* u = update_[z(kid)].data();
+    for (std::ptrdiff_t i = 0; i < m; ++i) {
+      double* to = f.data() + map[z(i)] * size;
+      for (std::ptrdiff_t j = 0; j < i; ++j) to[map[z(j)]] += u[i * m + j];
+    }
+    update_[z(kid)] = {};
+  }
+  // Columns in panels of 32: factor the panel, then update what is right of it.
+  constexpr std::ptrdiff_t panel = 32, tile = 64;
+  for (std::ptrdiff_t p0 = 0; p0 < w; p0 += panel) {
+    const std::ptrdiff_t p1 = std::min(p0 + panel, w), width = p1 - p0;
+    for (std::ptrdiff_t j = p0; j < p1; ++j) {
+      double sum = 0;
+      for (std::ptrdiff_t i = j + 1; i < size; ++i) sum += f[z(i * size + j)];
+      const double inverse = sum > 0 ? 1 / sum : 0;
+      pivot_[z(node.first + j)] = inverse;
+      for (std::ptrdiff_t i = j + 1; i < size; ++i) {
+        double* row = f.data() + i * size;
+        const double l = row[j] * inverse;  // w_ij / d_j
+        if (l == 0) continue;
+        for (std::ptrdiff_t c = j + 1; c < std::min(i, p1); ++c) row[c] += l * f[z(c * size + j)];
+      }
+      // the weights become multipliers only now: the loop above reads weights of rows c < i
+      for (std::ptrdiff_t i = j + 1; i < size; ++i) f[z(i * size + j)] *= inverse;
+    }
+    if (p1 == size) continue;
+    // W_ic += sum_j l_ij d_j l_cj for i > c >= p1
+    const std::ptrdiff_t rest = size - p1;
+    scaled.resize(z(width * rest));
+    for (std::ptrdiff_t j = 0; j < width; ++j) {
+      const double inverse = pivot_[z(node.first + p0 + j)], d = inverse > 0 ? 1 / inverse : 0;
+      for (std::ptrdiff_t c = 0; c < rest; ++c) scaled[z(j * rest + c)] = d * f[z((p1 + c) * size + p0 + j)];
+    }
+    const auto strip = [&](std::ptrdiff_t c0) {
+      const std::ptrdiff_t count = std::min(tile, rest - c0);
+      double t[tile * panel];
+      for (std::ptrdiff_t j = 0; j < width; ++j)
+        std::copy_n(scaled.data() + j * rest + c0, count, t + j * count);
+      k.block_combine(f.data() + (p1 + c0) * size + p0, size, width, t, count,
+                      f.data() + (p1 + c0) * size + p1 + c0, size, rest - c0, true);
+    };
+    if (alone && rest > 4 * tile) {
+      ctx.parallel_for((rest + tile - 1) / tile, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+        for (std::ptrdiff_t q = lo; q < hi; ++q) strip(q * tile);
+      });
+    } else {
+      for (std::ptrdiff_t c0 = 0; c0 < rest; c0 += tile) strip(c0);
+    }
+  }
+  double* out = values_.data() + node.at;
+  for (std::ptrdiff_t i = 0; i < size; ++i) std::copy_n(f.data() + i * size, w, out + i * w);
+  if (parent_[s] >= 0) {
+    update_[s].resize(z(r * r));
+    for (std::ptrdiff_t i = 0; i < r; ++i)
+      std::copy_n(f.data() + (w + i) * size + w, i, update_[s].data() + i * r);
+  }
+}
+
+void grounded_cholesky::factor(const context& ctx) {
   std::ptrdiff_t total = 0;
   for (const supernode& s : nodes_) total += s.width * (s.width + static_cast<std::ptrdiff_t>(s.rows.size()));
   values_.assign(z(total), 0.0);
   pivot_.assign(z(n_), 0.0);
-  std::vector<std::vector<double>> update(nodes_.size());
-  std::vector<std::vector<std::int32_t>> kids(nodes_.size());
-  for (std::size_t s = 0; s < nodes_.size(); ++s)
-    if (parent_[s] >= 0) kids[z(parent_[s])].push_back(static_cast<std::int32_t>(s));
-  std::vector<std::int32_t> place(z(n_) + 1, -1);
-  std::vector<double> front, scaled;
-  std::vector<std::int32_t> map;
-  for (std::size_t s = 0; s < nodes_.size(); ++s) {
-    if (s % 64 == 0) ctx.poll();
-    const supernode& node = nodes_[s];
-    const std::ptrdiff_t w = node.width, r = static_cast<std::ptrdiff_t>(node.rows.size()), size = w + r;
-    front.assign(z(size * size), 0.0);
-    for (std::ptrdiff_t i = 0; i < w; ++i) place[z(node.first + i)] = static_cast<std::int32_t>(i);
-    for (std::ptrdiff_t i = 0; i < r; ++i) place[z(node.rows[z(i)])] = static_cast<std::int32_t>(w + i);
-    for (std::ptrdiff_t j = 0; j < w; ++j) {
-      const std::int32_t v = order_[z(node.first + j)];
-      for (std::int64_t q = w_.offsets[z(v)]; q < w_.offsets[z(v) + 1]; ++q) {
-        const std::int32_t i = step_[z(w_.indices[z(q)])];
-        if (i > node.first + j) front[z(place[z(i)] * size + j)] += w_.values[z(q)];
-      }
+  update_.assign(nodes_.size(), {});
+  divide();
+  std::vector<front> work(z(ctx.threads()), front(z(n_)));
+  ctx.parallel_for(static_cast<std::ptrdiff_t>(parts_.size()) - 1, 1,
+                   [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
+                     for (std::ptrdiff_t p = lo; p < hi; ++p)
+                       for (const std::int32_t s : parts_[z(p)].nodes) {
+                         if (s % 64 == 0 && ctx.checkpoint(id)) return;
+                         factor_node(ctx, z(s), work[z(id)], false);
+                       }
+                   });
+  for (const std::int32_t s : parts_.back().nodes) {
+    ctx.poll();
+    factor_node(ctx, z(s), work[0], true);
+  }
+  update_ = {};
+  // From now on rows are places in the block of their part.
+  std::vector<std::int32_t>& place = work[0].place;
+  for (std::size_t p = parts_.size(); p-- > 0;) {
+    part& mine = parts_[p];
+    const std::int32_t inside = static_cast<std::int32_t>(mine.columns.size());
+    if (p + 1 < parts_.size()) {
+      const auto& border = nodes_[z(mine.nodes.back())].rows;
+      for (std::size_t i = 0; i < border.size(); ++i)
+        place[z(border[i])] = inside + static_cast<std::int32_t>(i);
+    } else {
+      place[z(n_)] = inside;
     }
-    for (const std::int32_t kid : kids[s]) {
-      const supernode& child = nodes_[z(kid)];
-      const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(child.rows.size());
-      map.resize(z(m));
-      for (std::ptrdiff_t i = 0; i < m; ++i) map[z(i)] = place[z(child.rows[z(i)])];
-      const double* u = update[z(kid)].data();
-      for (std::ptrdiff_t i = 0; i < m; ++i) {
-        double* to = front.data() + map[z(i)] * size;
-        for (std::ptrdiff_t j = 0; j < i; ++j) to[map[z(j)]] += u[i * m + j];
-      }
-      update[z(kid)] = {};
-    }
-    // Columns in panels of 32: factor the panel, then update what is right of it.
-    constexpr std::ptrdiff_t panel = 32;
-    for (std::ptrdiff_t p0 = 0; p0 < w; p0 += panel) {
-      const std::ptrdiff_t p1 = std::min(p0 + panel, w), width = p1 - p0;
-      for (std::ptrdiff_t j = p0; j < p1; ++j) {
-        double sum = 0;
-        for (std::ptrdiff_t i = j + 1; i < size; ++i) sum += front[z(i * size + j)];
-        const double inverse = sum > 0 ? 1 / sum : 0;
-        pivot_[z(node.first + j)] = inverse;
-        for (std::ptrdiff_t i = j + 1; i < size; ++i) {
-          double* row = front.data() + i * size;
-          const double l = row[j] * inverse;  // w_ij / d_j
-          if (l == 0) continue;
-          for (std::ptrdiff_t c = j + 1; c < std::min(i, p1); ++c) row[c] += l * front[z(c * size + j)];
-        }
-        // the weights become multipliers only now: the loop above reads weights of rows c < i
-        for (std::ptrdiff_t i = j + 1; i < size; ++i) front[z(i * size + j)] *= inverse;
-      }
-      if (p1 == size) continue;
-      // W_ic += sum_j l_ij d_j l_cj for i > c >= p1
-      const std::ptrdiff_t rest = size - p1;
-      scaled.resize(z(width * rest));
-      for (std::ptrdiff_t j = 0; j < width; ++j) {
-        const double inverse = pivot_[z(node.first + p0 + j)], d = inverse > 0 ? 1 / inverse : 0;
-        for (std::ptrdiff_t c = 0; c < rest; ++c)
-          scaled[z(j * rest + c)] = d * front[z((p1 + c) * size + p0 + j)];
-      }
-      constexpr std::ptrdiff_t tile = 64;
-      for (std::ptrdiff_t c0 = 0; c0 < rest; c0 += tile) {
-        const std::ptrdiff_t count = std::min(tile, rest - c0);
-        double strip[tile * panel];
-        for (std::ptrdiff_t j = 0; j < width; ++j)
-          std::copy_n(scaled.data() + j * rest + c0, count, strip + j * count);
-        k.block_combine(front.data() + (p1 + c0) * size + p0, size, width, strip, count,
-                        front.data() + (p1 + c0) * size + p1 + c0, size, rest - c0, true);
-      }
-    }
-    double* out = values_.data() + node.at;
-    for (std::ptrdiff_t i = 0; i < size; ++i) std::copy_n(front.data() + i * size, w, out + i * w);
-    if (parent_[s] >= 0) {
-      update[s].resize(z(r * r));
-      for (std::ptrdiff_t i = 0; i < r; ++i)
-        std::copy_n(front.data() + (w + i) * size + w, i, update[s].data() + i * r);
-    }
+    for (std::int32_t c = 0; c < inside; ++c) place[z(mine.columns[z(c)])] = c;
+    for (const std::int32_t s : mine.nodes)
+      for (std::int32_t& i : nodes_[z(s)].rows) i = place[z(i)];
   }
 }
 
 void grounded_cholesky::solve(const context& ctx, matrix_view<const double> rhs,
                               matrix_view<double> x) const {
   const auto& k = kernels::get<double>(ctx.level());
-  const std::ptrdiff_t b = rhs.cols;
-  buffer<double> y(ctx, (n_ + 1) * b, 0.0);
-  std::size_t most = 0;
-  for (const supernode& s : nodes_) most = std::max(most, s.rows.size() + z(s.width));
-  buffer<double> t(ctx, static_cast<std::ptrdiff_t>(most) * b);
-  for (std::int32_t s = 0; s < n_; ++s)
-    for (std::ptrdiff_t c = 0; c < b; ++c) y[s * b + c] = rhs(order_[z(s)], c);
-  std::size_t since = 0;
-  for (const supernode& s : nodes_) {
-    if (since++ % 256 == 0) ctx.poll();
-    const std::ptrdiff_t w = s.width, r = static_cast<std::ptrdiff_t>(s.rows.size());
-    const double* l = values_.data() + s.at;
-    double* top = y.data() + s.first * b;
-    for (std::ptrdiff_t i = 1; i < w; ++i)
-      for (std::ptrdiff_t j = 0; j < i; ++j)
-        for (std::ptrdiff_t c = 0; c < b; ++c) top[i * b + c] += l[i * w + j] * top[j * b + c];
-    k.block_combine(l + w * w, w, w, top, b, t.data(), b, r, false);
-    for (std::ptrdiff_t i = 0; i < r; ++i) {
-      double* to = y.data() + s.rows[z(i)] * b;
-      for (std::ptrdiff_t c = 0; c < b; ++c) to[c] += t[i * b + c];
+  const std::ptrdiff_t b = rhs.cols, trees = static_cast<std::ptrdiff_t>(parts_.size()) - 1;
+  const part& top = parts_.back();
+  if (work_.size() < (top.at + top.rows() + 1) * b)
+    work_ = buffer<double>(ctx, (top.at + top.rows() + 1) * b);
+  const auto forward = [&](const part& p, double* y, int id) {
+    for (std::size_t s = 0; s < p.columns.size(); ++s)
+      std::copy_n(&rhs(order_[z(p.columns[s])], 0), b, y + static_cast<std::ptrdiff_t>(s) * b);
+    double* at = y;
+    std::size_t since = 0;
+    for (const std::int32_t s : p.nodes) {
+      if (++since % 1024 == 0 && ctx.checkpoint(id)) return;
+      const supernode& node = nodes_[z(s)];
+      k.front_lower(values_.data() + node.at, node.width, node.rows.data(),
+                    static_cast<long>(node.rows.size()), at, y, b, b);
+      at += node.width * b;
     }
-  }
-  for (std::ptrdiff_t c = 0; c < b; ++c) y[n_ * b + c] = 0;  // the grounded vertices
-  for (std::size_t q = nodes_.size(); q-- > 0;) {
-    if (since++ % 256 == 0) ctx.poll();
-    const supernode& s = nodes_[q];
-    const std::ptrdiff_t w = s.width, r = static_cast<std::ptrdiff_t>(s.rows.size());
-    const double* l = values_.data() + s.at;
-    double* top = y.data() + s.first * b;
-    for (std::ptrdiff_t i = 0; i < r; ++i) std::copy_n(y.data() + s.rows[z(i)] * b, b, t.data() + i * b);
-    for (std::ptrdiff_t j = 0; j < w; ++j)
-      for (std::ptrdiff_t c = 0; c < b; ++c) top[j * b + c] *= pivot_[z(s.first + j)];
-    k.block_gram(l + w * w, w, w, t.data(), b, b, nullptr, r, top);
-    for (std::ptrdiff_t j = w - 1; j >= 0; --j)
-      for (std::ptrdiff_t i = j + 1; i < w; ++i)
-        for (std::ptrdiff_t c = 0; c < b; ++c) top[j * b + c] += l[i * w + j] * top[i * b + c];
-  }
+  };
+  const auto backward = [&](const part& p, double* y, int id) {
+    double* at = y + static_cast<std::ptrdiff_t>(p.columns.size()) * b;
+    std::size_t since = 0;
+    for (std::size_t q = p.nodes.size(); q-- > 0;) {
+      if (++since % 1024 == 0 && ctx.checkpoint(id)) return;
+      const supernode& node = nodes_[z(p.nodes[q])];
+      at -= node.width * b;
+      k.front_upper(values_.data() + node.at, pivot_.data() + node.first, node.width, node.rows.data(),
+                    static_cast<long>(node.rows.size()), at, y, b, b);
+    }
+    for (std::size_t s = 0; s < p.columns.size(); ++s)
+      std::copy_n(y + static_cast<std::ptrdiff_t>(s) * b, b, &x(order_[z(p.columns[s])], 0));
+  };
+  double* const all = work_.data();
+  ctx.parallel_for(trees, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
+    for (std::ptrdiff_t q = lo; q < hi; ++q) {
+      const part& p = parts_[z(q)];
+      double* y = all + p.at * b;
+      std::fill_n(y + static_cast<std::ptrdiff_t>(p.columns.size()) * b,
+                  static_cast<std::ptrdiff_t>(p.border.size()) * b, 0.0);
+      forward(p, y, id);
+    }
+  });
+  ctx.parallel_for(1, 1, [&](std::ptrdiff_t, std::ptrdiff_t, int id) {
+    double* y = all + top.at * b;
+    // The columns of the last part start with what the subtrees give them, on top of the right-hand side.
+    std::vector<double> given(z((top.rows() + 1) * b), 0.0);
+    for (std::ptrdiff_t q = 0; q < trees; ++q) {
+      const part& p = parts_[z(q)];
+      const double* from = all + (p.at + static_cast<std::ptrdiff_t>(p.columns.size())) * b;
+      for (const std::int32_t i : p.border)
+        for (std::ptrdiff_t c = 0; c < b; ++c) given[z(i * b + c)] += *from++;
+    }
+    std::fill_n(y + top.rows() * b, b, 0.0);
+    for (std::size_t s = 0; s < top.columns.size(); ++s)
+      for (std::ptrdiff_t c = 0; c < b; ++c)
+        y[static_cast<std::ptrdiff_t>(s) * b + c] =
+            rhs(order_[z(top.columns[s])], c) + given[s * z(b) + z(c)];
+    double* at = y;
+    for (const std::int32_t s : top.nodes) {
+      const supernode& node = nodes_[z(s)];
+      k.front_lower(values_.data() + node.at, node.width, node.rows.data(),
+                    static_cast<long>(node.rows.size()), at, y, b, b);
+      at += node.width * b;
+    }
+    std::fill_n(y + top.rows() * b, b, 0.0);  // the grounded vertices
+    backward(top, y, id);
+  });
+  ctx.parallel_for(trees, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
+    const double* outside = all + top.at * b;
+    for (std::ptrdiff_t q = lo; q < hi; ++q) {
+      const part& p = parts_[z(q)];
+      double* y = all + p.at * b;
+      double* to = y + static_cast<std::ptrdiff_t>(p.columns.size()) * b;
+      for (const std::int32_t i : p.border) {
+        std::copy_n(outside + i * b, b, to);
+        to += b;
+      }
+      backward(p, y, id);
+    }
+  });
   for (std::ptrdiff_t v = 0; v < x.rows; ++v)
-    for (std::ptrdiff_t c = 0; c < b; ++c) x(v, c) = y[step_[z(v)] * b + c];
+    if (step_[z(v)] == n_) std::fill_n(&x(v, 0), b, 0.0);
 }
 
 }  // namespace lapwing::linalg

@@ -30,10 +30,21 @@ class grounded_cholesky {
  private:
   struct supernode {
     std::int32_t first, width;       // columns, in elimination order
-    std::vector<std::int32_t> rows;  // below them, rising; `n` stands for the grounded vertex
+    std::vector<std::int32_t> rows;  // below them, rising; `n` stands for the grounded vertex. In the end:
+                                     // their places in the block of the part
     std::ptrdiff_t at = 0;           // of its (width + rows) x width block, by rows
   };
+  // Subtrees of the elimination tree, which threads can take, and last what is above them all.
+  struct part {
+    std::vector<std::int32_t> nodes, columns;  // supernodes and their columns, in order
+    std::vector<std::int32_t> border;          // places in the last part's block that this one reaches
+    std::ptrdiff_t at = 0;                     // first row of its block of the work space
+    std::ptrdiff_t rows() const { return static_cast<std::ptrdiff_t>(columns.size() + border.size()); }
+  };
+  struct front;
   void symbolic(const context&, const std::vector<std::vector<std::int32_t>>& lower, double limit);
+  void divide();
+  void factor_node(const context&, std::size_t s, front&, bool alone);
 
   csr_view<const double> w_;
   std::int32_t n_ = 0;                // vertices that are not grounded
@@ -41,7 +52,11 @@ class grounded_cholesky {
   std::vector<std::int32_t> step_;    // of each vertex; n_ for the grounded ones
   std::vector<std::int32_t> parent_;  // of each supernode, or -1
   std::vector<supernode> nodes_;
-  std::vector<double> values_, pivot_;  // pivot_: inverses
+  std::vector<part> parts_;
+  std::vector<std::vector<std::int32_t>> kids_;  // of each supernode
+  std::vector<std::vector<double>> update_;      // what it leaves to its parent
+  std::vector<double> values_, pivot_;           // pivot_: inverses
+  mutable buffer<double> work_;                  // of solve; one thread at a time
   double entries_ = 0, operations_ = 0;
 };
 

@@ -2,6 +2,7 @@
 // Kyng and Sachdeva, Approximate Gaussian elimination for Laplacians (2016); Gao, Kyng and Spielman, Robust
 // and practical solution of Laplacian equations by approximate elimination (2023).
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <lapwing/error.hpp>
 #include <lapwing/linalg.hpp>
@@ -258,6 +259,8 @@ struct approx_cholesky::factor {
   std::ptrdiff_t rows = 0;
   bool single = true;
   double scale = 1;
+  mutable std::vector<double> kept;  // not from a context, which may end before
+  mutable std::atomic<bool> taken{false};
 
   void build(const context& ctx, csr_view<const double> w, int split, std::uint64_t seed);
   template <class T>
@@ -414,7 +417,19 @@ void approx_cholesky::factor::apply(const context& ctx, matrix_view<const double
                                     matrix_view<double> y) const {
   const auto& k = kernels::get<T>(ctx.level());
   const std::ptrdiff_t b = x.cols, slices = static_cast<std::ptrdiff_t>(parts.size()) - 1;
-  buffer<T> work(ctx, rows * b);
+  // Memory of an earlier call, if nobody else is using it: fresh pages cost as much as the solve.
+  const bool mine = !taken.exchange(true);
+  buffer<T> fresh;
+  struct release {
+    std::atomic<bool>* flag;
+    ~release() {
+      if (flag) flag->store(false);
+    }
+  } const guard{mine ? &taken : nullptr};
+  const std::size_t needed = static_cast<std::size_t>(rows * b) * sizeof(T) / sizeof(double) + 1;
+  if (mine && kept.size() < needed) kept.resize(needed);
+  if (!mine) fresh = buffer<T>(ctx, rows * b);
+  T* const work = mine ? reinterpret_cast<T*>(kept.data()) : fresh.data();
   const auto gather = [&](const part& p, T* z) {
     for (std::ptrdiff_t s = 0; s < p.steps(); ++s) {
       const double* from = &x(p.c.order[static_cast<std::size_t>(s)], 0);
@@ -442,7 +457,7 @@ void approx_cholesky::factor::apply(const context& ctx, matrix_view<const double
   ctx.parallel_for(slices, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
     for (std::ptrdiff_t q = lo; q < hi; ++q) {
       const part& p = parts[static_cast<std::size_t>(q)];
-      T* z = work.data() + p.at * b;
+      T* z = work + p.at * b;
       gather(p, z);
       std::fill_n(z + p.steps() * b, static_cast<std::ptrdiff_t>(p.border.size()) * b, T(0));
       forward(p, z, id);
@@ -450,11 +465,11 @@ void approx_cholesky::factor::apply(const context& ctx, matrix_view<const double
   });
   ctx.parallel_for(1, 1, [&](std::ptrdiff_t, std::ptrdiff_t, int id) {
     const part& last = parts.back();
-    T* z = work.data() + last.at * b;
+    T* z = work + last.at * b;
     gather(last, z);
     for (std::ptrdiff_t q = 0; q < slices; ++q) {
       const part& p = parts[static_cast<std::size_t>(q)];
-      const T* from = work.data() + (p.at + p.steps()) * b;
+      const T* from = work + (p.at + p.steps()) * b;
       for (std::size_t s = 0; s < p.border.size(); ++s)
         for (std::ptrdiff_t c = 0; c < b; ++c)
           z[p.border[s] * b + c] += from[static_cast<std::ptrdiff_t>(s) * b + c];
@@ -464,10 +479,10 @@ void approx_cholesky::factor::apply(const context& ctx, matrix_view<const double
     scatter(last, z);
   });
   ctx.parallel_for(slices, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
-    const T* outside = work.data() + parts.back().at * b;
+    const T* outside = work + parts.back().at * b;
     for (std::ptrdiff_t q = lo; q < hi; ++q) {
       const part& p = parts[static_cast<std::size_t>(q)];
-      T* z = work.data() + p.at * b;
+      T* z = work + p.at * b;
       for (std::size_t s = 0; s < p.border.size(); ++s)
         std::copy_n(outside + p.border[s] * b, b, z + (p.steps() + static_cast<std::ptrdiff_t>(s)) * b);
       backward(p, z, id);

@@ -22,31 +22,6 @@ small_matrix multiply(const small_matrix& a, const small_matrix& b, std::ptrdiff
   return c;
 }
 
-// R = AX - M X theta, and the length of M^-1/2 R for each column.
-std::vector<double> residual(const context& ctx, const pencil& a, matrix_view<const double> x,
-                             matrix_view<const double> ax, const std::vector<double>& theta,
-                             matrix_view<double> r) {
-  const std::ptrdiff_t b = r.cols, chunks = (x.rows + block_chunk - 1) / block_chunk;
-  const double* m = a.mass();
-  buffer<double> part(ctx, chunks * b, 0.0);
-  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    double* sum = part.data() + lo / block_chunk * b;
-    for (std::ptrdiff_t i = lo; i < hi; ++i) {
-      const double mi = m ? m[i] : 1.0, inverse = 1 / mi;
-      for (std::ptrdiff_t c = 0; c < b; ++c) {
-        const double v = ax(i, c) - mi * theta[static_cast<std::size_t>(c)] * x(i, c);
-        r(i, c) = v;
-        sum[c] += v * v * inverse;
-      }
-    }
-  });
-  std::vector<double> norm(static_cast<std::size_t>(b), 0.0);
-  for (std::ptrdiff_t k = 0; k < chunks; ++k)
-    for (std::ptrdiff_t c = 0; c < b; ++c) norm[static_cast<std::size_t>(c)] += part[k * b + c];
-  for (double& v : norm) v = std::sqrt(v);
-  return norm;
-}
-
 // Moves the columns `keep` to the front.
 void pack(const context& ctx, matrix_view<double> x, const std::vector<std::ptrdiff_t>& keep) {
   if (static_cast<std::ptrdiff_t>(keep.size()) == x.cols) return;
@@ -58,32 +33,73 @@ void pack(const context& ctx, matrix_view<double> x, const std::vector<std::ptrd
 
 }  // namespace
 
+std::vector<double> residual(const context& ctx, const pencil& a, matrix_view<const double> x,
+                             matrix_view<const double> ax, const std::vector<double>& theta,
+                             matrix_view<double> r) {
+  const std::ptrdiff_t b = r.cols, chunks = (x.rows + block_chunk - 1) / block_chunk;
+  const double* m = a.mass();
+  const double* t = theta.data();
+  buffer<double> part(ctx, chunks * b, 0.0);
+  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    double* __restrict sum = part.data() + lo / block_chunk * b;
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      const double mi = m ? m[i] : 1.0, inverse = 1 / mi;
+      const double* xi = &x(i, 0);
+      const double* axi = &ax(i, 0);
+      double* __restrict ri = &r(i, 0);
+      for (std::ptrdiff_t c = 0; c < b; ++c) {
+        const double v = axi[c] - mi * t[c] * xi[c];
+        ri[c] = v;
+        sum[c] += v * v * inverse;
+      }
+    }
+  });
+  std::vector<double> norm(static_cast<std::size_t>(b), 0.0);
+  for (std::ptrdiff_t k = 0; k < chunks; ++k)
+    for (std::ptrdiff_t c = 0; c < b; ++c) norm[static_cast<std::size_t>(c)] += part[k * b + c];
+  for (double& v : norm) v = std::sqrt(v);
+  return norm;
+}
+
 davidson_result davidson(const context& ctx, const pencil& a, const corrector& correct, std::ptrdiff_t k,
                          const davidson_options& o) {
-  const std::ptrdiff_t n = a.size(), b = k + o.guard, capacity = 3 * b;
+  const std::ptrdiff_t n = a.size(), b = k + o.guard;
   davidson_result r;
-  // w holds residuals, d their corrections where both are needed at once
-  block v(ctx, n, capacity), av(ctx, n, capacity), w(ctx, n, b), d(ctx, o.tol_vec > 0 ? n : 0, b);
+  // The basis: Ritz vectors, previous directions, corrections. A times them is not kept: H follows the basis,
+  // and a product costs less than carrying its rows along. res holds residuals, fix their corrections where
+  // both are needed at once.
+  block x(ctx, n, b), p(ctx, n, b), w(ctx, n, b), image(ctx, n, b), res(ctx, n, b),
+      fix(ctx, o.tol_vec > 0 ? n : 0, b);
   std::uint64_t seed = o.seed;
-  std::ptrdiff_t size = 0;
-  const projector project = [&a](const context& c, matrix_view<double> x) { a.project(c, x); };
-  // the columns size ... size + count - 1 of v become part of the basis
+  const panels null = a.null();
+  const projector project = [&](const context& c, matrix_view<double> z) {
+    if (null.empty()) a.project(c, z);
+  };
+  std::ptrdiff_t ritz = 0, directions = 0;  // columns in use of x and p
+  // The first `count` columns of w become part of the basis; returns how many are left of them.
   const auto accept = [&](std::ptrdiff_t count) {
-    const std::ptrdiff_t fresh =
-        orthonormalise(ctx, a.mass(), project, std::as_const(v).view(0, size), v.view(size, count));
-    if (fresh > 0) a.multiply(ctx, std::as_const(v).view(size, fresh), av.view(size, fresh));
+    panels basis = null;
+    basis.push_back(x.view(0, ritz));
+    basis.push_back(p.view(0, directions));
+    const std::ptrdiff_t fresh = orthonormalise(ctx, a.mass(), project, basis, w.view(0, count));
+    if (fresh > 0) a.multiply(ctx, w.view(0, fresh), image.view(0, fresh));
     r.products += fresh;
     return fresh;
   };
-  fill_normal(ctx, v.view(0, b), seed++);
+  if (!o.start || o.start->cols() < b) {
+    fill_normal(ctx, w.view(0, b), seed++);
+    a.project_dual(ctx, w.view(0, b));
+    correct(ctx, std::as_const(w).view(0, b), res.view(0, b));  // the low end comes to the front at once
+    r.corrections += b;
+    copy(ctx, std::as_const(res).view(0, b), w.view(0, b));
+  }
   if (o.start)
     for (std::ptrdiff_t i = 0; i < n; ++i)
-      std::copy_n(o.start->row(i), std::min(b, o.start->cols()), v.row(i));
+      std::copy_n(o.start->row(i), std::min(b, o.start->cols()), w.row(i));
   std::ptrdiff_t fresh = accept(b);
-  small_matrix h = gram(ctx, std::as_const(v).view(0, fresh), std::as_const(av).view(0, fresh), nullptr);
-  size = fresh;
+  small_matrix h = gram(ctx, w.view(0, fresh), image.view(0, fresh), nullptr);
+  std::ptrdiff_t size = fresh;  // of the whole basis
   bool exhausted = false;
-  std::ptrdiff_t previous = 0;  // Ritz vectors of the last iteration: the first columns of v
   std::vector<std::ptrdiff_t> active;
   std::vector<double> corrected(static_cast<std::size_t>(b), std::numeric_limits<double>::infinity());
 
@@ -99,12 +115,12 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
     // The new basis: Ritz vectors y, then of the previous ones what is orthogonal to them (active columns).
     small_matrix q(static_cast<std::size_t>(size * nb));
     for (std::ptrdiff_t i = 0; i < size; ++i) std::copy_n(e.vectors.data() + i * size, nb, q.data() + i * nb);
-    std::ptrdiff_t directions = 0;
-    small_matrix p;
-    if (previous > 0 && size > nb) {
+    std::ptrdiff_t kept = 0;
+    small_matrix rest_basis;
+    if (ritz > 0 && size > nb) {
       std::vector<std::ptrdiff_t> old;
       for (const std::ptrdiff_t c : active)
-        if (c < previous) old.push_back(c);
+        if (c < ritz) old.push_back(c);
       const std::ptrdiff_t count = static_cast<std::ptrdiff_t>(old.size());
       // In the eigenbasis of H the complement of y is the rest of the coordinates: no projection is needed.
       const std::ptrdiff_t rest = size - nb;
@@ -113,39 +129,42 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
         for (std::ptrdiff_t c = 0; c < count; ++c)
           s[static_cast<std::size_t>(i * count + c)] =
               e.vectors[static_cast<std::size_t>(old[static_cast<std::size_t>(c)] * size + nb + i)];
-      const small_matrix t =
-          whiten(multiply(s, s, count, rest, count, true), count, 1e-24, 1e-12, directions);
-      p = multiply(s, t, rest, count, directions, false);  // rest x directions, orthonormal
+      const small_matrix t = whiten(multiply(s, s, count, rest, count, true), count, 1e-24, 1e-12, kept);
+      rest_basis = multiply(s, t, rest, count, kept, false);  // rest x kept, orthonormal
     }
-    const std::ptrdiff_t next = nb + directions;
+    const std::ptrdiff_t next = nb + kept;
     small_matrix basis(static_cast<std::size_t>(size * next), 0.0);
     for (std::ptrdiff_t i = 0; i < size; ++i) {
       std::copy_n(q.data() + i * nb, nb, basis.data() + i * next);
       for (std::ptrdiff_t j = 0; j < size - nb; ++j)
-        for (std::ptrdiff_t c = 0; c < directions; ++c)
+        for (std::ptrdiff_t c = 0; c < kept; ++c)
           basis[static_cast<std::size_t>(i * next + nb + c)] +=
               e.vectors[static_cast<std::size_t>(i * size + nb + j)] *
-              p[static_cast<std::size_t>(j * directions + c)];
+              rest_basis[static_cast<std::size_t>(j * kept + c)];
     }
-    rotate(ctx, v.view(0, size), basis, next);
-    rotate(ctx, av.view(0, size), basis, next);
+    rotate(ctx, {x.view(0, ritz), p.view(0, directions), w.view(0, fresh)}, basis,
+           {x.view(0, nb), p.view(0, kept)});
     h.assign(static_cast<std::size_t>(next * next), 0.0);
     for (std::ptrdiff_t i = 0; i < nb; ++i)
       h[static_cast<std::size_t>(i * next + i)] = e.values[static_cast<std::size_t>(i)];
-    for (std::ptrdiff_t i = 0; i < directions; ++i)
-      for (std::ptrdiff_t j = 0; j < directions; ++j) {
+    for (std::ptrdiff_t i = 0; i < kept; ++i)
+      for (std::ptrdiff_t j = 0; j < kept; ++j) {
         double sum = 0;
         for (std::ptrdiff_t l = 0; l < size - nb; ++l)
-          sum += p[static_cast<std::size_t>(l * directions + i)] *
-                 e.values[static_cast<std::size_t>(nb + l)] * p[static_cast<std::size_t>(l * directions + j)];
+          sum += rest_basis[static_cast<std::size_t>(l * kept + i)] *
+                 e.values[static_cast<std::size_t>(nb + l)] *
+                 rest_basis[static_cast<std::size_t>(l * kept + j)];
         h[static_cast<std::size_t>((nb + i) * next + nb + j)] = sum;
       }
     size = next;
-    previous = nb;
+    ritz = nb;
+    directions = kept;
 
-    std::vector<double> norm = residual(ctx, a, std::as_const(v).view(0, nb), std::as_const(av).view(0, nb),
-                                        e.values, w.view(0, nb));
-    for (double& x : norm) x /= o.norm;
+    a.multiply(ctx, x.view(0, nb), image.view(0, nb));
+    r.products += nb;
+    std::vector<double> norm = residual(ctx, a, std::as_const(x).view(0, nb),
+                                        std::as_const(image).view(0, nb), e.values, res.view(0, nb));
+    for (double& length : norm) length /= o.norm;
     std::ptrdiff_t wanted = 0;
     double worst = 0;
     active.clear();
@@ -156,11 +175,11 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
       return norm[at] <= o.tol && (o.tol_vec == 0 || corrected[at] <= std::max(o.tol_vec, floor));
     };
     if (o.tol_vec > 0) {  // all corrections are needed to decide
-      a.project_dual(ctx, w.view(0, nb));
-      correct(ctx, std::as_const(w).view(0, nb), d.view(0, nb));
-      a.project(ctx, d.view(0, nb));
+      a.project_dual(ctx, res.view(0, nb));
+      correct(ctx, std::as_const(res).view(0, nb), fix.view(0, nb));
+      a.project(ctx, fix.view(0, nb));
       r.corrections += nb;
-      const small_matrix g = gram(ctx, std::as_const(d).view(0, nb), std::as_const(d).view(0, nb), a.mass());
+      const small_matrix g = gram(ctx, fix.view(0, nb), fix.view(0, nb), a.mass());
       for (std::ptrdiff_t c = 0; c < nb; ++c)
         corrected[static_cast<std::size_t>(c)] = std::sqrt(g[static_cast<std::size_t>(c * nb + c)]);
     }
@@ -177,19 +196,19 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
       r.values.assign(e.values.begin(), e.values.begin() + nb);
       r.residuals = norm;
       r.vectors = block(ctx, n, nb);
-      copy(ctx, std::as_const(v).view(0, nb), r.vectors.view(0, nb));
+      copy(ctx, std::as_const(x).view(0, nb), r.vectors.view(0, nb));
       return r;
     }
 
     const std::ptrdiff_t count = static_cast<std::ptrdiff_t>(active.size());
-    const matrix_view<double> to = v.view(size, count);
+    const matrix_view<double> to = w.view(0, count);
     if (o.tol_vec > 0) {
-      pack(ctx, d.view(0, nb), active);
-      copy(ctx, std::as_const(d).view(0, count), to);
+      pack(ctx, fix.view(0, nb), active);
+      copy(ctx, std::as_const(fix).view(0, count), to);
     } else {
-      pack(ctx, w.view(0, nb), active);
-      a.project_dual(ctx, w.view(0, count));
-      correct(ctx, std::as_const(w).view(0, count), to);
+      pack(ctx, res.view(0, nb), active);
+      if (null.empty()) a.project_dual(ctx, res.view(0, count));
+      correct(ctx, std::as_const(res).view(0, count), to);
       r.corrections += count;
     }
     fresh = accept(count);
@@ -201,7 +220,7 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
     if (exhausted) continue;
     const std::ptrdiff_t larger = size + fresh;
     const small_matrix part =
-        gram(ctx, std::as_const(v).view(0, larger), std::as_const(av).view(size, fresh), nullptr);
+        gram(ctx, {x.view(0, ritz), p.view(0, directions), w.view(0, fresh)}, image.view(0, fresh), nullptr);
     small_matrix grown(static_cast<std::size_t>(larger * larger), 0.0);
     for (std::ptrdiff_t i = 0; i < size; ++i)
       std::copy_n(h.data() + i * size, size, grown.data() + i * larger);

@@ -21,7 +21,13 @@ class pencil {
   virtual std::ptrdiff_t size() const = 0;
   virtual const double* mass() const = 0;  // null: ones
   virtual void multiply(const context&, matrix_view<const double> x, matrix_view<double> y) const = 0;
+  // y = alpha M^-1 A x + beta x + gamma z; y may be z. Without z: gamma is 0.
+  virtual void filter(const context&, double alpha, double beta, double gamma, matrix_view<const double> x,
+                      matrix_view<const double> z, matrix_view<double> y) const = 0;
   virtual void project(const context&, matrix_view<double> x) const = 0;
+  // The null space as columns that are orthonormal in M, if they are few: removed along with a basis. Or
+  // none.
+  virtual panels null() const = 0;
   virtual void project_dual(const context&, matrix_view<double> r) const = 0;
 };
 
@@ -45,6 +51,11 @@ struct davidson_result {
   std::ptrdiff_t products = 0, corrections = 0;  // of single vectors
   bool converged = false, stopped = false;
 };
+
+// R = AX - M X theta, and the length of M^-1/2 R for each column.
+std::vector<double> residual(const context&, const pencil&, matrix_view<const double> x,
+                             matrix_view<const double> ax, const std::vector<double>& theta,
+                             matrix_view<double> r);
 
 // The k smallest eigenpairs on the complement of the null space.
 davidson_result davidson(const context&, const pencil&, const corrector&, std::ptrdiff_t k,

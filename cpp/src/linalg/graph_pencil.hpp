@@ -53,6 +53,8 @@ class graph_pencil final : public pencil {
         degree_(ctx, w.rows()),
         root_(ctx, weighted ? w.rows() : 0),
         inverse_root_(ctx, weighted ? w.rows() : 0),
+        inverse_(ctx, weighted ? w.rows() : 0),
+        ones_(ctx, block_chunk, 1.0),
         weighted_(weighted) {
     for (std::ptrdiff_t i = 0; i < w.rows(); ++i) {
       double d = 0;
@@ -63,6 +65,7 @@ class graph_pencil final : public pencil {
       if (weighted) {
         root_[i] = std::sqrt(d);
         inverse_root_[i] = 1 / root_[i];
+        inverse_[i] = 1 / d;
       }
     }
     std::int64_t lo = 0;
@@ -77,9 +80,14 @@ class graph_pencil final : public pencil {
       lo = end;
     }
     first_.push_back(static_cast<std::ptrdiff_t>(pieces_.size()));
+    if (total_.size() == 1) null_ = buffer<double>(ctx, w.rows(), 1 / std::sqrt(total_[0]));
   }
 
   std::ptrdiff_t size() const override { return w_.rows(); }
+  panels null() const override {
+    if (null_.empty()) return {};
+    return matrix_view<double>(const_cast<double*>(null_.data()), size(), 1);  // nobody writes into a basis
+  }
   const double* mass() const override { return weighted_ ? degree_.data() : nullptr; }
   const double* degrees() const { return degree_.data(); }
   // M^1/2 and its inverse; null: ones
@@ -89,6 +97,15 @@ class graph_pencil final : public pencil {
 
   void multiply(const context& ctx, matrix_view<const double> x, matrix_view<double> y) const override {
     product(ctx, nullptr, x, y);
+  }
+  void filter(const context& ctx, double alpha, double beta, double gamma, matrix_view<const double> x,
+              matrix_view<const double> z, matrix_view<double> y) const override {
+    const auto& k = kernels::get<double>(ctx.level());
+    ctx.parallel_for(size(), row_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+      k.graph_product(w_.offsets.data(), w_.indices.data(), w_.values.data(),
+                      weighted_ ? inverse_.data() : nullptr, alpha, beta, gamma, x.data, x.stride, z.data,
+                      z.stride, y.data, y.stride, x.cols, lo, hi);
+    });
   }
   // The same in symmetric coordinates v = M^1/2 z: y = M^-1/2 A M^-1/2 x. t: room of the size of x.
   void multiply_symmetric(const context& ctx, matrix_view<const double> x, matrix_view<double> t,
@@ -129,34 +146,31 @@ class graph_pencil final : public pencil {
   void remove(const context& ctx, matrix_view<double> x, const double* in, const double* out) const {
     const std::ptrdiff_t b = x.cols, pieces = static_cast<std::ptrdiff_t>(pieces_.size());
     buffer<double> part(ctx, pieces * b, 0.0), mean(ctx, static_cast<std::ptrdiff_t>(total_.size()) * b, 0.0);
+    const auto& k = kernels::get<double>(ctx.level());
     ctx.parallel_for(pieces, 1, [&](std::ptrdiff_t p0, std::ptrdiff_t p1, int) {
       for (std::ptrdiff_t p = p0; p < p1; ++p) {
         const piece& s = pieces_[static_cast<std::size_t>(p)];
-        for (std::int64_t i = s.lo; i < s.hi; ++i) {
-          const double m = in ? in[i] : 1.0;
-          for (std::ptrdiff_t c = 0; c < b; ++c) part[p * b + c] += m * x(i, c);
-        }
+        k.block_gram(in ? in + s.lo : ones_.data(), 1, 1, &x(s.lo, 0), x.stride, b, nullptr, s.hi - s.lo,
+                     part.data() + p * b);
       }
     });
-    for (std::size_t k = 0; k < total_.size(); ++k)
-      for (std::ptrdiff_t p = first_[k]; p < first_[k + 1]; ++p)
-        for (std::ptrdiff_t c = 0; c < b; ++c)
-          mean[static_cast<std::ptrdiff_t>(k) * b + c] += part[p * b + c] / total_[k];
+    for (std::size_t c = 0; c < total_.size(); ++c)
+      for (std::ptrdiff_t p = first_[c]; p < first_[c + 1]; ++p)
+        for (std::ptrdiff_t j = 0; j < b; ++j)
+          mean[static_cast<std::ptrdiff_t>(c) * b + j] -= part[p * b + j] / total_[c];
     ctx.parallel_for(pieces, 1, [&](std::ptrdiff_t p0, std::ptrdiff_t p1, int) {
       for (std::ptrdiff_t p = p0; p < p1; ++p) {
         const piece& s = pieces_[static_cast<std::size_t>(p)];
-        const double* shift = mean.data() + s.component * b;
-        for (std::int64_t i = s.lo; i < s.hi; ++i) {
-          const double m = out ? out[i] : 1.0;
-          for (std::ptrdiff_t c = 0; c < b; ++c) x(i, c) -= m * shift[c];
-        }
+        k.block_combine(out ? out + s.lo : ones_.data(), 1, 1, mean.data() + s.component * b, b, &x(s.lo, 0),
+                        x.stride, s.hi - s.lo, true);
       }
     });
   }
 
   csr_view<const double> w_;
-  buffer<double> degree_, root_, inverse_root_;
+  buffer<double> degree_, root_, inverse_root_, inverse_, ones_;
   bool weighted_;
+  buffer<double> null_;
   std::vector<double> total_;
   std::vector<piece> pieces_;
   std::vector<std::ptrdiff_t> first_;

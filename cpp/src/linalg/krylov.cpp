@@ -3,24 +3,35 @@
 #include <algorithm>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "small.hpp"
 
 namespace lapwing::linalg {
 
 krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator& apply,
-                     const projector& project, matrix_view<const double> locked, const krylov_options& o) {
-  const std::ptrdiff_t fixed = locked.cols, p = o.width, capacity = std::max(o.basis, o.k + 2 * p);
+                     const projector& project, const panels& locked, const krylov_options& o) {
+  const std::ptrdiff_t fixed = locked.cols(), p = o.width,
+                       capacity = round_up(std::max(o.basis, o.k + 2 * p), p);
   krylov_result r;
-  block v(ctx, n, fixed + capacity + p);
-  if (fixed > 0) copy(ctx, locked, v.view(0, fixed));
-  const auto basis = [&](std::ptrdiff_t count) { return std::as_const(v).view(0, fixed + count); };
-  const auto column = [&](std::ptrdiff_t first, std::ptrdiff_t count) {
-    return v.view(fixed + first, count);
-  };
+  // The basis in panels of at most p columns; behind it what A makes of the last one.
+  std::vector<block> store;
+  panels v = locked;     // and then the basis
+  std::size_t used = 0;  // of store
   std::uint64_t seed = o.seed;
-  fill_normal(ctx, column(0, p), seed++);
-  std::ptrdiff_t fresh = orthonormalise(ctx, nullptr, project, basis(0), column(0, p)), size = fresh;
+  const auto next_panel = [&](std::ptrdiff_t count) {
+    if (used == store.size()) store.emplace_back(ctx, n, p);
+    return store[used].view(0, count);
+  };
+  const auto basis = [&] { return panels(v.begin() + static_cast<std::ptrdiff_t>(locked.size()), v.end()); };
+  fill_normal(ctx, next_panel(p), seed++);
+  std::ptrdiff_t fresh = orthonormalise(ctx, nullptr, project, v, next_panel(p)), size = 0;
+  const auto accept = [&] {  // the next panel's first `fresh` columns become part of the basis
+    v.push_back(next_panel(fresh));
+    ++used;
+    size += fresh;
+  };
+  accept();
   small_matrix t(static_cast<std::size_t>((capacity + p) * (capacity + p)), 0.0);
   const std::ptrdiff_t ld = capacity + p;
   const auto at = [&](std::ptrdiff_t i, std::ptrdiff_t j) -> double& {
@@ -31,20 +42,32 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
   const auto pick = [&](std::ptrdiff_t c) { return o.largest ? size - 1 - c : c; };  // best first
   for (int step = 1;; ++step) {
     // y = A (last block), its products with the basis, and what is left of it
-    const matrix_view<double> y = column(size, fresh);
-    apply(ctx, std::as_const(v).view(fixed + size - fresh, fresh), y);
-    r.products += fresh;
-    project(ctx, y);
-    for (int pass = 0; pass < 2; ++pass) {
-      small_matrix c = gram(ctx, basis(size), y, nullptr);
+    const matrix_view<double> y = next_panel(fresh);
+    small_matrix rest;  // Y^T Y
+    if (fresh > 0) {
+      apply(ctx, v.back(), y);
+      r.products += fresh;
+      project(ctx, y);
+      small_matrix c = gram(ctx, v, y, nullptr);
+      const std::ptrdiff_t before = size - fresh;
       for (std::ptrdiff_t i = 0; i < size; ++i)
+        for (std::ptrdiff_t j = 0; j < fresh; ++j) at(i, before + j) = 0;
+      for (int pass = 0; pass < 2; ++pass) {
+        for (std::ptrdiff_t i = 0; i < size; ++i)
+          for (std::ptrdiff_t j = 0; j < fresh; ++j)
+            at(i, before + j) += c[static_cast<std::size_t>((fixed + i) * fresh + j)];
+        const small_matrix g = deflate(ctx, v, c, y, nullptr);
+        const auto split = g.begin() + (fixed + size) * fresh;
+        c.assign(g.begin(), split);
+        rest.assign(split, g.end());
+        bool clean = true;  // nothing of the basis is left beyond rounding
         for (std::ptrdiff_t j = 0; j < fresh; ++j) {
-          const double x = c[static_cast<std::size_t>((fixed + i) * fresh + j)];
-          if (pass == 0) at(i, size - fresh + j) = 0;
-          at(i, size - fresh + j) += x;
+          const double length = std::sqrt(rest[static_cast<std::size_t>(j * fresh + j)]);
+          for (std::ptrdiff_t i = 0; i < fixed + size; ++i)
+            clean = clean && std::abs(c[static_cast<std::size_t>(i * fresh + j)]) <= 1e-14 * length;
         }
-      for (double& x : c) x = -x;
-      combine(ctx, basis(size), c, y, true);
+        if (clean) break;
+      }
       project(ctx, y);
     }
     for (std::ptrdiff_t i = 0; i < size; ++i)
@@ -55,9 +78,8 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
           at(i, j) = at(j, i) = (at(i, j) + at(j, i)) / 2;
         }
       }
-    const small_matrix rest = gram(ctx, y, y, nullptr);
     const bool full = size + fresh > capacity;
-    const bool look = full || step % 4 == 0 || exhausted || r.products >= o.max_products;
+    const bool look = full || (p >= 8 || step % 4 == 0) || exhausted || r.products >= o.max_products;
     std::ptrdiff_t good = 0;
     double worst = 0;
     if (look) {
@@ -78,7 +100,7 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
         worst = std::max(worst, error);
         good += error <= o.tol;
       }
-      r.stopped = ctx.report("eigenvectors", r.products, worst) || r.stopped;
+      r.stopped = ctx.report("eigenvectors", step, worst) || r.stopped;
     } else {
       ctx.poll();
     }
@@ -91,7 +113,7 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
           s[static_cast<std::size_t>(i * back + c)] = e.vectors[static_cast<std::size_t>(i * size + pick(c))];
       }
       r.vectors = block(ctx, n, back);
-      combine(ctx, std::as_const(v).view(fixed, size), s, r.vectors.view(0, back));
+      combine(ctx, basis(), s, r.vectors.view(0, back));
       r.converged = good;
       return r;
     }
@@ -101,17 +123,19 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
     const std::ptrdiff_t last = fresh;
     double scale = 0;  // of the operator: what is left of y below its rounding is nothing
     for (std::ptrdiff_t i = 0; i < size; ++i) scale = std::max(scale, std::abs(at(i, i)));
-    rotate(ctx, y, whiten(rest, fresh, 1e-28 * scale * scale, 1e-26, kept, &smallest), kept);
+    const small_matrix root = whiten(rest, fresh, 1e-28 * scale * scale, 1e-26, kept, &smallest);
+    rotate(ctx, y, root, next_panel(kept));
     fresh = kept;
-    if (kept > 0 && smallest < 1e-8)  // scaling has brought rounding errors up
-      fresh = orthonormalise(ctx, nullptr, project, basis(size), column(size, kept));
-    else if (kept > 0)
-      rotate(ctx, column(size, kept),
-             whiten(gram(ctx, column(size, kept), column(size, kept), nullptr), kept, 0.0, 1e-13, fresh),
-             fresh);
+    if (kept > 0 && smallest < 1e-8) {  // scaling has brought rounding errors up
+      fresh = orthonormalise(ctx, nullptr, project, v, next_panel(kept));
+    } else if (kept > 0 && smallest < 0.1) {
+      const small_matrix again =
+          whiten(gram(ctx, next_panel(kept), next_panel(kept), nullptr), kept, 0.0, 1e-13, fresh);
+      rotate(ctx, next_panel(kept), again, next_panel(fresh));
+    }
     if (fresh == 0) {  // an invariant subspace: go on with something random
-      fill_normal(ctx, column(size, last), seed++);
-      fresh = orthonormalise(ctx, nullptr, project, basis(size), column(size, last));
+      fill_normal(ctx, next_panel(last), seed++);
+      fresh = orthonormalise(ctx, nullptr, project, v, next_panel(last));
       exhausted = fresh == 0;  // there is nothing else: what T holds is exact
     }
     if (full) {
@@ -120,15 +144,72 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
       for (std::ptrdiff_t c = 0; c < keep; ++c)
         for (std::ptrdiff_t i = 0; i < size; ++i)
           s[static_cast<std::size_t>(i * keep + c)] = e.vectors[static_cast<std::size_t>(i * size + pick(c))];
-      rotate(ctx, column(0, size), s, keep);
-      copy(ctx, std::as_const(v).view(fixed + size, fresh), column(keep, fresh));
+      panels front;
+      std::size_t count = 0;
+      for (std::ptrdiff_t first = 0; first < keep; first += p)
+        front.push_back(store[count++].view(0, std::min(p, keep - first)));
+      rotate(ctx, basis(), s, front);
+      std::swap(store[count], store[used]);  // what comes next
+      used = count;
+      v = locked;
+      v.insert(v.end(), front.begin(), front.end());
       for (std::ptrdiff_t i = 0; i < keep; ++i)
         for (std::ptrdiff_t j = 0; j < keep; ++j)
           at(i, j) = i == j ? e.values[static_cast<std::size_t>(pick(i))] : 0;
       size = keep;
     }
-    size += fresh;
+    if (!exhausted) accept();
   }
+}
+
+krylov_result verified_krylov(const context& ctx, std::ptrdiff_t n, std::ptrdiff_t room,
+                              const block_operator& apply, const projector& project, const krylov_options& o,
+                              bool verify, int& rounds) {
+  const std::ptrdiff_t k = o.k;
+  krylov_result r = krylov(ctx, n, apply, project, {}, o);
+  for (rounds = 0; verify && o.width < k && room > k && r.converged == k && !r.stopped;) {
+    krylov_options next = o;
+    next.k = std::min<std::ptrdiff_t>(rounds == 0 ? 1 : 2, room - k);
+    next.more = 0;
+    next.width = 4;
+    next.basis = 40;
+    next.seed = o.seed + 1000 + static_cast<std::uint64_t>(rounds);
+    orthonormalise(ctx, nullptr, project, {}, r.vectors.view(0, k));
+    const krylov_result rest = krylov(ctx, n, apply, project, r.vectors.view(0, k), next);
+    ++rounds;
+    r.products += rest.products;
+    r.stopped = rest.stopped;
+    if (rest.converged < next.k) {
+      r.converged = 0;
+      break;
+    }
+    // the best of both
+    std::vector<std::pair<double, std::ptrdiff_t>> all;
+    for (std::ptrdiff_t c = 0; c < k; ++c) all.emplace_back(r.values[static_cast<std::size_t>(c)], c);
+    const double worst = r.values[static_cast<std::size_t>(k - 1)];
+    bool better = false;
+    for (std::size_t c = 0; c < rest.values.size(); ++c) {
+      all.emplace_back(rest.values[c], k + static_cast<std::ptrdiff_t>(c));
+      better =
+          better || (o.largest ? rest.values[c] - worst : worst - rest.values[c]) > 1e-8 * std::abs(worst);
+    }
+    std::stable_sort(all.begin(), all.end(), [&](const auto& x, const auto& y) {
+      return o.largest ? x.first > y.first : x.first < y.first;
+    });
+    block merged(ctx, n, static_cast<std::ptrdiff_t>(all.size()));
+    r.values.clear();
+    for (std::size_t c = 0; c < all.size(); ++c) {
+      const std::ptrdiff_t from = all[c].second;
+      copy(ctx,
+           from < k ? std::as_const(r.vectors).view(from, 1) : std::as_const(rest.vectors).view(from - k, 1),
+           merged.view(static_cast<std::ptrdiff_t>(c), 1));
+      r.values.push_back(all[c].first);
+    }
+    r.vectors = std::move(merged);
+    if (!better) break;
+  }
+  orthonormalise(ctx, nullptr, project, {}, r.vectors.view(0, r.vectors.cols()));
+  return r;
 }
 
 }  // namespace lapwing::linalg

@@ -35,6 +35,13 @@ struct krylov_result {
 // Works on the complement of `locked` (orthonormal columns, possibly none) and of the null space that
 // `project` removes.
 krylov_result krylov(const context&, std::ptrdiff_t n, const block_operator&, const projector& project,
-                     matrix_view<const double> locked, const krylov_options&);
+                     const panels& locked, const krylov_options&);
+
+// The same, and then again on the complement of what was found, until the best pair there is not better than
+// the worst found: a block narrower than k may miss copies of an eigenvalue, and one that was missed is
+// dominant there, where a random start has a part in it. room: dimension of the space. The vectors are
+// orthonormal.
+krylov_result verified_krylov(const context&, std::ptrdiff_t n, std::ptrdiff_t room, const block_operator&,
+                              const projector& project, const krylov_options&, bool verify, int& rounds);
 
 }  // namespace lapwing::linalg

@@ -6,9 +6,12 @@
 #include <lapwing/linalg.hpp>
 #include <lapwing/sparse.hpp>
 #include <memory>
+#include <sstream>
+#include <string>
 #include <utility>
 
 #include "../kernels/table.hpp"
+#include "chebyshev.hpp"
 #include "cholesky.hpp"
 #include "davidson.hpp"
 #include "graph_pencil.hpp"
@@ -36,36 +39,32 @@ std::vector<double> polish(const context& ctx, const graph_pencil& a, block& z, 
   small_matrix leading(static_cast<std::size_t>(k * k));
   for (std::ptrdiff_t i = 0; i < k; ++i) std::copy_n(h.data() + i * b, k, leading.data() + i * k);
   symmetric_eigenpairs e = symmetric_eigen(leading, k);
-  rotate(ctx, z.view(0, k), e.vectors, k);
+  rotate(ctx, z.view(0, k), e.vectors, z.view(0, k));
   for (std::ptrdiff_t c = k; c < b; ++c) e.values.push_back(h[static_cast<std::size_t>(c * b + c)]);
   return e.values;
 }
 
-// Block Lanczos on A or on its pseudo-inverse, in symmetric coordinates. A narrow block may miss copies of an
-// eigenvalue: what was found is deflated, and the best pair that is left must not be better than the worst
-// found. A vector that was missed is dominant there, and a random start has a part in it.
-block lanczos(const context& ctx, const graph_pencil& a, csr_view<const double> w,
-              const std::vector<std::int64_t>& ends, std::ptrdiff_t k, std::ptrdiff_t more,
-              const laplacian_options& o, laplacian_result& r) {
+// Block Lanczos on A or on its pseudo-inverse, in symmetric coordinates.
+block lanczos(const context& ctx, const graph_pencil& a, const grounded_cholesky* factor,
+              std::ptrdiff_t components, std::ptrdiff_t k, std::ptrdiff_t more, const laplacian_options& o,
+              laplacian_result& r) {
   const std::ptrdiff_t n = a.size();
-  const bool inverse = o.method == eigen_method::cholesky;
+  const bool inverse = factor != nullptr;
   krylov_options inner;
   inner.k = k;
   inner.more = more;
-  inner.width = n < 50000 ? 4 : 2;
-  inner.basis = std::clamp<std::ptrdiff_t>(6 * k, 40, std::max<std::ptrdiff_t>(200, 3 * k));
+  // A solve with the factor costs hardly more for many vectors than for one; with as many as are wanted no
+  // copy of an eigenvalue can be missed.
+  inner.width =
+      inverse ? std::min<std::ptrdiff_t>(round_up(k + std::min<std::ptrdiff_t>(more, 2), 4), 16) : 4;
+  inner.basis = std::max(std::clamp<std::ptrdiff_t>(6 * k, 40, 200), std::max(3 * k, 6 * inner.width));
   inner.largest = inverse;
   inner.relative = inverse;  // |A v - lambda v| <= |A| times the residual of A^+ over its value
   inner.tol = (inverse ? 1 : r.norm) * o.tol / 2;
-  inner.max_products = o.max_products;
+  // On the pseudo-inverse it takes a dozen steps, or rounding hides what is small beside the largest value.
+  inner.max_products = inverse ? std::min(o.max_products, 30 * inner.width) : o.max_products;
   inner.seed = o.seed;
   block t(ctx, n, inner.width);
-  std::unique_ptr<grounded_cholesky> factor;
-  if (inverse) {
-    factor = std::make_unique<grounded_cholesky>(ctx, w, ends, o.max_memory);
-    r.factor_nonzeros = static_cast<std::ptrdiff_t>(factor->entries());
-    factor->factor(ctx);
-  }
   const block_operator apply = [&](const context& c, matrix_view<const double> x, matrix_view<double> y) {
     const matrix_view<double> scaled = t.view(0, x.cols);
     if (!inverse) return a.multiply_symmetric(c, x, scaled, y);
@@ -74,56 +73,61 @@ block lanczos(const context& ctx, const graph_pencil& a, csr_view<const double> 
     graph_pencil::scale(c, a.root(), y, y);
   };
   const projector project = [&a](const context& c, matrix_view<double> x) { a.project_symmetric(c, x); };
-  krylov_result found = krylov(ctx, n, apply, project, {}, inner);
+  krylov_result found = verified_krylov(ctx, n, n - components, apply, project, inner, o.verify, r.rounds);
   r.products = found.products;
   r.stopped = found.stopped;
   r.converged = found.converged == k;
-  const auto value = [&](double theta) { return inverse ? 1 / theta : theta; };
-  std::vector<double> values;
-  for (const double theta : found.values) values.push_back(value(theta));
   block v = std::move(found.vectors);
-  for (r.rounds = 0; o.verify && r.converged && !r.stopped && v.cols() >= k;) {
-    if (n - static_cast<std::ptrdiff_t>(ends.size()) <= k) break;  // nothing is left to be missed
-    krylov_options next = inner;
-    next.k =
-        std::min<std::ptrdiff_t>(r.rounds == 0 ? 1 : 2, n - static_cast<std::ptrdiff_t>(ends.size()) - k);
-    next.more = 0;
-    next.basis = 40;
-    next.seed = o.seed + 1000 + static_cast<std::uint64_t>(r.rounds);
-    block kept(ctx, n, k);
-    copy(ctx, std::as_const(v).view(0, k), kept.view(0, k));
-    orthonormalise(ctx, nullptr, project, {}, kept.view(0, k));
-    krylov_result rest = krylov(ctx, n, apply, project, std::as_const(kept).view(0, k), next);
-    ++r.rounds;
-    r.products += rest.products;
-    r.stopped = rest.stopped;
-    r.converged = rest.converged == next.k;
-    if (!r.converged) break;
-    // the best k of both, by value
-    std::vector<std::pair<double, std::ptrdiff_t>> all;
-    for (std::ptrdiff_t c = 0; c < k; ++c) all.emplace_back(values[static_cast<std::size_t>(c)], c);
-    const double worst = values[static_cast<std::size_t>(k - 1)];
-    bool better = false;
-    for (std::size_t c = 0; c < rest.values.size(); ++c) {
-      all.emplace_back(value(rest.values[c]), k + static_cast<std::ptrdiff_t>(c));
-      better = better || value(rest.values[c]) < worst * (1 - 1e-8);
-    }
-    std::stable_sort(all.begin(), all.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
-    block merged(ctx, n, static_cast<std::ptrdiff_t>(all.size()));
-    for (std::size_t c = 0; c < all.size(); ++c) {
-      const std::ptrdiff_t from = all[c].second;
-      const matrix_view<const double> source =
-          from < k ? std::as_const(kept).view(from, 1) : std::as_const(rest.vectors).view(from - k, 1);
-      copy(ctx, source, merged.view(static_cast<std::ptrdiff_t>(c), 1));
-    }
-    values.clear();
-    for (const auto& x : all) values.push_back(x.first);
-    v = std::move(merged);
-    if (!better) break;
-  }
-  orthonormalise(ctx, nullptr, project, {}, v.view(0, v.cols()));
   graph_pencil::scale(ctx, a.inverse_root(), std::as_const(v).view(0, v.cols()), v.view(0, v.cols()));
   return v;
+}
+
+// What an automatic run uses. All of it follows from the graph, nothing from the clock or the threads.
+struct choice {
+  eigen_method method = eigen_method::approx_cholesky;
+  std::string reason;
+  std::unique_ptr<grounded_cholesky> factor;  // analysed
+};
+constexpr double flops_a_second = 4e9, bytes_a_second = 8e9;  // of one core, measured once
+
+choice choose(const context& ctx, const ordered_graph& g, const laplacian_options& o, std::ptrdiff_t b) {
+  // How far apart neighbours stand after reordering: about the square root of n for what is laid out in a
+  // plane, a fixed share of n where there is nothing to be laid out.
+  const auto w = g.weights.view();
+  const double n = static_cast<double>(w.rows());
+  double span = 0;
+  for (std::ptrdiff_t i = 0; i < w.rows(); ++i)
+    for (std::int64_t q = w.offsets[static_cast<std::size_t>(i)];
+         q < w.offsets[static_cast<std::size_t>(i + 1)]; ++q)
+      span += static_cast<double>(std::abs(w.indices[static_cast<std::size_t>(q)] - i));
+  span /= static_cast<double>(w.size());
+  const auto [least, most] = std::minmax_element(w.values.begin(), w.values.end());
+  choice c;
+  std::ostringstream text;
+  text.precision(2);
+  text << "neighbours are " << span << " places apart after reordering, ";
+  if (span <= 3 * std::sqrt(n)) {
+    text << "as in a plane; ";
+    try {
+      c.factor = std::make_unique<grounded_cholesky>(ctx, w, g.ends, o.max_memory);
+      const double columns = static_cast<double>(b),
+                   direct = c.factor->operations() / flops_a_second +
+                            12 * (16 * c.factor->entries() + 160 * columns * n) / bytes_a_second,
+                   iterative = 28 * (320 * columns * n + 24 * static_cast<double>(w.size())) / bytes_a_second;
+      text << "about " << direct << " s by factorisation, " << iterative << " s by preconditioned iteration";
+      c.method = direct < iterative ? eigen_method::cholesky : eigen_method::approx_cholesky;
+    } catch (const memory_exceeded&) {
+      text << "a factorisation would take more memory than the limit";
+    }
+    if (c.method != eigen_method::cholesky) c.factor.reset();
+  } else if (span > 0.03 * n && o.tol_vec == 0 && *most <= 1e6 * *least) {
+    text << "as in an expander: products alone converge fast";
+    c.method = eigen_method::chebyshev;
+  } else {
+    text << "too many for a factorisation";
+  }
+  c.reason = text.str();
+  return c;
 }
 
 }  // namespace
@@ -138,6 +142,8 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
   check(k >= 1 && k <= room, "k must be between 1 and ", room, ", got ", k);
   check(o.tol > 0, "tol must be > 0, got ", o.tol);
   check(o.tol_vec >= 0, "tol_vec must be >= 0, got ", o.tol_vec);
+  check(o.tol_vec == 0 || (o.method != eigen_method::lanczos && o.method != eigen_method::chebyshev),
+        "tol_vec needs a method with a factorisation");
   check(o.max_outer >= 1, "max_outer must be >= 1, got ", o.max_outer);
   check(vectors.rows == n && vectors.cols == k, "vectors must be ", n, " x ", k, ", got ", vectors.rows,
         " x ", vectors.cols);
@@ -162,31 +168,91 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
 
   const std::ptrdiff_t guard =
       std::min(o.guard >= 0 ? o.guard : round_up(k + std::max<std::ptrdiff_t>(2, k / 4), 4) - k, room - k);
+  choice how;
+  how.method = o.method;
+  if (o.method == eigen_method::automatic) how = choose(ctx, g, o, k + guard);
+  r.method = how.method;
+  block start;
+  if (o.start.cols > 0) {
+    check(o.start.rows == n, "start must have ", n, " rows, got ", o.start.rows);
+    start = block(ctx, a.size(), o.start.cols);
+    for (std::ptrdiff_t i = 0; i < a.size(); ++i)
+      for (std::ptrdiff_t c = 0; c < o.start.cols; ++c)
+        start.row(i)[c] =
+            o.start(order[static_cast<std::size_t>(i)], c) * (symmetric ? a.inverse_root()[i] : 1.0);
+  }
+  const block* const from = start.cols() > 0 ? &start : nullptr;
   block z;
-  if (o.method == eigen_method::approx_cholesky) {
-    const approx_cholesky m(ctx, sorted.view(), o.split, o.seed);
-    r.factor_nonzeros = m.nonzeros();
-    davidson_options inner;
-    inner.guard = guard;
-    inner.norm = r.norm;
-    inner.tol = o.tol / 2;  // what comes out of the last rotation is checked against tol itself
-    inner.tol_vec = o.tol_vec;
-    inner.max_outer = o.max_outer;
-    inner.seed = o.seed;
-    const corrector correct = [&m](const context& c, matrix_view<const double> x, matrix_view<double> y) {
-      m.apply(c, x, y);
-    };
-    davidson_result found = davidson(ctx, a, correct, k, inner);
+  const auto take = [&](davidson_result found) {
     r.outer = found.outer;
     r.products = found.products;
     r.corrections = found.corrections;
     r.stopped = found.stopped;
     r.converged = found.converged;
     z = std::move(found.vectors);
+  };
+  const double inner_tol = o.tol / 2;  // what comes out of the last rotation is checked against tol itself
+  const auto iterate = [&](const corrector& correct, const block* first) {
+    davidson_options inner;
+    inner.guard = guard;
+    inner.norm = r.norm;
+    inner.tol = inner_tol;
+    inner.tol_vec = o.tol_vec;
+    inner.max_outer = o.max_outer;
+    inner.seed = o.seed;
+    inner.start = first;
+    take(davidson(ctx, a, correct, k, inner));
+  };
+  const auto precondition = [&](const block* first) {
+    const approx_cholesky m(ctx, sorted.view(), o.split, o.seed);
+    r.factor_nonzeros = m.nonzeros();
+    iterate([&](const context& c, matrix_view<const double> x, matrix_view<double> y) { m.apply(c, x, y); },
+            first);
+  };
+  if (r.method == eigen_method::approx_cholesky) {
+    precondition(from);
+  } else if (r.method == eigen_method::chebyshev) {
+    chebyshev_options inner;
+    inner.guard = guard;
+    inner.norm = r.norm;
+    inner.tol = inner_tol;
+    inner.max_products = o.max_products;
+    // An expander needs some hundred products for each vector. If it was none, the other method goes on.
+    if (o.method == eigen_method::automatic)
+      inner.max_products = std::min<std::ptrdiff_t>(inner.max_products, 300 * (k + guard));
+    inner.seed = o.seed;
+    inner.start = from;
+    take(chebyshev(ctx, a, k, inner));
+    if (o.method == eigen_method::automatic && !r.converged && !r.stopped) {
+      how.reason += "; they did not, and a preconditioned iteration went on";
+      r.method = eigen_method::approx_cholesky;
+      const std::ptrdiff_t products = r.products;
+      const block reached = std::move(z);
+      precondition(&reached);
+      r.products += products;
+    }
   } else {
-    z = lanczos(ctx, a, sorted.view(), ends, k, guard, o, r);
+    const auto components = static_cast<std::ptrdiff_t>(ends.size());
+    if (r.method == eigen_method::lanczos) {
+      z = lanczos(ctx, a, nullptr, components, k, guard, o, r);
+    } else {
+      if (!how.factor)
+        how.factor = std::make_unique<grounded_cholesky>(ctx, sorted.view(), ends, o.max_memory);
+      r.factor_nonzeros = static_cast<std::ptrdiff_t>(how.factor->entries());
+      how.factor->factor(ctx);
+      z = lanczos(ctx, a, how.factor.get(), components, k, guard, o, r);
+      if (!r.stopped) {  // Looks at the residuals themselves, and mends what rounding has left.
+        const std::ptrdiff_t products = r.products;
+        const block reached = std::move(z);
+        iterate([&](const context& c, matrix_view<const double> x,
+                    matrix_view<double> y) { how.factor->solve(c, x, y); },
+                &reached);
+        r.products += products;
+      }
+    }
   }
 
+  r.reason = how.reason;
   const std::ptrdiff_t b = z.cols();
   r.values = polish(ctx, a, z, std::min(k, b));
   block image(ctx, a.size(), b);

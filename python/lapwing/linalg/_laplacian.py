@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from lapwing import _backend, _graphs, _threads, _validate
 from lapwing._graphs import Graph
-from lapwing._progress import Callback, Progress
+from lapwing._progress import Callback, Progress, time_limited
 from lapwing.exceptions import ConvergenceError, DisconnectedGraphWarning
 from lapwing.linalg import _canonical
 from lapwing.linalg._result import EigenResult
 
 __all__ = ["laplacian_eigs"]
 
-METHODS = ("auto", "dense", "approxchol", "cholesky", "lanczos")
+METHODS = ("auto", "dense", "approxchol", "cholesky", "chebyshev", "lanczos")
 #: Nodes (isolated ones aside) up to which all eigenpairs are computed at once.
 DENSE_NODES = 1500
 
@@ -34,6 +34,7 @@ def laplacian_eigs(
     tol: float = 1e-8,
     accuracy: str = "residual",
     tol_vec: float = 1e-7,
+    X0: Any = None,
     verify: bool = True,
     canonical: bool = True,
     random_state: int | None = 0,
@@ -58,12 +59,14 @@ def laplacian_eigs(
     drop_null : bool, default=True
         Leave the null space out. False: one vector for each connected component comes first, the largest
         component before the others.
-    method : {"auto", "dense", "approxchol", "cholesky", "lanczos"}, default="auto"
+    method : {"auto", "dense", "approxchol", "cholesky", "chebyshev", "lanczos"}, default="auto"
         dense: LAPACK on the whole matrix. approxchol: block Davidson with an approximate Cholesky factor as
         its preconditioner. cholesky: block Lanczos on the pseudo-inverse, from an exact sparse factorisation.
-        lanczos: block Lanczos on the Laplacian itself.
-        Auto: dense up to 1500 nodes, or where k is more than an eighth of them. ``info["reason"]`` says what
-        decided.
+        chebyshev: block Davidson by Chebyshev polynomials of the Laplacian. lanczos: block Lanczos on the
+        Laplacian itself.
+        Auto: dense up to 1500 nodes, or where k is more than an eighth of them; else cholesky or approxchol,
+        whichever a model of their costs says is faster, where the graph is laid out as in a plane, chebyshev
+        where it is an expander, and approxchol in between. ``info["reason"]`` says what decided.
     tol : float, default=1e-8
         Largest residual ``‖A v - λ v‖ / ‖A‖``, where ``‖A‖`` is a bound on the norm (2 for "sym").
     accuracy : {"residual", "relative"}, default="residual"
@@ -71,6 +74,9 @@ def laplacian_eigs(
         of eigenvalues far below `tol` are right as well (long paths, nearly disconnected graphs).
     tol_vec : float, default=1e-7
         For ``accuracy="relative"``.
+    X0 : array of shape (n, j) or None, default=None
+        Vectors to start from, such as those of a similar graph, for approxchol and chebyshev; what is missing
+        to the width of the block is random, what is beyond it is left out.
     verify : bool, default=True
         For the Lanczos methods, whose narrow blocks may miss copies of an eigenvalue: look for more pairs
         among what is orthogonal to those found, until there is none.
@@ -153,8 +159,11 @@ def laplacian_eigs(
         )
     active = int(sizes[sizes > 1].sum())
     how, reason = _choose(how, active, k)
-    stop = _time_limited(callback, limit)
-    with Progress(stop, verbose) as progress:
+    if relative and how in ("chebyshev", "lanczos"):
+        raise ValueError(f"accuracy='relative' needs a method with a factorisation, got method={how!r}")
+    degrees = _degrees(graph)
+    start_vectors = _start(X0, graph.n, degrees if form == "rw" else None)
+    with Progress(time_limited(callback, limit), verbose) as progress:
         if how == "dense":
             found = _dense(graph, labels, sizes, k, form is not None)
         else:
@@ -162,8 +171,10 @@ def laplacian_eigs(
             found = _backend.extension().laplacian_eigs(
                 *graph.csr, k, how, "none" if form is None else "symmetric", -1, tol,
                 tol_vec if relative else 0.0, 2, 200, memory, verify, seed, vectors, threads, progress.hook,
+                start_vectors,
             )  # fmt: skip
             found["vectors"] = vectors
+            how, reason = found["method"], reason or found["reason"]
     result = _result(found, graph, labels, k, tol, form is not None, canonical)
     result.info.update(
         method=how, reason=reason, seconds=time.perf_counter() - start,
@@ -172,7 +183,6 @@ def laplacian_eigs(
         norm=found["norm"], component_sizes=sizes,
     )  # fmt: skip
     _tell(result, tol, relative, on_fail)
-    degrees = _degrees(graph)
     if form == "rw":
         scale = np.divide(1.0, np.sqrt(degrees), out=np.zeros_like(degrees), where=degrees > 0)
         result.vectors[...] *= scale[:, None]
@@ -194,18 +204,16 @@ def _choose(method: str, active: int, k: int) -> tuple[str, str]:
         return "dense", f"{active} nodes with edges are at most {DENSE_NODES}"
     if 8 * k >= active and active <= 20000:
         return "dense", f"{k} pairs are more than an eighth of {active}"
-    return "approxchol", f"{active} nodes, {k} pairs"
+    return "auto", ""
 
 
-def _time_limited(callback: Callback | None, limit: float | None) -> Callback | None:
-    if limit is None:
-        return callback
-
-    def stop(info: Any) -> bool:
-        answer = callback(info) if callback is not None else False
-        return info.elapsed >= limit or answer is True
-
-    return stop
+def _start(X0: Any, n: int, degrees: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    if X0 is None:
+        return None
+    start = np.array(_validate.check_points(X0, "X0"), dtype=np.float64, order="C")
+    if start.shape[0] != n:
+        raise ValueError(f"X0 must have {n} rows, got shape {start.shape}")
+    return start if degrees is None else start * np.sqrt(degrees)[:, None]
 
 
 def _degrees(graph: Graph) -> NDArray[np.float64]:

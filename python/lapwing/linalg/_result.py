@@ -28,8 +28,8 @@ class EigenResult:
         residual over the distance to the nearest other cluster that was computed, at most 1.
     null_dim : int
         Dimension of the null space: the number of connected components of a graph.
-    labels : int32 array of shape (n,)
-        Component of each node; 0 is the largest.
+    labels : int32 array of shape (n,), or None
+        Component of each node; 0 is the largest. None for operators.
     converged : bool
         Whether every pair reached the tolerance.
     info : dict
@@ -42,6 +42,6 @@ class EigenResult:
     residuals: NDArray[np.float64]
     vector_errors: NDArray[np.float64]
     null_dim: int
-    labels: NDArray[np.int32]
+    labels: NDArray[np.int32] | None
     converged: bool
     info: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,201 @@
+#include "chebyshev.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "small.hpp"
+
+namespace lapwing::linalg {
+
+namespace {
+
+constexpr int bound_steps = 12;
+constexpr double most_degree = 80;
+
+// An upper bound on the spectrum: the largest Ritz value of some Lanczos steps plus what is left over.
+double upper_bound(const context& ctx, const pencil& a, const projector& project, const chebyshev_options& o,
+                   std::ptrdiff_t& products) {
+  const std::ptrdiff_t n = a.size();
+  std::vector<block> q;
+  panels basis;
+  q.emplace_back(ctx, n, 1);
+  fill_normal(ctx, q[0].view(0, 1), o.seed + 77);
+  if (orthonormalise(ctx, a.mass(), project, {}, q[0].view(0, 1)) == 0) return o.norm;
+  basis.push_back(q[0].view(0, 1));
+  small_matrix h;
+  double beta = 0;
+  std::ptrdiff_t size = 1;
+  for (int step = 0; step < bound_steps; ++step) {
+    q.emplace_back(ctx, n, 1);
+    const matrix_view<double> next = q.back().view(0, 1);
+    a.filter(ctx, 1, 0, 0, basis.back(), {}, next);
+    ++products;
+    project(ctx, next);
+    const small_matrix c = gram(ctx, basis, next, a.mass());
+    const small_matrix left = deflate(ctx, basis, c, next, a.mass());
+    small_matrix grown(static_cast<std::size_t>(size * size), 0.0);
+    for (std::ptrdiff_t i = 0; i + 1 < size; ++i)
+      std::copy_n(h.data() + i * (size - 1), size - 1, grown.data() + i * size);
+    for (std::ptrdiff_t i = 0; i < size; ++i)
+      grown[static_cast<std::size_t>(i * size + size - 1)] =
+          grown[static_cast<std::size_t>((size - 1) * size + i)] = c[static_cast<std::size_t>(i)];
+    h = std::move(grown);
+    beta = std::sqrt(std::max(0.0, left.back()));
+    if (!(beta > 1e-12 * o.norm) || step + 1 == bound_steps) break;
+    rotate(ctx, next, {1 / beta}, next);
+    basis.push_back(next);
+    ++size;
+  }
+  return std::min(o.norm, symmetric_eigen(h, size).values.back() + beta);
+}
+
+// y = a M^-1 r + x diag(b)
+void first_step(const context& ctx, const double* m, double a, matrix_view<const double> r,
+                matrix_view<const double> x, const std::vector<double>& b, matrix_view<double> y) {
+  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      const double f = m ? a / m[i] : a;
+      const double *ri = &r(i, 0), *xi = &x(i, 0);
+      double* __restrict yi = &y(i, 0);
+      for (std::ptrdiff_t c = 0; c < x.cols; ++c) yi[c] = f * ri[c] + b[static_cast<std::size_t>(c)] * xi[c];
+    }
+  });
+}
+
+}  // namespace
+
+davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k, const chebyshev_options& o) {
+  const std::ptrdiff_t n = a.size(), b = k + o.guard,
+                       capacity = std::max(o.basis > 0 ? o.basis : 5 * b, 2 * b + 4),
+                       keep = b + (capacity - b) / 3, least = 4;
+  const projector project = [&a](const context& c, matrix_view<double> x) { a.project(c, x); };
+  davidson_result r;
+  double hi = upper_bound(ctx, a, project, o, r.products);
+  std::vector<block> store;
+  panels v;
+  const std::ptrdiff_t width = std::max(b, least);
+  block x(ctx, n, width), y(ctx, n, width), image(ctx, n, width);
+  std::uint64_t seed = o.seed;
+  std::ptrdiff_t size = 0;
+  small_matrix h;
+  // The columns of w that are independent of the basis become part of it; returns how many.
+  const auto accept = [&](matrix_view<double> w) {
+    w.cols = orthonormalise(ctx, a.mass(), project, v, w);
+    if (w.cols == 0) return false;
+    store.emplace_back(ctx, n, w.cols);
+    v.push_back(store.back().view(0, w.cols));
+    copy(ctx, w, v.back());
+    const matrix_view<double> aw = image.view(0, w.cols);
+    a.multiply(ctx, v.back(), aw);
+    r.products += w.cols;
+    const small_matrix part = gram(ctx, v, aw, nullptr);
+    const std::ptrdiff_t larger = size + w.cols;
+    small_matrix grown(static_cast<std::size_t>(larger * larger), 0.0);
+    for (std::ptrdiff_t i = 0; i < size; ++i)
+      std::copy_n(h.data() + i * size, size, grown.data() + i * larger);
+    for (std::ptrdiff_t i = 0; i < larger; ++i)
+      for (std::ptrdiff_t j = 0; j < w.cols; ++j) {
+        double &one = grown[static_cast<std::size_t>(i * larger + size + j)],
+               &other = grown[static_cast<std::size_t>((size + j) * larger + i)];
+        const double value = part[static_cast<std::size_t>(i * w.cols + j)];
+        one = other = i > size + j ? (one + value) / 2 : value;  // symmetric up to rounding: make it so
+      }
+    h = std::move(grown);
+    size = larger;
+    return true;
+  };
+  fill_normal(ctx, x.view(0, b), seed++);
+  if (o.start)
+    for (std::ptrdiff_t i = 0; i < n; ++i)
+      std::copy_n(o.start->row(i), std::min(b, o.start->cols()), x.row(i));
+  bool exhausted = !accept(x.view(0, b));
+  std::vector<double> done;  // values of the leading pairs that are good
+  for (;;) {
+    const symmetric_eigenpairs e = symmetric_eigen(h, size);
+    const auto value = [&](std::ptrdiff_t c) { return e.values[static_cast<std::size_t>(c)]; };
+    if (value(size - 1) > hi) hi = o.norm;
+    const auto coefficients = [&](std::ptrdiff_t first, std::ptrdiff_t count) {
+      small_matrix s(static_cast<std::size_t>(size * count));
+      for (std::ptrdiff_t i = 0; i < size; ++i)
+        std::copy_n(e.vectors.data() + i * size + first, count, s.data() + i * count);
+      return s;
+    };
+    // Ritz pairs from the first that is not known to be good
+    std::size_t same = 0;
+    while (same < done.size() && static_cast<std::ptrdiff_t>(same) < size &&
+           std::abs(value(static_cast<std::ptrdiff_t>(same)) - done[same]) <= o.tol * o.norm)
+      ++same;
+    done.resize(same);
+    const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(same),
+                         targets = std::min(std::max(b - first, least), size - first);
+    const std::vector<double> theta(e.values.begin() + first, e.values.begin() + first + targets);
+    combine(ctx, v, coefficients(first, targets), x.view(0, targets));
+    a.multiply(ctx, x.view(0, targets), image.view(0, targets));
+    r.products += targets;
+    std::vector<double> norm =
+        residual(ctx, a, x.view(0, targets), image.view(0, targets), theta, y.view(0, targets));
+    std::ptrdiff_t good = 0;
+    while (good < targets && norm[static_cast<std::size_t>(good)] <= o.tol * o.norm) ++good;
+    done.insert(done.end(), theta.begin(), theta.begin() + good);
+    const std::ptrdiff_t found = std::min<std::ptrdiff_t>(k, static_cast<std::ptrdiff_t>(done.size()));
+    double worst = 0;
+    for (std::ptrdiff_t c = 0; first + c < std::min(k, first + targets); ++c)
+      worst = std::max(worst, norm[static_cast<std::size_t>(c)] / o.norm);
+    ++r.outer;
+    r.stopped = ctx.report("eigenvectors", r.outer, worst) || r.stopped;
+    if (found == k || r.stopped || exhausted || r.products >= o.max_products) {
+      const std::ptrdiff_t back = std::min(b, size);
+      r.values.assign(e.values.begin(), e.values.begin() + back);
+      r.vectors = block(ctx, n, back);
+      combine(ctx, v, coefficients(0, back), r.vectors.view(0, back));
+      r.wanted_converged = found;
+      r.converged = found == k;
+      return r;
+    }
+
+    // The next panel is a polynomial of A applied to them that damps [lo, hi] and grows below. What has
+    // converged grows as well and is taken away afterwards: by a factor that leaves ten digits.
+    std::ptrdiff_t edge = std::min(first + targets, size - 1);
+    while (edge + 1 < size && value(edge) < 1.1 * theta[0]) ++edge;  // beyond a group that goes on
+    const double lo = std::min(value(edge), 0.99 * hi), target = std::min(theta[0], 0.9 * lo),
+                 bottom = std::min(value(0), target), half = (hi - lo) / 2, centre = (hi + lo) / 2;
+    const double wanted = 2 * std::sqrt((hi - lo) / (lo - target)),
+                 most = std::log(1e6) / std::acosh((centre - bottom) / half);
+    const int degree = static_cast<int>(std::clamp(std::round(std::min(wanted, most)), 2.0, most_degree));
+    const double start = half / (target - centre);
+    double sigma = start;
+    std::vector<double> shift = theta;
+    for (double& t : shift) t = (t - centre) * sigma / half;
+    block *now = &image, *next = &x;
+    // y = (M^-1 A x - centre x) sigma / half by way of the residual, which lies in y
+    first_step(ctx, a.mass(), sigma / half, y.view(0, targets), x.view(0, targets), shift,
+               now->view(0, targets));
+    for (int q = 2; q <= degree; ++q) {
+      const double following = 1 / (2 / start - sigma), f = 2 * following / half;
+      a.filter(ctx, f, -centre * f, -sigma * following, now->view(0, targets), next->view(0, targets),
+               next->view(0, targets));
+      sigma = following;
+      std::swap(now, next);
+    }
+    r.products += (degree - 1) * targets;
+    if (size + targets > capacity) {  // thick restart
+      const std::ptrdiff_t count = std::min(keep, size);
+      block front(ctx, n, count);
+      combine(ctx, v, coefficients(0, count), front.view(0, count));
+      store.clear();
+      store.push_back(std::move(front));
+      v = store.back().view(0, count);
+      h.assign(static_cast<std::size_t>(count * count), 0.0);
+      for (std::ptrdiff_t c = 0; c < count; ++c) h[static_cast<std::size_t>(c * count + c)] = value(c);
+      size = count;
+    }
+    if (now == &image) std::swap(image, x), now = &x;
+    if (!accept(now->view(0, targets))) {
+      fill_normal(ctx, x.view(0, least), seed++);
+      exhausted = !accept(x.view(0, least));  // the basis is the whole space: the next look is the last
+    }
+  }
+}
+
+}  // namespace lapwing::linalg
