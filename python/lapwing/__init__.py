@@ -13,7 +13,7 @@ from lapwing import _core, _threads
 
 if TYPE_CHECKING:
     from lapwing import datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
-    from lapwing.embedding import EOTEigenmaps, EOTEigenmapsResult
+    from lapwing.embedding import EOTEigenmaps, EOTEigenmapsResult, SpectralEmbedding
     from lapwing.embedding.eot_eigenmaps import eot_eigenmaps
     from lapwing.exceptions import (
         ConvergenceError,
@@ -39,6 +39,7 @@ __all__ = [
     "InfeasibleBalanceWarning",
     "InfeasibleError",
     "LapwingError",
+    "SpectralEmbedding",
     "__version__",
     "datasets",
     "embedding",
@@ -62,6 +63,7 @@ _MODULES = frozenset({"datasets", "embedding", "exceptions", "graph", "linalg", 
 _HOME = {
     "EOTEigenmaps": "embedding",
     "EOTEigenmapsResult": "embedding",
+    "SpectralEmbedding": "embedding",
     "eot_eigenmaps": "embedding.eot_eigenmaps",
     **dict.fromkeys((name for name in __all__ if name.endswith(("Error", "Warning"))), "exceptions"),
 }

@@ -21,6 +21,7 @@ __all__ = [
     "check_number",
     "check_points",
     "check_positive",
+    "check_samples",
     "check_seed",
     "check_vector",
     "check_weights",
@@ -147,6 +148,20 @@ def check_choice(x: object, name: str, choices: Sequence[Any]) -> Any:
     if (x is None or isinstance(x, str)) and x in choices:
         return x
     raise ValueError(f"{name} must be one of {', '.join(repr(c) for c in choices)}, got {x!r}")
+
+
+def check_samples(estimator: Any, X: Any, *, reset: bool = True, **options: Any) -> Any:
+    """Return `X` as scikit-learn's own checks let it pass, and note the features that `estimator` saw.
+
+    `options` are those of ``sklearn.utils.validation.check_array``.
+    """
+    if type(X).__name__ == "AnnData":
+        raise TypeError("X is an AnnData object: see lapwing.embedding.embed_anndata")
+    try:
+        from sklearn.utils.validation import validate_data
+    except ImportError:  # scikit-learn before 1.6
+        return estimator._validate_data(X, reset=reset, **options)
+    return validate_data(estimator, X, reset=reset, **options)
 
 
 def check_seed(random_state: object) -> int:
