@@ -13,7 +13,7 @@ from lapwing import _core, _threads
 
 if TYPE_CHECKING:
     from lapwing import datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
-    from lapwing.embedding import EOTEigenmaps, EOTEigenmapsResult, SpectralEmbedding
+    from lapwing.embedding import DiffusionMaps, EOTEigenmaps, EOTEigenmapsResult, SpectralEmbedding
     from lapwing.embedding.eot_eigenmaps import eot_eigenmaps
     from lapwing.exceptions import (
         ConvergenceError,
@@ -32,6 +32,7 @@ __all__ = [
     "ConvergenceWarning",
     "CudaError",
     "DecodeError",
+    "DiffusionMaps",
     "DisconnectedGraphWarning",
     "DisconnectedSimilarityWarning",
     "EOTEigenmaps",
@@ -61,6 +62,7 @@ __version__: str = _core.build_info()["version"]
 
 _MODULES = frozenset({"datasets", "embedding", "exceptions", "graph", "linalg", "metrics", "ot", "plots"})
 _HOME = {
+    "DiffusionMaps": "embedding",
     "EOTEigenmaps": "embedding",
     "EOTEigenmapsResult": "embedding",
     "SpectralEmbedding": "embedding",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "check_finite",
     "check_integer",
     "check_matrix",
+    "check_memory",
     "check_number",
     "check_points",
     "check_positive",
@@ -102,6 +104,20 @@ def check_weights(x: object, n: int, name: str) -> NDArray[np.float64]:
     if not np.isfinite(total):
         raise ValueError(f"the sum of {name} overflows: {total}")
     return weights
+
+
+def check_memory(needed: float, what: str, hint: str, max_memory: float | None = None) -> None:
+    """Raise ``MemoryError`` if `what` takes more bytes than `max_memory` (None: half of the machine's)."""
+    if max_memory is None:
+        try:
+            max_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2.0
+        except (AttributeError, ValueError, OSError):
+            max_memory = 8e9
+    if needed > max_memory:
+        raise MemoryError(
+            f"{what} would take {needed / 1e9:.3g} GB, more than the {max_memory / 1e9:.3g} GB allowed; "
+            f"{hint}"
+        )
 
 
 def check_number(x: object, name: str) -> float:

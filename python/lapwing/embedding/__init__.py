@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lapwing.embedding._anndata import embed_anndata
+    from lapwing.embedding.diffusion import DiffusionMaps
     from lapwing.embedding.eot_eigenmaps import EOTEigenmaps, EOTEigenmapsResult, eot_eigenmaps_anndata
     from lapwing.embedding.spectral import SpectralEmbedding
 
 # The function `eot_eigenmaps` is `lapwing.eot_eigenmaps`: here its name is that of its folder.
 __all__ = [
+    "DiffusionMaps",
     "EOTEigenmaps",
     "EOTEigenmapsResult",
     "SpectralEmbedding",
@@ -20,6 +22,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "DiffusionMaps": "diffusion",
     "EOTEigenmaps": "eot_eigenmaps",
     "EOTEigenmapsResult": "eot_eigenmaps",
     "SpectralEmbedding": "spectral",

@@ -54,6 +54,10 @@ class Similarity:
         Of the two affinities of neighbours: those of `lapwing.graph.affinity`.
     n_jobs : int or None
         Threads.
+    bandwidth : "median", "bgh" or float, default="median"
+        Of `kernel`, for "nearest_neighbors".
+    loops : bool, default=False
+        Whether each point is its own neighbour, for "rbf".
     """
 
     def __init__(
@@ -64,10 +68,12 @@ class Similarity:
         n_neighbors: int | None,
         kernel: str,
         n_jobs: int | None,
+        bandwidth: str | float = "median",
+        loops: bool = False,
     ) -> None:
         if not callable(affinity):
             _validate.check_choice(affinity, "affinity", AFFINITIES)
-        _affinity.check_kernel(kernel)
+        _affinity.check_kernel(kernel, bandwidth)
         if gamma is not None:
             gamma = _validate.check_positive(gamma, "gamma")
         if n_neighbors is not None:
@@ -75,6 +81,7 @@ class Similarity:
         _threads.resolve(n_jobs)
         self.affinity, self.gamma, self.n_neighbors = affinity, gamma, n_neighbors
         self.kernel, self.n_jobs = kernel, n_jobs
+        self.bandwidth, self.loops = bandwidth, loops
         self.points: NDArray[Any] | None = None
 
     def fit(self, X: Any, seed: int) -> Any:
@@ -109,7 +116,7 @@ class Similarity:
             self.points, self.n_neighbors, metric=self._metric, n_jobs=self.n_jobs, random_state=seed
         )
         rule = "fuzzy" if self.kernel == "umap" else "max"
-        weights, self.scales = _affinity.weigh(graph, self.kernel, "median", None, rule)
+        weights, self.scales = _affinity.weigh(graph, self.kernel, self.bandwidth, None, rule)
         return weights
 
     @property
@@ -141,7 +148,7 @@ class Similarity:
             offsets = np.arange(0, len(X) * k + 1, k)
             weights = csr_array((values.ravel(), index.ravel(), offsets), shape=(len(X), n))
             nearest, same = index[:, 0], r[:, 0] == 0
-        if not same.any():
+        if not same.any() or self.loops:
             return weights
         own = csr_array(self.matrix[nearest[same]])
         own = own - _diagonal_of(own, nearest[same])
