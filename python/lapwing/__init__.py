@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lapwing import _core, _threads
 
 if TYPE_CHECKING:
-    from lapwing import datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
+    from lapwing import cluster, datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
+    from lapwing.cluster import SpectralClustering
     from lapwing.embedding import DiffusionMaps, EOTEigenmaps, EOTEigenmapsResult, SpectralEmbedding
     from lapwing.embedding.eot_eigenmaps import eot_eigenmaps
     from lapwing.exceptions import (
@@ -40,8 +41,10 @@ __all__ = [
     "InfeasibleBalanceWarning",
     "InfeasibleError",
     "LapwingError",
+    "SpectralClustering",
     "SpectralEmbedding",
     "__version__",
+    "cluster",
     "datasets",
     "embedding",
     "eot_eigenmaps",
@@ -60,11 +63,14 @@ __all__ = [
 
 __version__: str = _core.build_info()["version"]
 
-_MODULES = frozenset({"datasets", "embedding", "exceptions", "graph", "linalg", "metrics", "ot", "plots"})
+_MODULES = frozenset(
+    {"cluster", "datasets", "embedding", "exceptions", "graph", "linalg", "metrics", "ot", "plots"}
+)
 _HOME = {
     "DiffusionMaps": "embedding",
     "EOTEigenmaps": "embedding",
     "EOTEigenmapsResult": "embedding",
+    "SpectralClustering": "cluster",
     "SpectralEmbedding": "embedding",
     "eot_eigenmaps": "embedding.eot_eigenmaps",
     **dict.fromkeys((name for name in __all__ if name.endswith(("Error", "Warning"))), "exceptions"),
