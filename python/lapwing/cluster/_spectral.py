@@ -247,7 +247,7 @@ def _gaps(values: Floats) -> tuple[Floats, int]:
 
 
 def _cluster_qr(V: Floats) -> NDArray[np.int32]:
-    """Rows near one another in angle: pivots of a QR factorisation, and the rotation nearest to their rows."""
+    """Rows near one another in angle: pivots of a QR factorisation, then the nearest rotation."""
     from scipy.linalg import polar, qr
     from threadpoolctl import threadpool_limits
 
