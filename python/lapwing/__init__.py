@@ -14,7 +14,14 @@ from lapwing import _core, _threads
 if TYPE_CHECKING:
     from lapwing import cluster, datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
     from lapwing.cluster import SpectralClustering
-    from lapwing.embedding import DiffusionMaps, EOTEigenmaps, EOTEigenmapsResult, SpectralEmbedding
+    from lapwing.embedding import (
+        DiffusionMaps,
+        EOTEigenmaps,
+        EOTEigenmapsResult,
+        HeatGeodesic,
+        HyperbolicDiffusion,
+        SpectralEmbedding,
+    )
     from lapwing.embedding.eot_eigenmaps import eot_eigenmaps
     from lapwing.exceptions import (
         ConvergenceError,
@@ -38,6 +45,8 @@ __all__ = [
     "DisconnectedSimilarityWarning",
     "EOTEigenmaps",
     "EOTEigenmapsResult",
+    "HeatGeodesic",
+    "HyperbolicDiffusion",
     "InfeasibleBalanceWarning",
     "InfeasibleError",
     "LapwingError",
@@ -70,6 +79,8 @@ _HOME = {
     "DiffusionMaps": "embedding",
     "EOTEigenmaps": "embedding",
     "EOTEigenmapsResult": "embedding",
+    "HeatGeodesic": "embedding",
+    "HyperbolicDiffusion": "embedding",
     "SpectralClustering": "cluster",
     "SpectralEmbedding": "embedding",
     "eot_eigenmaps": "embedding.eot_eigenmaps",

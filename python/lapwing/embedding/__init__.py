@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from lapwing.embedding._anndata import embed_anndata
     from lapwing.embedding.diffusion import DiffusionMaps
     from lapwing.embedding.eot_eigenmaps import EOTEigenmaps, EOTEigenmapsResult, eot_eigenmaps_anndata
+    from lapwing.embedding.heat_geodesic import HeatGeodesic
+    from lapwing.embedding.hyperbolic import HyperbolicDiffusion
     from lapwing.embedding.spectral import SpectralEmbedding
 
 # The function `eot_eigenmaps` is `lapwing.eot_eigenmaps`: here its name is that of its folder.
@@ -16,6 +18,8 @@ __all__ = [
     "DiffusionMaps",
     "EOTEigenmaps",
     "EOTEigenmapsResult",
+    "HeatGeodesic",
+    "HyperbolicDiffusion",
     "SpectralEmbedding",
     "embed_anndata",
     "eot_eigenmaps_anndata",
@@ -25,6 +29,8 @@ _HOME = {
     "DiffusionMaps": "diffusion",
     "EOTEigenmaps": "eot_eigenmaps",
     "EOTEigenmapsResult": "eot_eigenmaps",
+    "HeatGeodesic": "heat_geodesic",
+    "HyperbolicDiffusion": "hyperbolic",
     "SpectralEmbedding": "spectral",
     "embed_anndata": "_anndata",
     "eot_eigenmaps_anndata": "eot_eigenmaps",

@@ -27,7 +27,7 @@ def embed_anndata(
     ----------
     adata : anndata.AnnData of shape (n, p)
         The dataset; changed in place.
-    estimator : SpectralEmbedding, DiffusionMaps, HeatGeodesic or HyperbolicDiffusion
+    estimator : SpectralEmbedding, DiffusionMaps or HeatGeodesic
         With the parameters that are wanted.
     layer : str or None, default=None
         The layer to embed; None: `X`.
