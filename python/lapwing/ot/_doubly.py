@@ -213,7 +213,7 @@ def _check_sides(A: csr_array, r: Floats) -> None:
 
 
 def _check_support(A: csr_array) -> None:
-    """A scaling to row sums 1 exists if and only if every positive entry lies on a permutation within them."""
+    """A scaling to row sums 1 exists if and only if every positive entry lies on a permutation of them."""
     n = A.shape[0]
     if A.nnz - np.count_nonzero(A.diagonal()) == n * n - n and n > 2:
         return  # all pairs
