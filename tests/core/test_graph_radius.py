@@ -30,7 +30,8 @@ def data(name, dtype=np.float64):
 
 
 NAMES = (
-    "low", "few", "high", "far from the origin", "duplicates", "low duplicates", "clusters apart", "one point",
+    "low", "few", "high", "far from the origin", "duplicates", "low duplicates", "clusters apart",
+    "one point",
 )  # fmt: skip
 
 
