@@ -63,6 +63,17 @@ def test_stochastic_estimate(alpha, t):
     assert abs(np.mean(more) - exact) < 2.5 * error
 
 
+def test_groups_of_probes(monkeypatch):
+    from lapwing.metrics import _entropy
+
+    X = gaussians(3, 200)
+    whole = dse(X, sigma=1.0, method="lanczos", return_error=True)
+    monkeypatch.setattr(_entropy, "BASIS", 200 * 30 * 7)
+    monkeypatch.setattr(_entropy, "TILE", 5000)
+    parts = dse(X, sigma=1.0, method="lanczos", return_error=True)
+    np.testing.assert_allclose(parts, whole, rtol=1e-9)
+
+
 def test_estimate_of_clusters_and_few_points():
     X, _ = clusters(4)
     value, error = dse(X, method="lanczos", n_probes=256, return_error=True)

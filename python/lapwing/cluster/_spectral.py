@@ -158,6 +158,8 @@ class SpectralClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         ------
         ValueError, TypeError
             `X` or a parameter is not as described.
+        MemoryError
+            ``affinity="rbf"``: all pairs do not fit into half of the machine's memory.
 
         Warns
         -----

@@ -177,6 +177,8 @@ class HeatGeodesic(ClassNamePrefixFeaturesOutMixin, BaseEstimator):  # type: ign
         ------
         ValueError, TypeError
             `X` or a parameter is not as described.
+        MemoryError
+            The matrices do not fit into half of the machine's memory.
 
         Warns
         -----
@@ -208,6 +210,9 @@ class HeatGeodesic(ClassNamePrefixFeaturesOutMixin, BaseEstimator):  # type: ign
                 DisconnectedGraphWarning,
                 stacklevel=2,
             )
+        if self._route(n) == "exact":
+            _validate.check_memory(32.0 * n * n, "method='exact'", "method='chebyshev' takes less")
+        _validate.check_memory(32.0 * n * chosen, "the distances", "take fewer landmarks (n_landmarks)")
         heat = _Heat(W, self._route(n), self.n_eigenpairs, seed, self.n_jobs)
         self.t_ = self._times(heat)
         self.distances_ = self._distances(heat)

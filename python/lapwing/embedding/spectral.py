@@ -147,6 +147,8 @@ class SpectralEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ------
         ValueError, TypeError
             `X` or a parameter is not as described.
+        MemoryError
+            ``affinity="rbf"``: all pairs do not fit into half of the machine's memory.
 
         Warns
         -----

@@ -95,6 +95,7 @@ class Similarity:
                 raise TypeError("affinity='precomputed_nearest_neighbors' needs a sparse matrix of distances")
             weights = _affinity.affinity(X, self.kernel)
         elif self.affinity == "rbf":
+            _validate.check_memory(24.0 * len(X) ** 2, "affinity='rbf'", "use nearest neighbours")
             self.points = X
             self.gamma = self.gamma if self.gamma is not None else 1.0 / X.shape[1]
             weights = np.exp(-self.gamma * squared_distances(X, X))

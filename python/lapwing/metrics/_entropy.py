@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ EXACT_POINTS = 20_000
 STEPS, PROBES = 30, 64
 #: Entries of a tile of the kernel.
 TILE = 2**22
+#: Numbers in the Krylov bases that are held at the same time.
+BASIS = 2**27
 
 
 def diffusion_spectral_entropy(
@@ -201,7 +204,6 @@ def _quadrature(
     points: Floats, sigma: float, t: float, alpha: float, steps: int, probes: int, seed: int
 ) -> tuple[float, float]:
     """The entropy log2 Z - E / Z of the traces Z = tr |K|^t and E = tr |K|^t log2 |K|^t, and its error."""
-    from scipy.linalg import eigh_tridiagonal
     from threadpoolctl import threadpool_limits
 
     n = len(points)
@@ -223,29 +225,43 @@ def _quadrature(
                 row_sums = multiply(ones, scale)[:, 0]
                 scale = scale * row_sums**-power
         random = np.random.Generator(np.random.Philox(key=seed))
-        V = np.where(random.random((n, probes)) < 0.5, -1.0, 1.0) / np.sqrt(n)
-        # Every probe has a Krylov space of its own; all of them share each evaluation of the kernel.
-        basis, diagonal, off = [V], np.zeros((steps, probes)), np.zeros((steps, probes))
-        for j in range(steps):
-            U = multiply(basis[j], scale)
-            diagonal[j] = np.einsum("ij,ij->j", basis[j], U)
-            for _ in range(2):
-                for B in basis:
-                    U -= B * np.einsum("ij,ij->j", B, U)
-            off[j] = np.linalg.norm(U, axis=0)
-            if j + 1 < steps:
-                alive = off[j] > 1e-13
-                basis.append(np.where(alive, U / np.where(alive, off[j], 1.0), 0.0))
-                off[j] = np.where(alive, off[j], 0.0)
-        sums = np.empty((2, probes))
-        for p in range(probes):
-            nodes, vectors = eigh_tridiagonal(diagonal[:, p], off[:-1, p])
-            weight = n * vectors[0] ** 2
-            power = np.abs(nodes) ** t
-            logs = np.log2(np.where(power > 0, power, 1.0))
-            sums[:, p] = (weight * power).sum(), (weight * power * logs).sum()
+        signs = np.where(random.random((n, probes)) < 0.5, -1.0, 1.0) / np.sqrt(n)
+        # Every probe has a Krylov space of its own; those of a group share each evaluation of the kernel.
+        width = max(1, min(probes, BASIS // (n * steps)))
+        sums = np.hstack(
+            [
+                _lanczos(lambda V: multiply(V, scale), signs[:, lo : lo + width], steps, t)
+                for lo in range(0, probes, width)
+            ]
+        )
     Z, E = sums.mean(axis=1)
     value = np.log2(Z) - E / Z
     # To first order in the errors of Z and E.
     change = (1.0 / np.log(2.0) + E / Z) / Z * (sums[0] - Z) - (sums[1] - E) / Z
     return max(0.0, float(value)), float(change.std(ddof=1) / np.sqrt(probes))
+
+
+def _lanczos(multiply: Callable[[Floats], Floats], V: Floats, steps: int, t: float) -> Floats:
+    """Estimates of Z (first row) and E (second) from each column of V, a unit vector."""
+    from scipy.linalg import eigh_tridiagonal
+
+    n, probes = V.shape
+    basis, diagonal, off = [V], np.zeros((steps, probes)), np.zeros((steps, probes))
+    for j in range(steps):
+        U = multiply(basis[j])
+        diagonal[j] = np.einsum("ij,ij->j", basis[j], U)
+        for _ in range(2):
+            for B in basis:
+                U -= B * np.einsum("ij,ij->j", B, U)
+        if j + 1 < steps:
+            length = np.linalg.norm(U, axis=0)
+            off[j] = np.where(length > 1e-13, length, 0.0)
+            basis.append(np.where(off[j] > 0, U / np.where(off[j] > 0, off[j], 1.0), 0.0))
+    sums = np.empty((2, probes))
+    for p in range(probes):
+        nodes, vectors = eigh_tridiagonal(diagonal[:, p], off[:-1, p])
+        weight = n * vectors[0] ** 2
+        power = np.abs(nodes) ** t
+        logs = np.log2(np.where(power > 0, power, 1.0))
+        sums[:, p] = (weight * power).sum(), (weight * power * logs).sum()
+    return sums

@@ -239,6 +239,24 @@ def test_bad_input(options, X, error, message):
         DiffusionMaps(**{"n_components": 2, **options}).fit(cloud() if X is None else X)
 
 
+def test_memory_is_asked_for_first():
+    from lapwing import HeatGeodesic, HyperbolicDiffusion, SpectralClustering, SpectralEmbedding
+
+    X = np.zeros((2_000_000, 1), dtype=np.float32)  # whose matrices would take terabytes
+    for model in (
+        DiffusionMaps(n_neighbors="all"),
+        SpectralEmbedding(affinity="rbf"),
+        SpectralClustering(affinity="rbf"),
+        HyperbolicDiffusion(),
+    ):
+        with pytest.raises(MemoryError, match="more than the"):
+            model.fit(X)
+    W = sparse.diags_array([np.ones(999_999), np.ones(999_999)], offsets=[-1, 1]).tocsr()
+    for options in ({"method": "exact"}, {"n_landmarks": 1_000_000}):
+        with pytest.raises(MemoryError, match="more than the"):
+            HeatGeodesic(affinity="precomputed", **options).fit(W)
+
+
 def test_isolated_points_are_named():
     W = sparse.block_diag([np.ones((5, 5)) - np.eye(5), np.zeros((1, 1))]).tocsr()
     with pytest.raises(ValueError, match="point 5 has no neighbour"):
