@@ -84,8 +84,8 @@ class SpectralClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_components_graph_ : int
         Number of connected components.
     n_features_in_ : int
-        Number of columns of `X`.
-    feature_names_in_ : array of shape (n_features_in_,)
+        Number p of columns of `X`.
+    feature_names_in_ : array of shape (p,)
         Names of the columns, where `X` has names that are all strings.
 
     References

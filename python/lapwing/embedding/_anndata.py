@@ -40,7 +40,7 @@ def embed_anndata(
         Restrict to the features marked in ``var["highly_variable"]``. None: where there is this column.
     key_added : str or None, default=None
         ``obsm[key_added]`` gets the coordinates, ``uns[key_added]`` the eigenvalues and the parameters; None:
-        "X_" and the name of the class in lower case.
+        ``"X_"`` and the name of the class in lower case.
 
     Returns
     -------

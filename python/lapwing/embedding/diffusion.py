@@ -92,8 +92,8 @@ class DiffusionMaps(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     n_components_graph_ : int
         Number of connected components.
     n_features_in_ : int
-        Number of columns of `X`.
-    feature_names_in_ : array of shape (n_features_in_,)
+        Number p of columns of `X`.
+    feature_names_in_ : array of shape (p,)
         Names of the columns, where `X` has names that are all strings.
 
     References

@@ -65,8 +65,8 @@ class HyperbolicDiffusion(BaseEstimator):  # type: ignore[misc]
     affinity_matrix_ : array or csr_array of shape (n, n)
         The weights.
     n_features_in_ : int
-        Number of columns of `X`.
-    feature_names_in_ : array of shape (n_features_in_,)
+        Number p of columns of `X`.
+    feature_names_in_ : array of shape (p,)
         Names of the columns, where `X` has names that are all strings.
 
     References

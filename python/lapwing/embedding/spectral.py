@@ -74,8 +74,8 @@ class SpectralEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     n_neighbors_ : int
         Neighbours of each point, for "nearest_neighbors".
     n_features_in_ : int
-        Number of columns of `X`.
-    feature_names_in_ : array of shape (n_features_in_,)
+        Number p of columns of `X`.
+    feature_names_in_ : array of shape (p,)
         Names of the columns, where `X` has names that are all strings.
 
     Notes
