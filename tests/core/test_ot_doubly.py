@@ -62,6 +62,15 @@ def test_sparse_kernels(convert):
     np.testing.assert_allclose(L, np.eye(300) - result.matrix.toarray(), atol=1e-7)  # all degrees are one
 
 
+def test_graph_objects_and_lists():
+    networkx = pytest.importorskip("networkx")
+    ring = networkx.cycle_graph(5)
+    result = doubly_stochastic(ring)
+    assert sparse.issparse(result.matrix)
+    np.testing.assert_allclose(result.matrix.toarray(), networkx.to_numpy_array(ring) / 2, atol=1e-9)
+    assert isinstance(doubly_stochastic([[0, 2], [2, 0]]).matrix, np.ndarray)
+
+
 @pytest.mark.parametrize("scale", [1e-250, 1e-8, 1e8, 1e250])
 def test_scale_of_the_kernel_does_not_matter(scale):
     K = kernel(25)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
 
-from lapwing import _validate
+from lapwing import _graphs, _validate
 from lapwing.exceptions import ConvergenceError, InfeasibleError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["DoublyStochasticResult", "doubly_stochastic"]
 
@@ -125,7 +127,7 @@ def doubly_stochastic(
     tol = _validate.check_positive(tol, "tol")
     most = _validate.check_integer(max_iter, "max_iter", 1)
     _validate.check_choice(on_fail, "on_fail", ("warn", "raise"))
-    dense = not issparse(K)
+    dense = isinstance(K, (list, tuple)) or hasattr(K, "__array__")
     A = _read(K, zero_diagonal)
     n = A.shape[0]
     r = np.ones(n)
@@ -161,15 +163,19 @@ def doubly_stochastic(
     return DoublyStochasticResult(W.toarray() if dense else W, delta, error, steps, done)
 
 
-def _read(K: Any, zero_diagonal: bool) -> csr_array:
-    from lapwing import _graphs
+def _csr(values: Any, indices: Any, offsets: Any) -> csr_array:
+    from scipy.sparse import csr_array
 
+    return csr_array((values, indices, offsets), shape=(len(offsets) - 1, len(offsets) - 1))
+
+
+def _read(K: Any, zero_diagonal: bool) -> csr_array:
     graph = _graphs.as_graph(K, "K")
-    A = csr_array((graph.values, graph.indices, graph.offsets), shape=(graph.n, graph.n))
+    A = _csr(graph.values, graph.indices, graph.offsets)
     if graph.loops is not None and not zero_diagonal:
         from scipy.sparse import diags_array
 
-        A = csr_array(A + diags_array(graph.loops))
+        A = (A + diags_array(graph.loops)).tocsr()
         A.eliminate_zeros()
         A.sort_indices()
     return A
@@ -182,7 +188,7 @@ def _check_rows(A: csr_array, r: Floats) -> None:
             f"no scaling exists: row {int(np.argmin(counts))} of K has no positive entry (the diagonal "
             "counts with zero_diagonal=False only)"
         )
-    pattern = csr_array((np.ones(A.nnz), A.indices, A.indptr), shape=A.shape)
+    pattern = _csr(np.ones(A.nnz), A.indices, A.indptr)
     reach = pattern @ r
     worst = int(np.argmax(r / reach))
     if r[worst] > reach[worst] * (1.0 + 1e-12):
@@ -229,7 +235,7 @@ def _check_support(A: csr_array) -> None:
     # row matched to j are in one strongly connected component.
     owner = np.empty(n, dtype=np.intp)
     owner[match] = np.arange(n)
-    shifted = csr_array((np.ones(A.nnz, dtype=np.int8), owner[A.indices], A.indptr), shape=A.shape)
+    shifted = _csr(np.ones(A.nnz, dtype=np.int8), owner[A.indices], A.indptr)
     labels = connected_components(shifted, connection="strong")[1]
     rows = np.repeat(np.arange(n), np.diff(A.indptr))
     lost = np.flatnonzero(labels[rows] != labels[owner[A.indices]])
@@ -244,7 +250,7 @@ def _scaled(A: csr_array, logs: Floats, rows: NDArray[np.intp], delta: Floats) -
     # The sum of the two first: it is the same number for (i, j) and (j, i).
     with np.errstate(under="ignore", over="ignore"):
         values = np.exp(logs + (delta[rows] + delta[A.indices]))
-    return csr_array((values, A.indices, A.indptr), shape=A.shape)
+    return _csr(values, A.indices, A.indptr)
 
 
 def _solve(
