@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -190,9 +189,7 @@ class SpectralClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 f"n_clusters and n_components must be at most {n}, the number of points, got "
                 f"{self.n_clusters} and {wanted}"
             )
-        with warnings.catch_warnings():
-            # An eigenspace cut at the far end: those vectors are only counted.
-            warnings.filterwarnings("ignore", message="eigenvalue .* is one of a group", category=UserWarning)
+        with _similarity.further_pairs():
             result = laplacian_eigs(
                 W, min(max(wanted - parts, 0) + FURTHER, n - parts), normalization="sym", drop_null=False,
                 random_state=seed, n_jobs=self.n_jobs,

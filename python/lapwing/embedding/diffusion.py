@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -333,9 +334,10 @@ class DiffusionMaps(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         if issparse(K):
             A = density_normalized(K, alpha) if alpha else K
             degrees = np.asarray(A.sum(axis=1)).ravel()
-            result = laplacian_eigs(
-                A, max(inner, 1), normalization="rw", random_state=seed, n_jobs=self.n_jobs, **options
-            )
+            with nullcontext() if inner else _similarity.further_pairs():
+                result = laplacian_eigs(
+                    A, max(inner, 1), normalization="rw", random_state=seed, n_jobs=self.n_jobs, **options
+                )
             values, z = 1.0 - result.values[:inner], result.vectors[:, :inner]
             residuals = 2.0 * result.residuals[:inner]
         else:

@@ -368,10 +368,8 @@ class _Heat:
         self.occupied = degrees > 0
         if route == "chebyshev":
             return
-        with warnings.catch_warnings():
-            # Components were told of, and the part of an eigenspace that is cut off is accounted for.
-            warnings.simplefilter("ignore", DisconnectedGraphWarning)
-            warnings.filterwarnings("ignore", message="eigenvalue .* is one of a group", category=UserWarning)
+        with _similarity.further_pairs():
+            warnings.simplefilter("ignore", DisconnectedGraphWarning)  # was told of
             room = self.n - len(graph.components(W)[1])
             k = room if route == "exact" else min(pairs, room)
             pairs_found = laplacian_eigs(

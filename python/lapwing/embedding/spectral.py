@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -198,10 +199,11 @@ class SpectralEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             raise ValueError(
                 f"n_components must be at most {room + apart} for a graph of {n} points, got {wanted}"
             )
-        result = laplacian_eigs(
-            W, max(wanted - apart, 1), normalization="rw", drop_null=apart == 0, random_state=seed,
-            n_jobs=self.n_jobs, **_similarity.eigen_options(self.eigen_solver, self.eigen_tol, W),
-        )  # fmt: skip
+        with nullcontext() if wanted > apart else _similarity.further_pairs():
+            result = laplacian_eigs(
+                W, max(wanted - apart, 1), normalization="rw", drop_null=apart == 0, random_state=seed,
+                n_jobs=self.n_jobs, **_similarity.eigen_options(self.eigen_solver, self.eigen_tol, W),
+            )  # fmt: skip
         self.eigenvalues_ = result.values[:wanted]
         self.residuals_ = result.residuals[:wanted]
         Y = np.ascontiguousarray(result.vectors[:, :wanted])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ __all__ = [
     "PAIRWISE",
     "Similarity",
     "eigen_options",
+    "further_pairs",
     "is_graph",
     "squared_distances",
     "submatrix",
@@ -30,6 +33,14 @@ AFFINITIES = ("nearest_neighbors", "rbf", *PAIRWISE)
 def is_graph(X: Any) -> bool:
     """Whether `X` is a networkx or igraph graph."""
     return (hasattr(X, "adj") and hasattr(X, "nodes")) or hasattr(X, "get_adjacency_sparse")
+
+
+@contextmanager
+def further_pairs() -> Iterator[None]:
+    """For calls of `laplacian_eigs` whose last vectors nobody looks at: these may be arbitrary."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="eigenvalue .* is one of a group", category=UserWarning)
+        yield
 
 
 def squared_distances(X: NDArray[Any], Y: NDArray[Any]) -> NDArray[np.float64]:
