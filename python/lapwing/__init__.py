@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any
 from lapwing import _core, _threads
 
 if TYPE_CHECKING:
-    from lapwing import datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
-    from lapwing.embedding import EOTEigenmaps, EOTEigenmapsResult
+    from lapwing import cluster, datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
+    from lapwing.cluster import SpectralClustering
+    from lapwing.embedding import (
+        DiffusionMaps,
+        EOTEigenmaps,
+        EOTEigenmapsResult,
+        HeatGeodesic,
+        HyperbolicDiffusion,
+        SpectralEmbedding,
+    )
     from lapwing.embedding.eot_eigenmaps import eot_eigenmaps
     from lapwing.exceptions import (
         ConvergenceError,
@@ -32,14 +40,20 @@ __all__ = [
     "ConvergenceWarning",
     "CudaError",
     "DecodeError",
+    "DiffusionMaps",
     "DisconnectedGraphWarning",
     "DisconnectedSimilarityWarning",
     "EOTEigenmaps",
     "EOTEigenmapsResult",
+    "HeatGeodesic",
+    "HyperbolicDiffusion",
     "InfeasibleBalanceWarning",
     "InfeasibleError",
     "LapwingError",
+    "SpectralClustering",
+    "SpectralEmbedding",
     "__version__",
+    "cluster",
     "datasets",
     "embedding",
     "eot_eigenmaps",
@@ -58,10 +72,17 @@ __all__ = [
 
 __version__: str = _core.build_info()["version"]
 
-_MODULES = frozenset({"datasets", "embedding", "exceptions", "graph", "linalg", "metrics", "ot", "plots"})
+_MODULES = frozenset(
+    {"cluster", "datasets", "embedding", "exceptions", "graph", "linalg", "metrics", "ot", "plots"}
+)
 _HOME = {
+    "DiffusionMaps": "embedding",
     "EOTEigenmaps": "embedding",
     "EOTEigenmapsResult": "embedding",
+    "HeatGeodesic": "embedding",
+    "HyperbolicDiffusion": "embedding",
+    "SpectralClustering": "cluster",
+    "SpectralEmbedding": "embedding",
     "eot_eigenmaps": "embedding.eot_eigenmaps",
     **dict.fromkeys((name for name in __all__ if name.endswith(("Error", "Warning"))), "exceptions"),
 }

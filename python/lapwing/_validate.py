@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -18,9 +19,11 @@ __all__ = [
     "check_finite",
     "check_integer",
     "check_matrix",
+    "check_memory",
     "check_number",
     "check_points",
     "check_positive",
+    "check_samples",
     "check_seed",
     "check_vector",
     "check_weights",
@@ -103,6 +106,20 @@ def check_weights(x: object, n: int, name: str) -> NDArray[np.float64]:
     return weights
 
 
+def check_memory(needed: float, what: str, hint: str, max_memory: float | None = None) -> None:
+    """Raise ``MemoryError`` if `what` takes more bytes than `max_memory` (None: half of the machine's)."""
+    if max_memory is None:
+        try:
+            max_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2.0
+        except (AttributeError, ValueError, OSError):
+            max_memory = 8e9
+    if needed > max_memory:
+        raise MemoryError(
+            f"{what} would take {needed / 1e9:.3g} GB, more than the {max_memory / 1e9:.3g} GB allowed; "
+            f"{hint}"
+        )
+
+
 def check_number(x: object, name: str) -> float:
     """Return `x` as a float that is not NaN."""
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, Real):
@@ -147,6 +164,20 @@ def check_choice(x: object, name: str, choices: Sequence[Any]) -> Any:
     if (x is None or isinstance(x, str)) and x in choices:
         return x
     raise ValueError(f"{name} must be one of {', '.join(repr(c) for c in choices)}, got {x!r}")
+
+
+def check_samples(estimator: Any, X: Any, *, reset: bool = True, **options: Any) -> Any:
+    """Return `X` as scikit-learn's own checks let it pass, and note the features that `estimator` saw.
+
+    `options` are those of ``sklearn.utils.validation.check_array``.
+    """
+    if type(X).__name__ == "AnnData":
+        raise TypeError("X is an AnnData object: see lapwing.embedding.embed_anndata")
+    try:
+        from sklearn.utils.validation import validate_data
+    except ImportError:  # scikit-learn before 1.6
+        return estimator._validate_data(X, reset=reset, **options)
+    return validate_data(estimator, X, reset=reset, **options)
 
 
 def check_seed(random_state: object) -> int:

@@ -1,5 +1,5 @@
 /// \file
-/// Graphs from data: nearest neighbours.
+/// Graphs from data: nearest neighbours, and all neighbours within a radius.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -25,5 +25,17 @@ struct knn_options {
 template <class T>
 void knn(const context&, matrix_view<const T> queries, matrix_view<const T> points, bool same,
          const knn_options&, matrix_view<std::int32_t> index, matrix_view<double> value);
+
+/// For every point the number of other points at a distance of at most `radius`.
+template <class T>
+void radius_counts(const context&, matrix_view<const T> points, double radius, const knn_options&,
+                   vector_view<std::int64_t> counts);
+
+/// Those points, by index, and their distances, into compressed rows. offsets: the sums of what radius_counts
+/// found for the same arguments, 0 first. Distances of (i, j) and (j, i) are the same number.
+template <class T>
+void radius_fill(const context&, matrix_view<const T> points, double radius, const knn_options&,
+                 vector_view<const std::int64_t> offsets, vector_view<std::int32_t> indices,
+                 vector_view<double> values);
 
 }  // namespace lapwing::graph

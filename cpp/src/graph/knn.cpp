@@ -151,10 +151,10 @@ struct candidates {
 
 constexpr std::ptrdiff_t tile = 1024;
 
-// All scores between the rows r0 ... r1 - 1 of q and the columns c0 ... c0 + width - 1 of p.
-void score_tile(const context& ctx, const prepared& q, std::ptrdiff_t r0, std::ptrdiff_t r1,
-                const prepared& p, std::ptrdiff_t c0, std::ptrdiff_t width, bool mirror, bool same,
-                candidates& best, float* e, std::int32_t* hits, const float* never) {
+// Scores between the rows r0 ... r1 - 1 of q and the columns c0 ... c0 + width - 1 of p: visit(row, scores).
+template <class F>
+void score_rows(const context& ctx, const prepared& q, std::ptrdiff_t r0, std::ptrdiff_t r1,
+                const prepared& p, std::ptrdiff_t c0, std::ptrdiff_t width, float* e, F&& visit) {
   const auto& k = kernels::get<float>(ctx.level());
   constexpr std::ptrdiff_t group = 16;
   for (std::ptrdiff_t i = r0; i < r1; i += group) {
@@ -168,19 +168,45 @@ void score_tile(const context& ctx, const prepared& q, std::ptrdiff_t r0, std::p
       top[r] = -std::numeric_limits<double>::infinity();
     }
     k.logit_product(x, group, p.packed.data() + c0 * p.d, p.d, f, p.half.data() + c0, 1.0f, e, width, top);
-    for (std::ptrdiff_t r = 0; r < std::min(group, r1 - i); ++r) {
-      const std::ptrdiff_t row = i + r;
-      const float* z = e + r * width;
-      const long found =
-          k.select_above(z, mirror ? best.bound.data() + c0 : never, best.bound[row], width, hits);
-      for (long h = 0; h < found; ++h) {
-        const std::ptrdiff_t column = c0 + hits[h];
-        if (column >= p.n || (same && column == row)) continue;
-        best.offer(row, z[hits[h]], static_cast<std::int32_t>(column));
-        if (mirror) best.offer(column, z[hits[h]], static_cast<std::int32_t>(row));
-      }
-    }
+    for (std::ptrdiff_t r = 0; r < std::min(group, r1 - i); ++r) visit(i + r, e + r * width);
   }
+}
+
+void score_tile(const context& ctx, const prepared& q, std::ptrdiff_t r0, std::ptrdiff_t r1,
+                const prepared& p, std::ptrdiff_t c0, std::ptrdiff_t width, bool mirror, bool same,
+                candidates& best, float* e, std::int32_t* hits, const float* never) {
+  const auto& k = kernels::get<float>(ctx.level());
+  score_rows(ctx, q, r0, r1, p, c0, width, e, [&](std::ptrdiff_t row, const float* z) {
+    const long found =
+        k.select_above(z, mirror ? best.bound.data() + c0 : never, best.bound[row], width, hits);
+    for (long h = 0; h < found; ++h) {
+      const std::ptrdiff_t column = c0 + hits[h];
+      if (column >= p.n || (same && column == row)) continue;
+      best.offer(row, z[hits[h]], static_cast<std::int32_t>(column));
+      if (mirror) best.offer(column, z[hits[h]], static_cast<std::int32_t>(row));
+    }
+  });
+}
+
+template <class T>
+std::vector<double> centre_of(matrix_view<const T> points, distance metric, double unit) {
+  std::vector<double> centre(static_cast<std::size_t>(points.cols), 0.0);
+  if (metric == distance::euclidean)
+    for (std::ptrdiff_t i = 0; i < points.rows; ++i)
+      for (std::ptrdiff_t c = 0; c < points.cols; ++c)
+        centre[static_cast<std::size_t>(c)] +=
+            unit * static_cast<double>(points(i, c)) / static_cast<double>(points.rows);
+  return centre;
+}
+
+// How far a score of row i, times 2 for Euclidean distances, may be from its exact value: the rounding of the
+// points, of the sum and of the lengths.
+double score_error(distance metric, const prepared& q, const prepared& p, std::ptrdiff_t i) {
+  const double u = std::numeric_limits<float>::epsilon() / 2;
+  const double size = metric == distance::cosine
+                          ? 1.0
+                          : (p.longest + (q.rows.empty() ? 0 : -2.0 * static_cast<double>(q.half[i])));
+  return u * (std::sqrt(static_cast<double>(p.d)) + 4) * 4 * std::max(size, 0.0) + 1e-30;
 }
 
 template <class T>
@@ -188,13 +214,8 @@ void all_pairs(const context& ctx, matrix_view<const T> queries, matrix_view<con
                distance metric, matrix_view<std::int32_t> index, matrix_view<double> value) {
   const std::ptrdiff_t n = points.rows, m = queries.rows, d = points.cols, k = index.cols;
   const std::ptrdiff_t keep = std::min(k + 8, same ? n - 1 : n);
-  std::vector<double> centre(static_cast<std::size_t>(d), 0.0);
   const double unit = power_of_two_below(points, queries);
-  if (metric == distance::euclidean)
-    for (std::ptrdiff_t i = 0; i < n; ++i)
-      for (std::ptrdiff_t c = 0; c < d; ++c)
-        centre[static_cast<std::size_t>(c)] +=
-            unit * static_cast<double>(points(i, c)) / static_cast<double>(n);
+  const std::vector<double> centre = centre_of(points, metric, unit);
   const prepared p = prepare(ctx, points, metric, unit, centre);
   prepared other;
   if (!same) other = prepare(ctx, queries, metric, unit, centre);
@@ -242,7 +263,6 @@ void all_pairs(const context& ctx, matrix_view<const T> queries, matrix_view<con
     });
   }
   // Exact distances of the candidates; what float could not decide is searched again.
-  const double u = std::numeric_limits<float>::epsilon() / 2;
   ctx.parallel_for(m, 256, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     std::vector<entry> all(static_cast<std::size_t>(keep)), chosen(static_cast<std::size_t>(keep));
     for (std::ptrdiff_t i = lo; i < hi; ++i) {
@@ -260,11 +280,7 @@ void all_pairs(const context& ctx, matrix_view<const T> queries, matrix_view<con
       const std::ptrdiff_t others = same ? n - 1 : n;
       bool decided = merged.count() == others;  // nobody was left out
       if (!decided) {
-        // Scores are off by the rounding of the points, of the sum and of the lengths.
-        const double size = metric == distance::cosine
-                                ? 1.0
-                                : (p.longest + (q.rows.empty() ? 0 : -2.0 * static_cast<double>(q.half[i])));
-        const double error = u * (std::sqrt(static_cast<double>(d)) + 4) * 4 * std::max(size, 0.0) + 1e-30;
+        const double error = score_error(metric, q, p, i);
         const double worst_kept = all[static_cast<std::size_t>(merged.count() - 1)].first;  // minus a score
         const double scale = metric == distance::cosine ? 1.0 : 2.0;
         const double shift = metric == distance::cosine ? 1.0 : 0.0;  // 1 - cosine from minus the cosine
@@ -307,6 +323,13 @@ class kd_tree {
   void query(const double* q, std::int32_t self, shortlist& list) const {
     double offset[8] = {};
     search(0, q, self, offset, 0, list);
+  }
+
+  // visit(index, squared distance) for every point whose squared distance is at most `limit`
+  template <class F>
+  void within(const double* q, double limit, F&& visit) const {
+    double offset[8] = {};
+    collect(0, q, offset, 0, limit, visit);
   }
 
  private:
@@ -377,6 +400,32 @@ class kd_tree {
     }
   }
 
+  template <class F>
+  void collect(std::int32_t at, const double* q, double* offset, double square, double limit,
+               F&& visit) const {
+    const node& node = nodes_[static_cast<std::size_t>(at)];
+    if (node.axis < 0) {
+      for (std::int32_t i = node.lo; i < node.hi; ++i) {
+        const double* p = points_.data() + i * d_;
+        double s = 0;
+        for (std::ptrdiff_t k = 0; k < d_; ++k) s += (p[k] - q[k]) * (p[k] - q[k]);
+        if (s <= limit) visit(order_[static_cast<std::size_t>(i)], s);
+      }
+      return;
+    }
+    const double difference = q[node.axis] - node.split;
+    const std::int32_t near = difference < 0 ? at + 1 : node.right,
+                       far = difference < 0 ? node.right : at + 1;
+    collect(near, q, offset, square, limit, visit);
+    const double before = offset[node.axis];
+    const double further = square - before * before + difference * difference;
+    if (further * (1 - 1e-12) <= limit) {
+      offset[node.axis] = difference;
+      collect(far, q, offset, further, limit, visit);
+      offset[node.axis] = before;
+    }
+  }
+
   double unit_;
   std::ptrdiff_t n_, d_;
   std::vector<std::int32_t> order_;
@@ -404,6 +453,68 @@ void by_tree(const context& ctx, matrix_view<const T> queries, matrix_view<const
         value(i, c) = std::sqrt(room[static_cast<std::size_t>(c)].first) / unit;
       }
     }
+  });
+}
+
+// For every point i, in parallel and in any order: take(i, row) with the other points within `radius`, each
+// with its distance, unordered.
+template <class T, class F>
+void each_ball(const context& ctx, matrix_view<const T> points, double radius, const knn_options& o,
+               bool by_tree, F&& take) {
+  const double unit = power_of_two_below(points, points);
+  const std::ptrdiff_t n = points.rows, d = points.cols;
+  const bool cosine = o.metric == distance::cosine;
+  const double reach = cosine ? radius : unit * radius;
+  // The last word is about the distance as it is returned; squares are compared with a little slack.
+  const double limit = (cosine ? reach : reach * reach) * (1 + 1e-14);
+  const auto distance_of = [&](double s) { return cosine ? s : std::sqrt(s) / unit; };
+  using row_t = std::vector<std::pair<std::int32_t, double>>;
+  if (by_tree) {
+    const kd_tree<T> t(points, unit);
+    ctx.parallel_for(n, 256, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      row_t row;
+      for (std::ptrdiff_t r = lo; r < hi; ++r) {
+        if (ctx.checkpoint(w)) return;
+        const std::ptrdiff_t i = t.order()[static_cast<std::size_t>(r)];  // neighbours in turn
+        double q[8];
+        for (std::ptrdiff_t c = 0; c < d; ++c) q[c] = unit * static_cast<double>(points(i, c));
+        row.clear();
+        t.within(q, limit, [&](std::int32_t j, double s) {
+          if (j != i && distance_of(s) <= radius) row.emplace_back(j, distance_of(s));
+        });
+        take(i, row);
+      }
+    });
+    return;
+  }
+  const prepared p = prepare(ctx, points, o.metric, unit, centre_of(points, o.metric, unit));
+  const auto& k = kernels::get<float>(ctx.level());
+  constexpr std::ptrdiff_t height = 64;
+  ctx.parallel_for(n, height, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    const buffer<float> never(ctx, tile, std::numeric_limits<float>::infinity());
+    buffer<float> e(ctx, 16 * tile);
+    buffer<std::int32_t> hits(ctx, tile);
+    std::vector<row_t> rows(static_cast<std::size_t>(hi - lo));
+    for (std::ptrdiff_t c0 = 0; c0 < p.padded; c0 += tile) {
+      if (ctx.checkpoint(w)) return;
+      const std::ptrdiff_t width = std::min(tile, p.padded - c0);
+      score_rows(ctx, p, lo, hi, p, c0, width, e.data(), [&](std::ptrdiff_t i, const float* z) {
+        // scores are 1 less a distance of directions, or minus half a squared distance
+        const double slack = 2 * score_error(o.metric, p, p, i);
+        const double least = cosine ? 1 - limit - slack : -0.5 * (limit + slack);
+        const float bound =
+            std::nextafter(static_cast<float>(least), -std::numeric_limits<float>::infinity());
+        const long found = k.select_above(z, never.data(), bound, width, hits.data());
+        for (long h = 0; h < found; ++h) {
+          const std::ptrdiff_t j = c0 + hits[h];
+          if (j >= n || j == i) continue;
+          const double v = distance_of(exact_distance(o.metric, unit, &points(i, 0), &points(j, 0), d));
+          if (v <= radius)
+            rows[static_cast<std::size_t>(i - lo)].emplace_back(static_cast<std::int32_t>(j), v);
+        }
+      });
+    }
+    for (std::ptrdiff_t i = lo; i < hi; ++i) take(i, rows[static_cast<std::size_t>(i - lo)]);
   });
 }
 
@@ -446,5 +557,61 @@ template void knn<float>(const context&, matrix_view<const float>, matrix_view<c
                          const knn_options&, matrix_view<std::int32_t>, matrix_view<double>);
 template void knn<double>(const context&, matrix_view<const double>, matrix_view<const double>, bool,
                           const knn_options&, matrix_view<std::int32_t>, matrix_view<double>);
+
+namespace {
+
+template <class T>
+bool check_radius(matrix_view<const T> points, double radius, const knn_options& o) {
+  check_points(points, "points", o.metric);
+  check(radius >= 0 && radius <= std::numeric_limits<double>::max(), "radius must be >= 0 and finite, got ",
+        radius);
+  const bool low = points.cols <= 8 && o.metric == distance::euclidean;
+  check(o.method != search::tree || low, "the tree takes Euclidean distances in up to 8 dimensions, got ",
+        points.cols);
+  return o.method == search::tree || (o.method == search::automatic && low && points.rows >= 500);
+}
+
+}  // namespace
+
+template <class T>
+void radius_counts(const context& ctx, matrix_view<const T> points, double radius, const knn_options& o,
+                   vector_view<std::int64_t> counts) {
+  const bool tree = check_radius(points, radius, o);
+  check(std::ssize(counts) == points.rows, "counts must have length ", points.rows, ", got ", counts.size());
+  each_ball(ctx, points, radius, o, tree, [&](std::ptrdiff_t i, const auto& row) {
+    counts[static_cast<std::size_t>(i)] = static_cast<std::int64_t>(row.size());
+  });
+}
+template void radius_counts<float>(const context&, matrix_view<const float>, double, const knn_options&,
+                                   vector_view<std::int64_t>);
+template void radius_counts<double>(const context&, matrix_view<const double>, double, const knn_options&,
+                                    vector_view<std::int64_t>);
+
+template <class T>
+void radius_fill(const context& ctx, matrix_view<const T> points, double radius, const knn_options& o,
+                 vector_view<const std::int64_t> offsets, vector_view<std::int32_t> indices,
+                 vector_view<double> values) {
+  const bool tree = check_radius(points, radius, o);
+  check(std::ssize(offsets) == points.rows + 1 && offsets.front() == 0 &&
+            offsets.back() == std::ssize(indices) && indices.size() == values.size(),
+        "offsets must have length ", points.rows + 1, " and end at the length of indices and values");
+  each_ball(ctx, points, radius, o, tree, [&](std::ptrdiff_t i, auto& row) {
+    const std::int64_t at = offsets[static_cast<std::size_t>(i)];
+    check(offsets[static_cast<std::size_t>(i) + 1] - at == std::ssize(row), "row ", i, " has ", row.size(),
+          " neighbours within the radius, but offsets leave room for ",
+          offsets[static_cast<std::size_t>(i) + 1] - at);
+    std::sort(row.begin(), row.end());  // by index
+    for (std::size_t h = 0; h < row.size(); ++h) {
+      indices[static_cast<std::size_t>(at) + h] = row[h].first;
+      values[static_cast<std::size_t>(at) + h] = row[h].second;
+    }
+  });
+}
+template void radius_fill<float>(const context&, matrix_view<const float>, double, const knn_options&,
+                                 vector_view<const std::int64_t>, vector_view<std::int32_t>,
+                                 vector_view<double>);
+template void radius_fill<double>(const context&, matrix_view<const double>, double, const knn_options&,
+                                  vector_view<const std::int64_t>, vector_view<std::int32_t>,
+                                  vector_view<double>);
 
 }  // namespace lapwing::graph

@@ -6,12 +6,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lapwing.embedding._anndata import embed_anndata
+    from lapwing.embedding.diffusion import DiffusionMaps
     from lapwing.embedding.eot_eigenmaps import EOTEigenmaps, EOTEigenmapsResult, eot_eigenmaps_anndata
+    from lapwing.embedding.heat_geodesic import HeatGeodesic
+    from lapwing.embedding.hyperbolic import HyperbolicDiffusion
+    from lapwing.embedding.spectral import SpectralEmbedding
 
 # The function `eot_eigenmaps` is `lapwing.eot_eigenmaps`: here its name is that of its folder.
-__all__ = ["EOTEigenmaps", "EOTEigenmapsResult", "eot_eigenmaps_anndata"]
+__all__ = [
+    "DiffusionMaps",
+    "EOTEigenmaps",
+    "EOTEigenmapsResult",
+    "HeatGeodesic",
+    "HyperbolicDiffusion",
+    "SpectralEmbedding",
+    "embed_anndata",
+    "eot_eigenmaps_anndata",
+]
 
-_HOME = dict.fromkeys(__all__, "eot_eigenmaps")
+_HOME = {
+    "DiffusionMaps": "diffusion",
+    "EOTEigenmaps": "eot_eigenmaps",
+    "EOTEigenmapsResult": "eot_eigenmaps",
+    "HeatGeodesic": "heat_geodesic",
+    "HyperbolicDiffusion": "hyperbolic",
+    "SpectralEmbedding": "spectral",
+    "embed_anndata": "_anndata",
+    "eot_eigenmaps_anndata": "eot_eigenmaps",
+}
 
 
 def __getattr__(name: str) -> Any:

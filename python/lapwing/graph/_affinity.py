@@ -12,11 +12,12 @@ from lapwing import _backend, _validate
 from lapwing.graph._knn import knn_graph
 from lapwing.graph._matrices import RULES, _csr
 
-__all__ = ["affinity", "bandwidth_bgh"]
+__all__ = ["Scales", "affinity", "bandwidth_bgh", "check_kernel", "density_normalized", "weigh"]
 
 KERNELS = ("binary", "gaussian", "selftuning", "adaptive", "alpha_decay", "umap", "cosine", "laplace")
 DECAY = 40.0  # exponent of "alpha_decay"
-DECAY_NEIGHBOR = 5
+LOCAL = ("selftuning", "adaptive", "alpha_decay")  # kernels with a scale for each point
+LOCAL_K = {"alpha_decay": 5}  # anything else: 7
 DECAY_CUT = 1e-4
 EXPONENTS = np.arange(-40.0, 41.0)  # of 2, tried by bandwidth_bgh
 
@@ -28,7 +29,7 @@ def affinity(
     kernel: str = "selftuning",
     *,
     bandwidth: str | float = "median",
-    local_k: int = 7,
+    local_k: int | None = None,
     symmetrize: str | None = None,
     alpha: float = 0.0,
     n_neighbors: int = 15,
@@ -53,17 +54,17 @@ def affinity(
           spectral clustering, 2004)
         - "adaptive": ``exp(-r² / (4 ε ρ_i ρ_j))`` with ρ the inverse square root of a density estimate (Berry
           and Harlim, Variable bandwidth diffusion kernels, 2016)
-        - "alpha_decay": ``(exp(-(r/s_i)^40) + exp(-(r/s_j)^40)) / 2``, s to the 5th neighbour, weights below
-          1e-4 left out (Moon et al., Visualizing structure and transitions in high-dimensional biological
-          data, 2019)
+        - "alpha_decay": ``(exp(-(r/s_i)^40) + exp(-(r/s_j)^40)) / 2``, weights below 1e-4 left out (Moon et
+          al., Visualizing structure and transitions in high-dimensional biological data, 2019)
         - "umap": ``exp(-max(0, r - ρ_i) / σ_i)``, ρ_i the nearest distance, σ_i such that a row sums to
           log2(k), joined as ``p + q - p q`` (McInnes, Healy and Melville, UMAP, 2018)
         - "cosine": ``max(0, 1 - r)`` for cosine distances
     bandwidth : {"median", "bgh"} or float, default="median"
         σ of "gaussian" and "laplace" (the median distance to the last neighbour), or ε of "adaptive". "bgh":
         the rule of `bandwidth_bgh`, for "gaussian" and "adaptive" (which uses no other rule).
-    local_k : int, default=7
-        Neighbour whose distance is the local scale; the last one where there are fewer.
+    local_k : int or None, default=None
+        Neighbour whose distance is the local scale; the last one where there are fewer. None: 7, for
+        "alpha_decay" 5.
     symmetrize : {"max", "min", "mean", "fuzzy"} or None, default=None
         How the weights of the two directions become one. None: "fuzzy" for "umap", else "max".
     alpha : float, default=0
@@ -89,12 +90,7 @@ def affinity(
     >>> affinity(np.array([[0.0], [1.0], [3.0]]), "binary", n_neighbors=1).toarray().tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
-    _validate.check_choice(kernel, "kernel", KERNELS)
-    if not isinstance(bandwidth, str):
-        bandwidth = _validate.check_positive(bandwidth, "bandwidth")
-    elif bandwidth not in ("median", "bgh"):
-        raise ValueError(f"bandwidth must be 'median', 'bgh' or a number, got {bandwidth!r}")
-    local_k = _validate.check_integer(local_k, "local_k", 1)
+    check_kernel(kernel, bandwidth, local_k)
     rule = symmetrize if symmetrize is not None else "fuzzy" if kernel == "umap" else "max"
     _validate.check_choice(rule, "symmetrize", RULES)
     power = _validate.check_number(alpha, "alpha")
@@ -102,16 +98,41 @@ def affinity(
         graph = _distances(graph_or_X)
     else:
         graph = knn_graph(graph_or_X, n_neighbors, metric=metric, n_jobs=n_jobs, random_state=random_state)
+    W, _ = weigh(graph, kernel, bandwidth, local_k, rule)
+    return density_normalized(W, power) if power else W
+
+
+def check_kernel(kernel: str, bandwidth: str | float = "median", local_k: int | None = None) -> None:
+    """Raise for a kernel, bandwidth or neighbour that `affinity` does not take."""
+    _validate.check_choice(kernel, "kernel", KERNELS)
+    if not isinstance(bandwidth, str):
+        _validate.check_positive(bandwidth, "bandwidth")
+    elif bandwidth not in ("median", "bgh"):
+        raise ValueError(f"bandwidth must be 'median', 'bgh' or a number, got {bandwidth!r}")
+    elif bandwidth == "bgh" and kernel == "laplace":
+        raise ValueError("bandwidth='bgh' is for kernel='gaussian' or 'adaptive'")
+    if local_k is not None:
+        _validate.check_integer(local_k, "local_k", 1)
+
+
+def weigh(
+    graph: csr_array, kernel: str, bandwidth: str | float, local_k: int | None, rule: str
+) -> tuple[csr_array, Scales]:
+    """Symmetric weights of a graph of distances, and the scales that they were made with."""
     rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
     r = graph.data.astype(np.float64)
     with np.errstate(under="ignore"):
-        weights = _weights(kernel, r, rows, graph, bandwidth, local_k)
+        scales = Scales(kernel, graph, r, rows, bandwidth, local_k)
+        if kernel == "umap":
+            weights = _umap(r, graph)
+        else:
+            weights = scales.weights(r, scales.local[rows], scales.local[graph.indices])
     A = csr_array((weights, graph.indices, graph.indptr), shape=graph.shape)
     A.sum_duplicates()
-    W = _csr(
-        *_backend.extension().symmetrize(A.indptr.astype(np.int64), A.indices.astype(np.int32), A.data, rule)
+    found = _backend.extension().symmetrize(
+        A.indptr.astype(np.int64), A.indices.astype(np.int32), A.data, rule
     )
-    return _density_normalized(W, power) if power else W
+    return _csr(*found), scales
 
 
 def _distances(graph: Any) -> csr_array:
@@ -159,49 +180,88 @@ def _median(graph: csr_array, r: Vector) -> float:
     return float(np.median(positive)) if positive.size else 1.0
 
 
-def _weights(
-    kernel: str, r: Vector, rows: NDArray[np.intp], graph: csr_array, bandwidth: str | float, local_k: int
-) -> Vector:
-    columns = graph.indices
-    if kernel == "binary":
-        return np.ones_like(r)
-    if kernel == "cosine":
-        return np.maximum(0.0, 1.0 - r)
-    if kernel == "selftuning":
-        s: Vector = _local_scale(graph, r, local_k)
-        scaled: Vector = (r / s[rows]) * (r / s[columns])
-        return np.exp(-scaled)
-    if kernel == "alpha_decay":
-        s = _local_scale(graph, r, DECAY_NEIGHBOR)
-        w = 0.5 * np.exp(-((r / s[rows]) ** DECAY)) + 0.5 * np.exp(-((r / s[columns]) ** DECAY))
-        return np.where(w < DECAY_CUT, 0.0, w)
-    if kernel == "umap":
-        return _umap(r, graph)
-    if kernel == "adaptive":
-        return _adaptive(r, rows, graph, bandwidth, local_k)
-    if bandwidth == "bgh":
-        if kernel == "laplace":
-            raise ValueError("bandwidth='bgh' is for kernel='gaussian' or 'adaptive'")
-        return np.exp(-(r**2) / (4.0 * _bgh(r, graph.shape[0])[0]))
-    sigma = _median(graph, r) if bandwidth == "median" else float(bandwidth)
-    return np.exp(-r / sigma) if kernel == "laplace" else np.exp(-((r / sigma) ** 2) / 2.0)
+class Scales:
+    """What a kernel takes from a graph of distances: enough to weigh the edges of further points as well.
 
+    `unit` is σ of "gaussian" and "laplace" or ε of "adaptive"; `local` the scale of each point (1 where the
+    kernel has none).
+    """
 
-def _adaptive(
-    r: Vector, rows: NDArray[np.intp], graph: csr_array, bandwidth: str | float, local_k: int
-) -> Vector:
-    s: Vector = _local_scale(graph, r, local_k)
-    scaled = (r / s[rows]) * (r / s[graph.indices])
-    # Density up to a factor: a kernel sum with the local scales over the volume of its ball; in units in
-    # which the scales are about 1 the dimension of the data sets how fast that volume grows.
-    eps, dimension = _bgh(np.sqrt(scaled), len(s))
-    kernel = np.exp(-scaled / (4.0 * eps))
-    q = (1.0 + np.bincount(rows, weights=kernel, minlength=len(s))) / (s / np.median(s)) ** dimension
-    rho = (q / np.median(q)) ** -0.5
-    distance: Vector = r / np.sqrt(rho[rows] * rho[graph.indices])
-    eps = _bgh(distance, len(s))[0] if isinstance(bandwidth, str) else bandwidth
-    weights: Vector = np.exp(-(distance**2) / (4.0 * eps))
-    return weights
+    def __init__(
+        self,
+        kernel: str,
+        graph: csr_array,
+        r: Vector,
+        rows: NDArray[np.intp],
+        bandwidth: str | float,
+        local_k: int | None,
+    ) -> None:
+        n = graph.shape[0]
+        self.kernel = kernel
+        self.local_k = local_k if local_k is not None else LOCAL_K.get(kernel, 7)
+        self.unit = 1.0
+        self.local: Vector = np.ones(n)
+        if kernel in LOCAL:
+            self.local = _local_scale(graph, r, self.local_k)
+        if kernel == "adaptive":
+            self._learn_density(graph, r, rows, bandwidth)
+        elif kernel in ("gaussian", "laplace"):
+            if bandwidth == "bgh":
+                self.unit = float(np.sqrt(2.0 * _bgh(r, n)[0]))  # exp(-r² / (4 ε))
+            else:
+                self.unit = _median(graph, r) if bandwidth == "median" else float(bandwidth)
+
+    def weights(self, r: Vector, own: Vector, other: Vector) -> Vector:
+        """Weights of distances `r` between points with the scales `own` and `other`."""
+        if self.kernel == "binary":
+            return np.ones_like(r)
+        if self.kernel == "cosine":
+            return np.maximum(0.0, 1.0 - r)
+        if self.kernel == "alpha_decay":
+            w = 0.5 * np.exp(-((r / own) ** DECAY)) + 0.5 * np.exp(-((r / other) ** DECAY))
+            return np.where(w < DECAY_CUT, 0.0, w)
+        if self.kernel == "laplace":
+            return np.exp(-r / self.unit)
+        if self.kernel == "gaussian":
+            return np.exp(-((r / self.unit) ** 2) / 2.0)
+        scaled: Vector = (r / own) * (r / other)
+        return np.exp(-scaled) if self.kernel == "selftuning" else np.exp(-scaled / (4.0 * self.unit))
+
+    def extend(self, r: Vector, index: NDArray[Any]) -> Vector:
+        """Weights of new points (rows of `r`, rising) to the points `index` of the graph."""
+        with np.errstate(under="ignore"):
+            if self.kernel == "umap":
+                m, k = r.shape
+                offsets = np.arange(0, m * k + 1, k)
+                return _umap(r.ravel(), csr_array((r.ravel(), index.ravel(), offsets))).reshape(m, k)
+            own = np.ones((len(r), 1))
+            if self.kernel in LOCAL:
+                scale = r[:, [min(self.local_k, r.shape[1]) - 1]]
+                nearest = self._scale[index] if self.kernel == "adaptive" else self.local[index]
+                own = np.where(scale > 0, scale, nearest.min(axis=1, keepdims=True))
+            if self.kernel == "adaptive":
+                near = np.exp(-(r / own) * (r / self._scale[index]) / (4.0 * self._eps))
+                own = (self._density(near.sum(axis=1, keepdims=True), own) / self._middle) ** -0.5
+            return self.weights(r, own, self.local[index])
+
+    def _learn_density(
+        self, graph: csr_array, r: Vector, rows: NDArray[np.intp], bandwidth: str | float
+    ) -> None:
+        # Density up to a factor: a kernel sum with the local scales over the volume of its ball; in units in
+        # which the scales are about 1 the dimension of the data sets how fast that volume grows.
+        n = graph.shape[0]
+        self._scale, self._typical = self.local, float(np.median(self.local))
+        scaled = (r / self._scale[rows]) * (r / self._scale[graph.indices])
+        self._eps, self._dimension = _bgh(np.sqrt(scaled), n)
+        near: Any = np.bincount(rows, weights=np.exp(-scaled / (4.0 * self._eps)), minlength=n)
+        q = self._density(near, self._scale)
+        self._middle = float(np.median(q))
+        self.local = (q / self._middle) ** -0.5
+        distance = r / np.sqrt(self.local[rows] * self.local[graph.indices])
+        self.unit = _bgh(distance, n)[0] if isinstance(bandwidth, str) else float(bandwidth)
+
+    def _density(self, near: Vector, scale: Vector) -> Vector:
+        return np.asarray((1.0 + near) / (scale / self._typical) ** self._dimension)
 
 
 def bandwidth_bgh(distances: Any) -> tuple[float, float]:
@@ -282,7 +342,7 @@ def _umap(r: Vector, graph: csr_array) -> Vector:
     return w
 
 
-def _density_normalized(W: csr_array, alpha: float) -> csr_array:
+def density_normalized(W: csr_array, alpha: float) -> csr_array:
     degrees = W.sum(axis=1)
     scale = np.divide(1.0, degrees**alpha, out=np.zeros_like(degrees), where=degrees > 0)
     rows = np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))

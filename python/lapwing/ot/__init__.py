@@ -6,16 +6,19 @@ The plan is kept as two potentials and applied without being stored; `OTResult` 
 from __future__ import annotations
 
 from lapwing.ot._cost import METRICS, c_transform, cost_quantile
+from lapwing.ot._doubly import DoublyStochasticResult, doubly_stochastic
 from lapwing.ot._result import HistoryEntry, OTResult, SingularTriplets
 from lapwing.ot._solve import solve, solve_sample
 
 __all__ = [
     "METRICS",
+    "DoublyStochasticResult",
     "HistoryEntry",
     "OTResult",
     "SingularTriplets",
     "c_transform",
     "cost_quantile",
+    "doubly_stochastic",
     "solve",
     "solve_sample",
 ]
