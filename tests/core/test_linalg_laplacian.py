@@ -162,7 +162,7 @@ def test_random_graphs_against_dense_algebra(seed):
         for method in METHODS:
             if (
                 method in ("lanczos", "chebyshev") and spread > 1e6
-            ):  # it says that it does not converge, and it is right
+            ):  # they say that they do not converge, and they are right
                 continue
             top = len(d) - int(quiet(W, 1, normalization=normalization, method=method).null_dim)
             k = int(rng.integers(1, min(top, 12) + 1))

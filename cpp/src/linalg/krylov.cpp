@@ -115,6 +115,7 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
       r.vectors = block(ctx, n, back);
       combine(ctx, basis(), s, r.vectors.view(0, back));
       r.converged = good;
+      r.steps = step;
       return r;
     }
     // The next block: y made orthonormal (it is orthogonal to the basis already).
@@ -178,6 +179,7 @@ krylov_result verified_krylov(const context& ctx, std::ptrdiff_t n, std::ptrdiff
     const krylov_result rest = krylov(ctx, n, apply, project, r.vectors.view(0, k), next);
     ++rounds;
     r.products += rest.products;
+    r.steps += rest.steps;
     r.stopped = rest.stopped;
     if (rest.converged < next.k) {
       r.converged = 0;

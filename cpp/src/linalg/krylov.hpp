@@ -29,6 +29,7 @@ struct krylov_result {
   std::vector<double> values;  // best first
   block vectors;               // n x as many
   std::ptrdiff_t products = 0, converged = 0;
+  int steps = 0;
   bool stopped = false;
 };
 

@@ -75,6 +75,7 @@ block lanczos(const context& ctx, const graph_pencil& a, const grounded_cholesky
   const projector project = [&a](const context& c, matrix_view<double> x) { a.project_symmetric(c, x); };
   krylov_result found = verified_krylov(ctx, n, n - components, apply, project, inner, o.verify, r.rounds);
   r.products = found.products;
+  r.outer = found.steps;
   r.stopped = found.stopped;
   r.converged = found.converged == k;
   block v = std::move(found.vectors);
@@ -227,9 +228,11 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
       how.reason += "; they did not, and a preconditioned iteration went on";
       r.method = eigen_method::approx_cholesky;
       const std::ptrdiff_t products = r.products;
+      const int steps = r.outer;
       const block reached = std::move(z);
       precondition(&reached);
       r.products += products;
+      r.outer += steps;
     }
   } else {
     const auto components = static_cast<std::ptrdiff_t>(ends.size());
@@ -243,11 +246,13 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
       z = lanczos(ctx, a, how.factor.get(), components, k, guard, o, r);
       if (!r.stopped) {  // Looks at the residuals themselves, and mends what rounding has left.
         const std::ptrdiff_t products = r.products;
+        const int steps = r.outer;
         const block reached = std::move(z);
         iterate([&](const context& c, matrix_view<const double> x,
                     matrix_view<double> y) { how.factor->solve(c, x, y); },
                 &reached);
         r.products += products;
+        r.outer += steps;
       }
     }
   }

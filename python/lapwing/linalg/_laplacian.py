@@ -358,10 +358,12 @@ def _with_null(result: EigenResult, degrees: NDArray[np.float64], form: str | No
     c = result.null_dim
     weight = degrees if form is not None else np.ones_like(degrees)
     weight = np.where(weight > 0, weight, 1.0)  # an isolated node: its unit vector
-    total = np.bincount(result.labels, weights=weight)
+    labels = result.labels
+    assert labels is not None
+    total = np.bincount(labels, weights=weight)
     entry = np.ones_like(weight) if form == "rw" else np.sqrt(weight)
     null = np.zeros((len(degrees), c))
-    null[np.arange(len(degrees)), result.labels] = entry / np.sqrt(total[result.labels])
+    null[np.arange(len(degrees)), labels] = entry / np.sqrt(total[labels])
     zeros = np.zeros(c)
     return EigenResult(
         values=np.concatenate([zeros, result.values]),
