@@ -19,6 +19,9 @@ GROUPS = {
     "matrix-free": "bench_ot.py::test_matrix_free",
     "solve": "bench_ot.py::test_solve",
     "methods": "bench_methods.py",
+    "eigenpairs": "bench_linalg.py::test_eigenpairs",
+    "growth": "bench_linalg.py::test_growth",
+    "neighbours": "bench_linalg.py::test_neighbors",
 }
 
 

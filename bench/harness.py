@@ -61,6 +61,9 @@ class Records(list[Record]):
 
     def append(self, record: Record) -> None:
         super().append(record)
+        self.save()
+
+    def save(self) -> None:
         if self.path is not None:
             self.path.write_text(json.dumps([dataclasses.asdict(r) for r in self], indent=1))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import math
 import os
 import platform
+import statistics
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -54,7 +56,23 @@ def machine(threads: int) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     compiler = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=False).stdout
     info = lapwing._core.build_info() if hasattr(lapwing, "_core") else {}
-    names = ["lapwing", "numpy", "scipy", "POT", "ott-jax", "jax", "geomloss", "pykeops", "torch", "regot"]
+    names = [
+        "lapwing",
+        "numpy",
+        "scipy",
+        "POT",
+        "ott-jax",
+        "jax",
+        "geomloss",
+        "pykeops",
+        "torch",
+        "regot",
+        "pyamg",
+        "primme",
+        "scikit-learn",
+        "scikit-learn-intelex",
+        "faiss-cpu",
+    ]
     installed = {dist.metadata["Name"].lower(): dist.version for dist in importlib.metadata.distributions()}
     versions = [f"{name} {installed[name.lower()]}" for name in names if name.lower() in installed]
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -208,6 +226,56 @@ def methods(records: list[Record]) -> str:
     return table(head, rows)
 
 
+def _missed(record: Record | None, ours: Record | None) -> bool:
+    """Whether the answer is not the right set, although its residuals are small."""
+    if record is None or ours is None or not record.extra.get("values") or not ours.extra.get("values"):
+        return False
+    pairs = zip(record.extra["values"], ours.extra["values"], strict=True)
+    return any(abs(x - y) > 1e-5 * abs(y) + 1e-9 for x, y in pairs)
+
+
+def eigenpairs(records: list[Record]) -> str:
+    names = list(dict.fromkeys(record.peer for record in records))
+    times, sizes = [], []
+    for (form, n), found in _by_peer(records, lambda r: (r.form, r.n)).items():
+        ours = found.get(MAIN)
+        cells = [
+            _cell(found.get(name), ours) + (" **missed**" if _missed(found.get(name), ours) else "")
+            for name in names
+        ]
+        row = [form, str(n), str(ours.extra.get("edges", "·")) if ours else "·"]
+        times.append([*row, *cells, ours.extra.get("how", "").split(":")[0] if ours else "·"])
+        used = [found[name].memory if name in found else None for name in names]
+        sizes.append([form, str(n), *("·" if x is None else megabytes(x) for x in used)])
+    text = table(["graph", "nodes", "edges", *names, "method of lapwing"], times)
+    return f"{text}\n\nPeak memory beyond the graph:\n\n{table(['graph', 'nodes', *names], sizes)}"
+
+
+def growth(records: list[Record]) -> str:
+    rows, lines = [], []
+    for form, part in _groups(records, lambda r: r.form).items():
+        logs = [(math.log(r.n), math.log(r.seconds)) for r in part if r.seconds]
+        for r in part:
+            assert r.seconds is not None
+            rows.append([form, str(r.n), seconds(r.seconds), f"{1e6 * r.seconds / r.n:.3g}",
+                         megabytes(r.memory or 0), r.extra.get("how", "").split(":")[0]])  # fmt: skip
+        if len(logs) > 1:
+            x, y = (statistics.fmean(values) for values in zip(*logs, strict=True))
+            slope = sum((a - x) * (b - y) for a, b in logs) / sum((a - x) ** 2 for a, _ in logs)
+            lines.append(f"{form}: seconds grow as n^{slope:.2f}")
+    head = ["graph", "nodes", "time", "microseconds a node", "peak memory beyond the graph", "method"]
+    return table(head, rows) + "\n\n" + "; ".join(lines)
+
+
+def neighbors(records: list[Record]) -> str:
+    names = list(dict.fromkeys(record.peer for record in records))
+    rows = []
+    for (n, d, dtype), found in _by_peer(records, lambda r: (r.n, r.d, r.dtype)).items():
+        ours = found.get(MAIN)
+        rows.append([f"{n} × {d}", dtype, *(_cell(found.get(name), ours) for name in names)])
+    return table(["points", "dtype", *names], rows)
+
+
 def ceiling_table(rates: list[dict[str, float]]) -> str:
     rows = [
         [label, *(f"{rate[key] / 1e9:.3g} {unit}" for rate in rates)]
@@ -255,6 +323,15 @@ def render(records: list[Record], rates: list[dict[str, float]], threads: int) -
         parts += ["## From arrays to a marginal error", solves(by_group["solve"])]
         parts += ["## Memory", memory(by_group["solve"])]
         parts += ["## Errors behind the times", errors(by_group["solve"])]
+    if "eigenpairs" in by_group:
+        parts += [
+            "## Ten eigenpairs of a normalised Laplacian, residual 1e-8",
+            eigenpairs(by_group["eigenpairs"]),
+        ]
+    if "growth" in by_group:
+        parts += ["## How their cost grows", growth(by_group["growth"])]
+    if "neighbours" in by_group:
+        parts += ["## Fifteen exact nearest neighbours", neighbors(by_group["neighbours"])]
     if "methods" in by_group:
         parts += ["## Methods", methods(by_group["methods"])]
     return "\n\n".join(part for part in parts if part) + "\n"
