@@ -6,6 +6,7 @@ what is timed. Its answer is judged by residuals recomputed here, in float64, fr
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import time
 import warnings
@@ -217,26 +218,14 @@ def _knn_lapwing(X: Any, threads: int) -> Any:
     return lambda: graph.knn_graph(X, NEIGHBORS, method="exact", n_jobs=threads).indices.reshape(len(X), -1)
 
 
-def _knn_sklearn(X: Any, threads: int) -> Any:
-    from sklearn.neighbors import NearestNeighbors
+def _knn_sklearn(module: str) -> Any:
+    def prepare(X: Any, threads: int) -> Any:
+        search = importlib.import_module(module).NearestNeighbors(
+            n_neighbors=NEIGHBORS, algorithm="kd_tree" if X.shape[1] <= 8 else "brute", n_jobs=threads
+        )
+        return lambda: search.fit(X).kneighbors(return_distance=False)
 
-    how = "kd_tree" if X.shape[1] <= 8 else "brute"
-    return lambda: (
-        NearestNeighbors(n_neighbors=NEIGHBORS, algorithm=how, n_jobs=threads)
-        .fit(X)
-        .kneighbors(return_distance=False)
-    )
-
-
-def _knn_intelex(X: Any, threads: int) -> Any:
-    from sklearnex.neighbors import NearestNeighbors
-
-    how = "kd_tree" if X.shape[1] <= 8 else "brute"
-    return lambda: (
-        NearestNeighbors(n_neighbors=NEIGHBORS, algorithm=how, n_jobs=threads)
-        .fit(X)
-        .kneighbors(return_distance=False)
-    )
+    return prepare
 
 
 def _knn_faiss(X: Any, threads: int) -> Any:
@@ -261,9 +250,9 @@ def _knn_scipy(X: Any, threads: int) -> Any:
 #: name: what must be installed, the largest dimension that it is for, and the search
 SEARCHES: dict[str, tuple[tuple[str, ...], int, Any]] = {
     "lapwing": ((), 10**9, _knn_lapwing),
-    "scikit-learn-intelex": (("sklearnex",), 10**9, _knn_intelex),
+    "scikit-learn-intelex": (("sklearnex",), 10**9, _knn_sklearn("sklearnex.neighbors")),
     "faiss flat": (("faiss",), 10**9, _knn_faiss),
-    "scikit-learn": ((), 10**9, _knn_sklearn),
+    "scikit-learn": ((), 10**9, _knn_sklearn("sklearn.neighbors")),
     "SciPy cKDTree": ((), 8, _knn_scipy),
 }
 

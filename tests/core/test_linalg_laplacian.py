@@ -8,7 +8,10 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.linalg import eigh
+from scipy.sparse.csgraph import connected_components
 
 from lapwing.exceptions import ConvergenceError, ConvergenceWarning, DisconnectedGraphWarning
 from lapwing.linalg import laplacian_eigs
@@ -183,9 +186,10 @@ def test_methods_agree_up_to_the_basis():
 
 
 @pytest.mark.parametrize("n_jobs", [2, 4])
-def test_bits_do_not_depend_on_threads(n_jobs):
-    W = product(cycle(60), path(80))
-    one, other = (quiet(W, 9, method="approxchol", n_jobs=j) for j in (1, n_jobs))
+@pytest.mark.parametrize("method", ["approxchol", "cholesky", "chebyshev", "lanczos"])
+def test_bits_do_not_depend_on_threads(method, n_jobs):
+    W = product(cycle(60), path(80))  # several chunks of every loop
+    one, other = (quiet(W, 9, method=method, n_jobs=j) for j in (1, n_jobs))
     assert one.values.tobytes() == other.values.tobytes()
     assert one.vectors.tobytes() == other.vectors.tobytes()
     assert one.residuals.tobytes() == other.residuals.tobytes()
@@ -198,8 +202,25 @@ def test_relative_accuracy():
     np.testing.assert_allclose(result.values, path_values(n)[1:6], rtol=1e-9)
     two = sp.block_diag([complete(40), complete(40)]).tolil()
     two[0, 79] = two[79, 0] = 1e-10
-    result = quiet(two.tocsr(), 1, normalization=None, accuracy="relative", method="approxchol")
-    assert result.values[0] == pytest.approx(1e-10 / 20, rel=1e-6)
+    for method in ("auto", "approxchol", "cholesky"):
+        result = quiet(two.tocsr(), 1, normalization=None, accuracy="relative", method=method)
+        # (x - y) with the bridge on both sides: 2e-10 e e^T added to the Laplacian of one half
+        assert result.values[0] == pytest.approx(1e-10 / 20, rel=1e-9)
+
+
+@given(st.integers(2, 25), st.integers(0, 1000), st.floats(0.1, 0.9))
+def test_relative_accuracy_of_small_graphs(n, seed, density):
+    rng = np.random.default_rng(seed)
+    W = np.triu((rng.random((n, n)) < density) * 10.0 ** rng.uniform(-3, 3, size=(n, n)), 1)
+    W += W.T
+    d = W.sum(axis=1)
+    values, c = np.linalg.eigvalsh(np.diag(d) - W), connected_components(W)[0]
+    if c == n:
+        return
+    k = int(rng.integers(1, n - c + 1))
+    result = quiet(W, k, normalization=None, accuracy="relative")
+    assert result.converged
+    np.testing.assert_allclose(result.values, values[c : c + k], rtol=1e-9, atol=1e-13 * values[-1])
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8, 1e-100, 1e100])

@@ -71,7 +71,8 @@ def laplacian_eigs(
         Largest residual ``‖A v - λ v‖ / ‖A‖``, where ``‖A‖`` is a bound on the norm (2 for "sym").
     accuracy : {"residual", "relative"}, default="residual"
         "relative": also the residual times an approximate inverse must be at most `tol_vec`, so that vectors
-        of eigenvalues far below `tol` are right as well (long paths, nearly disconnected graphs).
+        of eigenvalues far below `tol` are right as well (long paths, nearly disconnected graphs). Needs a
+        method with a factorisation: approxchol or cholesky, which auto then chooses between.
     tol_vec : float, default=1e-7
         For ``accuracy="relative"``.
     X0 : array of shape (n, j) or None, default=None
@@ -158,9 +159,9 @@ def laplacian_eigs(
             stacklevel=2,
         )
     active = int(sizes[sizes > 1].sum())
-    how, reason = _choose(how, active, k)
-    if relative and how in ("chebyshev", "lanczos"):
+    if relative and how in ("dense", "chebyshev", "lanczos"):
         raise ValueError(f"accuracy='relative' needs a method with a factorisation, got method={how!r}")
+    how, reason = _choose(how, active, k, relative)
     degrees = _degrees(graph)
     start_vectors = _start(X0, graph.n, degrees if form == "rw" else None)
     with Progress(time_limited(callback, limit), verbose) as progress:
@@ -197,9 +198,11 @@ def _memory() -> float:
         return 8e9
 
 
-def _choose(method: str, active: int, k: int) -> tuple[str, str]:
+def _choose(method: str, active: int, k: int, relative: bool) -> tuple[str, str]:
     if method != "auto":
         return method, "as asked for"
+    if relative:  # a dense matrix holds differences
+        return "auto", ""
     if active <= DENSE_NODES:
         return "dense", f"{active} nodes with edges are at most {DENSE_NODES}"
     if 8 * k >= active and active <= 20000:
