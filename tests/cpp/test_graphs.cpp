@@ -4,6 +4,7 @@
 #include <cmath>
 #include <lapwing/error.hpp>
 #include <lapwing/linalg.hpp>
+#include <lapwing/operator.hpp>
 #include <lapwing/sparse.hpp>
 #include <numbers>
 #include <tuple>
@@ -239,20 +240,66 @@ TEST(laplacian_eigenvalues_of_a_grid) {
   for (int i = 0; i < n; ++i)
     for (int j = 0; j < m; ++j) exact.push_back(wave(i, n) + wave(j, m));
   std::sort(exact.begin(), exact.end());
-  std::vector<double> first;
-  for (const int threads : {1, 2, 4}) {
-    const context ctx({.threads = threads});
-    std::vector<double> v(at(n * m * k));
-    const auto r = linalg::laplacian_eigs(ctx, grid(n, m).view(), k, {.form = linalg::normalization::none},
-                                          {v.data(), n * m, k});
-    CHECK(r.converged && r.component_sizes.size() == 1);
-    for (int c = 0; c < k; ++c) {
-      CHECK(std::abs(r.values[at(c)] - exact[at(c + 1)]) <= 1e-11);
-      CHECK(r.residuals[at(c)] <= 1e-8);
+  using linalg::eigen_method;
+  for (const auto method : {eigen_method::automatic, eigen_method::approx_cholesky, eigen_method::cholesky,
+                            eigen_method::chebyshev, eigen_method::lanczos}) {
+    std::vector<double> first;
+    for (const int threads : {1, 2, 4}) {
+      const context ctx({.threads = threads});
+      std::vector<double> v(at(n * m * k));
+      const auto r = linalg::laplacian_eigs(ctx, grid(n, m).view(), k,
+                                            {.method = method, .form = linalg::normalization::none},
+                                            {v.data(), n * m, k});
+      CHECK(r.converged && r.component_sizes.size() == 1);
+      CHECK(method == eigen_method::automatic ? !r.reason.empty() : r.method == method);
+      for (int c = 0; c < k; ++c) {
+        CHECK(std::abs(r.values[at(c)] - exact[at(c + 1)]) <= 1e-11);
+        CHECK(r.residuals[at(c)] <= 1e-8);
+      }
+      if (threads == 1) first = v;
+      CHECK(v == first);
     }
-    if (threads == 1) first = v;
-    CHECK(v == first);
   }
+}
+
+class diagonal final : public linear_operator {
+ public:
+  explicit diagonal(std::vector<double> d) : d_(std::move(d)) {}
+  std::ptrdiff_t rows() const override { return static_cast<std::ptrdiff_t>(d_.size()); }
+  std::ptrdiff_t cols() const override { return rows(); }
+  void apply(const context&, matrix_view<const double> v, matrix_view<double> out) const override {
+    for (std::ptrdiff_t k = 0; k < v.rows; ++k)
+      for (std::ptrdiff_t i = 0; i < v.cols; ++i) out(k, i) = d_[static_cast<std::size_t>(i)] * v(k, i);
+  }
+  void apply_transposed(const context& ctx, matrix_view<const double> v,
+                        matrix_view<double> out) const override {
+    apply(ctx, v, out);
+  }
+  void normal(const context&, matrix_view<const double>, matrix_view<double>) const override { CHECK(false); }
+
+ private:
+  std::vector<double> d_;
+};
+
+TEST(eigenvalues_of_an_operator_at_either_end) {
+  const int n = 500, k = 8;
+  std::vector<double> d(at(n));
+  for (int i = 0; i < n; ++i) d[at(i)] = i < 7 ? -2.0 : i * 0.01;  // seven copies, the block sees four
+  for (const bool largest : {false, true}) {
+    std::vector<double> v(at(n * k));
+    const auto r = linalg::eigs(one_thread(), diagonal(d), {}, k, {.largest = largest}, {v.data(), n, k});
+    CHECK(r.converged && r.rounds > 0);
+    for (int c = 0; c < k; ++c) {
+      const double exact = largest ? 0.01 * (n - 1 - c) : c < 7 ? -2.0 : 0.07;
+      CHECK(std::abs(r.values[at(c)] - exact) <= 1e-7);
+    }
+  }
+  // the first vector is known
+  std::vector<double> known(at(n)), v(at(n * 2));
+  known[at(n - 1)] = 1;
+  const auto r = linalg::eigs(one_thread(), diagonal(d), {known.data(), n, 1}, 2,
+                              {.largest = true, .norm = 5}, {v.data(), n, 2});
+  CHECK(r.converged && std::abs(r.values[0] - 0.01 * (n - 2)) <= 1e-7);
 }
 
 TEST_MAIN
