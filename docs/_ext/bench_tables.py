@@ -1,4 +1,7 @@
-"""Puts the tables that ``python -m bench -o docs/_bench/NAME.md`` wrote into docs/generated/bench.md."""
+"""Puts the tables that ``python -m bench -o docs/_bench/NAME.md`` wrote into pages that others include.
+
+``linalg-*.md`` becomes docs/generated/bench_linalg.md, everything else docs/generated/bench.md.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,17 @@ def demote(text: str) -> str:
 
 
 def generate(app: Sphinx) -> None:
-    """Write the page that the solver's page includes."""
+    """Write the pages that the solvers' pages include."""
     source = Path(app.srcdir)
-    tables = sorted((source / "_bench").glob("*.md"))
-    text = "\n\n".join(demote(t.read_text(encoding="utf-8")) for t in tables) or NONE
-    target = source / "generated" / "bench.md"
-    target.parent.mkdir(exist_ok=True)
-    if not target.exists() or target.read_text(encoding="utf-8") != text:
-        target.write_text(text, encoding="utf-8")
+    for name, room in (("bench", ""), ("bench_linalg", "linalg")):
+        tables = sorted(
+            t for t in (source / "_bench").glob("*.md") if t.name.startswith("linalg-") == (room == "linalg")
+        )
+        text = "\n\n".join(demote(t.read_text(encoding="utf-8")) for t in tables) or NONE
+        target = source / "generated" / f"{name}.md"
+        target.parent.mkdir(exist_ok=True)
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
