@@ -13,7 +13,8 @@ namespace {
 constexpr int bound_steps = 12;
 constexpr double most_degree = 80;
 
-// An upper bound on the spectrum: the largest Ritz value of some Lanczos steps plus what is left over.
+// An upper bound on the spectrum: the largest Ritz value of some Lanczos steps and four times its residual.
+// Should it be too low after all, a Ritz value above it shows that.
 double upper_bound(const context& ctx, const pencil& a, const projector& project, const chebyshev_options& o,
                    std::ptrdiff_t& products) {
   const std::ptrdiff_t n = a.size();
@@ -33,7 +34,7 @@ double upper_bound(const context& ctx, const pencil& a, const projector& project
     ++products;
     project(ctx, next);
     const small_matrix c = gram(ctx, basis, next, a.mass());
-    const small_matrix left = deflate(ctx, basis, c, next, a.mass());
+    const small_matrix rest = deflate(ctx, basis, c, next, a.mass());
     small_matrix grown(static_cast<std::size_t>(size * size), 0.0);
     for (std::ptrdiff_t i = 0; i + 1 < size; ++i)
       std::copy_n(h.data() + i * (size - 1), size - 1, grown.data() + i * size);
@@ -41,13 +42,15 @@ double upper_bound(const context& ctx, const pencil& a, const projector& project
       grown[static_cast<std::size_t>(i * size + size - 1)] =
           grown[static_cast<std::size_t>((size - 1) * size + i)] = c[static_cast<std::size_t>(i)];
     h = std::move(grown);
-    beta = std::sqrt(std::max(0.0, left.back()));
+    beta = std::sqrt(std::max(0.0, rest.back()));
     if (!(beta > 1e-12 * o.norm) || step + 1 == bound_steps) break;
     rotate(ctx, next, {1 / beta}, next);
     basis.push_back(next);
     ++size;
   }
-  return std::min(o.norm, symmetric_eigen(h, size).values.back() + beta);
+  const symmetric_eigenpairs e = symmetric_eigen(h, size);
+  const double left = beta * std::abs(e.vectors[static_cast<std::size_t>(size * size - 1)]);
+  return std::min(o.norm, e.values.back() + 4 * left);
 }
 
 // y = a M^-1 r + x diag(b)
@@ -157,8 +160,9 @@ davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k,
     // The next panel is a polynomial of A applied to them that damps [lo, hi] and grows below. What has
     // converged grows as well and is taken away afterwards: by a factor that leaves ten digits.
     std::ptrdiff_t edge = std::min(first + targets, size - 1);
-    while (edge + 1 < size && value(edge) < 1.1 * theta[0]) ++edge;  // beyond a group that goes on
-    const double lo = std::min(value(edge), 0.99 * hi), target = std::min(theta[0], 0.9 * lo),
+    const double last = theta[static_cast<std::size_t>(std::min(k - 1 - first, targets - 1))];
+    while (edge + 1 < size && value(edge) < 1.1 * last) ++edge;  // beyond a group that goes on
+    const double lo = std::min(value(edge), 0.99 * hi), target = std::min(last, 0.9 * lo),
                  bottom = std::min(value(0), target), half = (hi - lo) / 2, centre = (hi + lo) / 2;
     const double wanted = 2 * std::sqrt((hi - lo) / (lo - target)),
                  most = std::log(1e6) / std::acosh((centre - bottom) / half);
