@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lapwing.embedding.eot_eigenmaps import EOTEigenmaps, EOTEigenmapsResult, eot_eigenmaps_anndata
     from lapwing.embedding.heat_geodesic import HeatGeodesic
     from lapwing.embedding.hyperbolic import HyperbolicDiffusion
-    from lapwing.embedding.spectral import SpectralEmbedding
+    from lapwing.embedding.spectral import SpectralEmbedding, spectral_init
 
 # The function `eot_eigenmaps` is `lapwing.eot_eigenmaps`: here its name is that of its folder.
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "SpectralEmbedding",
     "embed_anndata",
     "eot_eigenmaps_anndata",
+    "spectral_init",
 ]
 
 _HOME = {
@@ -34,6 +35,7 @@ _HOME = {
     "SpectralEmbedding": "spectral",
     "embed_anndata": "_anndata",
     "eot_eigenmaps_anndata": "eot_eigenmaps",
+    "spectral_init": "spectral",
 }
 
 
