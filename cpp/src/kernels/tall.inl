@@ -11,10 +11,10 @@ void block_gram(const T* x, long ldx, long p, const T* y, long ldy, long q, cons
       V acc[U][P][N];
       LAPWING_UNROLL for (long u = 0; u < U; ++u) LAPWING_UNROLL for (long r = 0; r < P; ++r)
           LAPWING_UNROLL for (long k = 0; k < N; ++k) acc[u][r][k] = V{};
-      const auto row = [&](long i, long u) __attribute__((always_inline)) {
+      const auto row = [&]<bool weighted>(long i, long u) __attribute__((always_inline)) {
         V yi[N];
         LAPWING_UNROLL for (long k = 0; k < N; ++k) yi[k] = load_as<V>(y + i * ldy + c + k * W);
-        if (m) {
+        if constexpr (weighted) {
           LAPWING_UNROLL for (long k = 0; k < N; ++k) yi[k] *= m[i];
         }
         LAPWING_UNROLL for (long r = 0; r < P; ++r) {
@@ -22,9 +22,17 @@ void block_gram(const T* x, long ldx, long p, const T* y, long ldy, long q, cons
           LAPWING_UNROLL for (long k = 0; k < N; ++k) acc[u][r][k] += xr * yi[k];
         }
       };
-      long i = 0;
-      for (; i + U <= n; i += U) LAPWING_UNROLL for (long u = 0; u < U; ++u) row(i + u, u);
-      for (; i < n; ++i) row(i, 0);
+      // Two loops: from one with a test, the compiler makes masked loads of m even where there is none.
+      const auto rows = [&]<bool weighted>() __attribute__((always_inline)) {
+        long i = 0;
+        for (; i + U <= n; i += U)
+          LAPWING_UNROLL for (long u = 0; u < U; ++u) row.template operator()<weighted>(i + u, u);
+        for (; i < n; ++i) row.template operator()<weighted>(i, 0);
+      };
+      if (m)
+        rows.template operator()<true>();
+      else
+        rows.template operator()<false>();
       LAPWING_UNROLL for (long r = 0; r < P; ++r) LAPWING_UNROLL for (long k = 0; k < N; ++k) {
         T lane[W];
         V sum = acc[0][r][k];
