@@ -32,6 +32,23 @@ class Graph(NamedTuple):
         """What the core's functions take first."""
         return self.offsets, self.indices, self.values
 
+    @property
+    def sources(self) -> NDArray[np.intp]:
+        """Row of each entry."""
+        return np.repeat(np.arange(self.n), np.diff(self.offsets))
+
+    @property
+    def degrees(self) -> NDArray[np.float64]:
+        """Sums of the rows."""
+        sums = np.bincount(self.sources, weights=self.values, minlength=self.n)
+        return sums.astype(np.float64, copy=False)  # of integers, where there are no entries
+
+    def matrix(self) -> Any:
+        """The weights as a SciPy CSR array."""
+        from scipy.sparse import csr_array
+
+        return csr_array((self.values, self.indices, self.offsets), shape=(self.n, self.n))
+
 
 def _to_sparse(W: Any, name: str) -> Any:
     """W as a SciPy CSR array in canonical form, and its dtype as it came."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -293,7 +293,7 @@ class DiffusionMaps(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             read = _graphs.as_graph(K, "X")
             if not issparse(K):
                 return np.asarray((K + K.T) / 2.0, dtype=np.float64)
-            return csr_array((read.values, read.indices, read.offsets), shape=K.shape)
+            return read.matrix()
         X = _validate.check_samples(self, X, ensure_min_samples=2, dtype=[np.float64, np.float32])
         n = len(X)
         if self.n_neighbors == "all":

@@ -265,7 +265,7 @@ class HeatGeodesic(ClassNamePrefixFeaturesOutMixin, BaseEstimator):  # type: ign
                 self.n_features_in_ = read.n
             else:
                 read = _graphs.as_graph(_validate.check_samples(self, X, accept_sparse=["csr"]), "X")
-            return csr_array((read.values, read.indices, read.offsets), shape=(read.n, read.n))
+            return read.matrix()
         X = _validate.check_samples(self, X, ensure_min_samples=2, dtype=[np.float64, np.float32])
         n = len(X)
         if self.local_k > n - 1:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
 from lapwing import _graphs, _validate, graph
@@ -156,7 +155,7 @@ class HyperbolicDiffusion(BaseEstimator):  # type: ignore[misc]
             self.n_features_in_ = read.n
         else:
             read = _graphs.as_graph(_validate.check_samples(self, X, accept_sparse=["csr"]), "X")
-        W = csr_array((read.values, read.indices, read.offsets), shape=(read.n, read.n))
+        W = read.matrix()
         parts = len(graph.components(W)[1])
         whole = self.n_eigenpairs is None or self.n_eigenpairs >= read.n
         if whole:

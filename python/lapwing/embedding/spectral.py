@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -342,8 +342,7 @@ def spectral_init(
     tol = _validate.check_positive(tol, "tol")
     seed = _validate.check_seed(random_state)
     if _similarity.is_graph(X) or issparse(X):
-        W = _graphs.as_graph(X, "X")
-        A = csr_array((W.values, W.indices, W.offsets), shape=(W.n, W.n))
+        A = _graphs.as_graph(X, "X").matrix()
     else:
         points = _validate.check_points(X, "X")
         if len(points) < 2:

@@ -138,7 +138,7 @@ def _walk(
 ) -> csr_array:  # fmt: skip
     n = graph.n
     counts = np.diff(graph.offsets)
-    degrees = np.bincount(np.repeat(np.arange(n), counts), weights=graph.values, minlength=n)
+    degrees = graph.degrees
     root = np.sqrt(np.where(degrees > 0, degrees, 1.0))
     # Load of a step along an entry of W: U times the number of neighbours over the chance to go on.
     step = np.repeat(counts / root, counts) * graph.values / root[graph.indices] * (scale / (1.0 - stop))

@@ -121,7 +121,7 @@ def laplacian(
     """
     form = _validate.check_choice(normalization, "normalization", ("sym", "rw", None))
     graph = _graphs.as_graph(W)
-    A = _csr(*graph.csr)
+    A = graph.matrix()
     loops = graph.loops if self_loops and graph.loops is not None else np.zeros(graph.n)
     degrees = A.sum(axis=1) + loops
     from scipy.sparse import diags_array

@@ -186,7 +186,7 @@ def connect(
         rank[order] = np.arange(len(codes))
         labels = rank[np.searchsorted(codes, labels)]
         sizes = sizes[order]
-    A = csr_array((graph.values, graph.indices, graph.offsets), shape=(graph.n, graph.n))
+    A = graph.matrix()
     if edges:
         i, j = np.array(edges).T
         new = coo_array((np.full(2 * len(i), weight), (np.r_[i, j], np.r_[j, i])), shape=(graph.n, graph.n))

@@ -70,7 +70,7 @@ def laplacian_score(X: Any, W: Any) -> NDArray[np.float64]:
     n, p = columns.shape
     if n != graph.n:
         raise ValueError(f"X and W must have as many rows, got {n} and {graph.n}")
-    source = np.repeat(np.arange(n), np.diff(graph.offsets))
+    source = graph.sources
     once = source < graph.indices  # each edge in one direction
     source, target, weights = source[once], graph.indices[once], graph.values[once]
     if not len(weights):

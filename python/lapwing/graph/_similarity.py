@@ -113,8 +113,7 @@ class Similarity:
         else:
             weights = self._neighbors(X, seed)
         if is_graph(weights):
-            graph = _graphs.as_graph(weights, "X")
-            weights = csr_array((graph.values, graph.indices, graph.offsets), shape=(graph.n, graph.n))
+            weights = _graphs.as_graph(weights, "X").matrix()
         self.matrix = csr_array(weights) if issparse(weights) else np.asarray(weights)
         return self.matrix
 

@@ -162,7 +162,7 @@ def laplacian_eigs(
     if relative and how in ("dense", "chebyshev", "lanczos"):
         raise ValueError(f"accuracy='relative' needs a method with a factorisation, got method={how!r}")
     how, reason = _choose(how, active, k, relative)
-    degrees = _degrees(graph)
+    degrees = graph.degrees
     start_vectors = _start(X0, graph.n, degrees if form == "rw" else None)
     with Progress(time_limited(callback, limit), verbose) as progress:
         if how == "dense":
@@ -219,11 +219,6 @@ def _start(X0: Any, n: int, degrees: NDArray[np.float64] | None) -> NDArray[np.f
     return start if degrees is None else start * np.sqrt(degrees)[:, None]
 
 
-def _degrees(graph: Graph) -> NDArray[np.float64]:
-    rows = np.repeat(np.arange(graph.n), np.diff(graph.offsets))
-    return np.bincount(rows, weights=graph.values, minlength=graph.n).astype(np.float64, copy=False)
-
-
 def _dense(
     graph: Graph, labels: NDArray[np.int32], sizes: NDArray[np.int64], k: int, normalized: bool
 ) -> dict[str, Any]:
@@ -235,8 +230,8 @@ def _dense(
     n = len(keep)
     place = np.full(graph.n, -1)
     place[keep] = np.arange(n)
-    rows = np.repeat(np.arange(graph.n), np.diff(graph.offsets))
-    degrees = _degrees(graph)[keep]
+    rows = graph.sources
+    degrees = graph.degrees[keep]
     A = np.zeros((n, n))
     A[place[rows], place[graph.indices]] = -graph.values
     scale = np.sqrt(degrees) if normalized else np.ones(n)
@@ -312,10 +307,8 @@ def _result(
 def _residuals(
     graph: Graph, vectors: NDArray[np.float64], values: NDArray[np.float64], normalized: bool
 ) -> NDArray[np.float64]:
-    from scipy.sparse import csr_array
-
-    W = csr_array((graph.values, graph.indices, graph.offsets), shape=(graph.n, graph.n))
-    degrees = _degrees(graph)
+    W = graph.matrix()
+    degrees = graph.degrees
     z = vectors
     inverse = None
     if normalized:

@@ -171,7 +171,7 @@ def _csr(values: Any, indices: Any, offsets: Any) -> csr_array:
 
 def _read(K: Any, zero_diagonal: bool) -> csr_array:
     graph = _graphs.as_graph(K, "K")
-    A = _csr(graph.values, graph.indices, graph.offsets)
+    A = graph.matrix()
     if graph.loops is not None and not zero_diagonal:
         from scipy.sparse import diags_array
 
