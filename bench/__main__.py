@@ -20,6 +20,8 @@ GROUPS = {
     "solve": "bench_ot.py::test_solve",
     "methods": "bench_methods.py",
     "eigenpairs": "bench_linalg.py::test_eigenpairs",
+    "copies": "bench_linalg.py::test_copies",
+    "embedding": "bench_linalg.py::test_embedding",
     "growth": "bench_linalg.py::test_growth",
     "neighbours": "bench_linalg.py::test_neighbors",
 }

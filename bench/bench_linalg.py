@@ -74,6 +74,58 @@ def test_eigenpairs(
     records.save()
 
 
+@pytest.mark.parametrize("solver", graphs.EIGENSOLVERS)
+@pytest.mark.parametrize(
+    ("graph", "n"),
+    [("hypercube", 4096), ("torus, 3-D", 13_824), ("torus, 2-D", 14_400), ("cycle", 3000),
+     ("complete bipartite", 1000)],
+)  # fmt: skip
+def test_copies(
+    benchmark: Any, graph: str, n: int, solver: str, settings: Settings, records: Records
+) -> None:
+    """Which of them find every copy of a repeated eigenvalue."""
+    if not graphs.installed(graphs.EIGENSOLVERS[solver][0]):
+        pytest.skip("not installed")
+    benchmark.group = f"copies: {graph}, {n} nodes"
+    record = Record("copies", solver, n, 0, 0.0, "float64", graph, ACCURACY)
+    records.append(record)
+    arguments = ("bench.graphs", "prepare_eigenpairs", graph, n, solver, ACCURACY, settings.threads)
+    try:
+        with Worker.function(*arguments, timeout=BUILD) as worker:
+            found = worker.call("again", timeout=settings.cap)
+    except (CappedError, FailedError) as error:
+        record.note = str(error)
+    else:
+        record.seconds, record.rounds, record.error = found["seconds"], 1, found["residual"]
+        record.extra = {"wrong": graphs.wrong(graph, n, found["values"])}
+    benchmark.pedantic(lambda: None, rounds=1)
+    records.save()
+
+
+@pytest.mark.parametrize("method", graphs.EMBEDDINGS)
+@pytest.mark.parametrize(
+    ("n", "d"), [pytest.param(20_000, 50), pytest.param(100_000, 50, marks=pytest.mark.full)]
+)
+def test_embedding(benchmark: Any, n: int, d: int, method: str, settings: Settings, records: Records) -> None:
+    if not graphs.installed(graphs.EMBEDDINGS[method][0]):
+        pytest.skip("not installed")
+    benchmark.group = f"SpectralEmbedding: {n} x {d}"
+    record = Record("embedding", method, n, d, 0.0, "float64", "SpectralEmbedding")
+    records.append(record)
+    try:
+        arguments = ("bench.graphs", "prepare_embedding", n, d, method, settings.threads)
+        with Worker.function(*arguments, timeout=BUILD) as worker:
+            first = worker.call("again", timeout=4 * settings.cap)
+            runs = several(benchmark, worker, settings, first)
+    except (CappedError, FailedError) as error:
+        record.note = str(error)
+        benchmark.pedantic(lambda: None, rounds=1)
+    else:
+        record.seconds, record.rounds = statistics.median(run["seconds"] for run in runs), len(runs)
+        record.memory, record.error = max(run["memory"] for run in runs), first["residual"]
+    records.save()
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("graph", ["grid", "neighbours, swiss roll"])
 @pytest.mark.parametrize("n", [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000])

@@ -251,6 +251,38 @@ def eigenpairs(records: list[Record]) -> str:
     return f"{text}\n\nPeak memory beyond the graph:\n\n{table(['graph', 'nodes', *names], sizes)}"
 
 
+def copies(records: list[Record]) -> str:
+    names = list(dict.fromkeys(record.peer for record in records))
+    rows = []
+    for (form, n), found in _by_peer(records, lambda r: (r.form, r.n)).items():
+        cells = []
+        for name in names:
+            r = found.get(name)
+            if r is None or r.seconds is None:
+                cells.append(r.note if r else "·")
+            elif r.error is not None and r.error > 1e-6:
+                cells.append(f"residual {r.error:.0e}")
+            else:
+                wrong = r.extra["wrong"]
+                cells.append("all" if wrong == 0 else f"**{wrong} missing**")
+        rows.append([form, str(n), *cells])
+    return table(["graph", "nodes", *names], rows)
+
+
+def embedding(records: list[Record]) -> str:
+    names = list(dict.fromkeys(record.peer for record in records))
+    rows = []
+    for (n, d), found in _by_peer(records, lambda r: (r.n, r.d)).items():
+        ours = found.get(MAIN)
+        cells = []
+        for name in names:
+            r = found.get(name)
+            reached = f", {r.error:.0e}" if r and r.seconds is not None and r.error is not None else ""
+            cells.append(_cell(r, ours) + reached)
+        rows.append([f"{n} × {d}", *cells])
+    return table(["points", *names], rows)
+
+
 def growth(records: list[Record]) -> str:
     rows, lines = [], []
     for form, part in _groups(records, lambda r: r.form).items():
@@ -327,6 +359,13 @@ def render(records: list[Record], rates: list[dict[str, float]], threads: int) -
         parts += [
             "## Ten eigenpairs of a normalised Laplacian, residual 1e-8",
             eigenpairs(by_group["eigenpairs"]),
+        ]
+    if "copies" in by_group:
+        parts += ["## Ten eigenvalues with their copies", copies(by_group["copies"])]
+    if "embedding" in by_group:
+        parts += [
+            "## SpectralEmbedding, from points (and the largest residual)",
+            embedding(by_group["embedding"]),
         ]
     if "growth" in by_group:
         parts += ["## How their cost grows", growth(by_group["growth"])]

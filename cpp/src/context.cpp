@@ -7,11 +7,13 @@
 #include <fstream>
 #include <lapwing/context.hpp>
 #include <lapwing/error.hpp>
+#include <memory_resource>
 #include <string>
 #include <thread>
 #include <utility>
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/mman.h>
 #endif
 
 #include "isa.hpp"
@@ -82,6 +84,34 @@ int usable_processors() {
 #endif
 }
 
+// new and delete, with large blocks on large pages where the system grants them: filling fresh blocks and
+// gathering rows from them is a good part of the work on sparse matrices.
+class large_pages final : public std::pmr::memory_resource {
+  static constexpr std::size_t page = std::size_t{2} << 20, from = 2 * page;
+
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    if (bytes < from) return std::pmr::new_delete_resource()->allocate(bytes, alignment);
+    void* const p = std::pmr::new_delete_resource()->allocate(bytes, std::max(alignment, page));
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    // Whole pages only; no harm where it is refused.
+    static_cast<void>(madvise(p, bytes / page * page, MADV_HUGEPAGE));
+#endif
+    return p;
+  }
+  void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override {
+    std::pmr::new_delete_resource()->deallocate(p, bytes, bytes < from ? alignment : std::max(alignment, page));
+  }
+  bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
+    return dynamic_cast<const large_pages*>(&other) != nullptr;
+  }
+};
+
+// Never destroyed: what outlives a context may be freed at the very end of a program.
+std::pmr::memory_resource* default_memory() {
+  static auto* const resource = new large_pages;
+  return resource;
+}
+
 }  // namespace
 
 int context::default_threads() {
@@ -116,7 +146,7 @@ struct context::state {
 context::context(options o) : options_(std::move(o)) {
   check(options_.threads >= 0, "threads must be >= 0, got ", options_.threads);
   if (options_.threads == 0) options_.threads = default_threads();
-  if (options_.memory == nullptr) options_.memory = std::pmr::new_delete_resource();
+  if (options_.memory == nullptr) options_.memory = default_memory();
   options_.level = clamp(options_.level);
   state_ = std::make_unique<state>(options_.threads, options_);
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <lapwing/context.hpp>
 #include <lapwing/error.hpp>
+#include <cstdint>
 #include <memory_resource>
 #include <mutex>
 #include <set>
@@ -393,7 +394,14 @@ TEST(bad_arguments_are_named) {
 }
 
 TEST(scratch_memory_is_the_callers) {
-  CHECK(context({.threads = 1}).memory() == std::pmr::new_delete_resource());
+  const context one({.threads = 1}), two({.threads = 2});
+  CHECK(one.memory() != nullptr && one.memory()->is_equal(*two.memory()));
+  for (const std::size_t bytes : {std::size_t{100}, std::size_t{5} << 20, (std::size_t{9} << 20) + 7}) {
+    char* const p = static_cast<char*>(one.memory()->allocate(bytes, 64));
+    CHECK(reinterpret_cast<std::uintptr_t>(p) % 64 == 0);
+    p[0] = p[bytes - 1] = 1;
+    two.memory()->deallocate(p, bytes, 64);  // what one context took another may give back
+  }
   std::pmr::monotonic_buffer_resource own;
   CHECK(context({.threads = 1, .memory = &own}).memory() == &own);
 }

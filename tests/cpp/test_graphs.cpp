@@ -130,10 +130,10 @@ TEST(reordering_is_a_permutation_with_a_narrow_band) {
   for (std::size_t i = shuffle.size(); i > 1; --i)
     std::swap(shuffle[i - 1],
               shuffle[at(static_cast<std::int64_t>(random.uniform(0, static_cast<double>(i))))]);
-  const sparse::csr mixed = sparse::permute(w.view(), shuffle);
+  const sparse::csr mixed = sparse::permute(context(), w.view(), shuffle);
   sparse::check_graph(mixed.view(), "w");
   auto order = sparse::reverse_cuthill_mckee(mixed.view());
-  const sparse::csr sorted = sparse::permute(mixed.view(), order);
+  const sparse::csr sorted = sparse::permute(context(), mixed.view(), order);
   sparse::check_graph(sorted.view(), "w");
   int band = 0;
   for (std::size_t i = 0; i < at(n * m); ++i)
@@ -143,9 +143,9 @@ TEST(reordering_is_a_permutation_with_a_narrow_band) {
   std::sort(order.begin(), order.end());
   for (std::size_t i = 0; i < order.size(); ++i) CHECK(order[i] == static_cast<std::int32_t>(i));
   const std::vector<std::int32_t> some{4, 2};
-  CHECK(sparse::permute(w.view(), some).rows() == 2);
+  CHECK(sparse::permute(context(), w.view(), some).rows() == 2);
   const std::vector<std::int32_t> twice{4, 4};
-  CHECK_THROWS(std::invalid_argument, sparse::permute(w.view(), twice), "none twice");
+  CHECK_THROWS(std::invalid_argument, sparse::permute(context(), w.view(), twice), "none twice");
 }
 
 // On a tree nothing is sampled, so the factor is exact up to its own rounding, for weights of any spread.

@@ -28,8 +28,7 @@ struct csr {
 void check_structure(csr_view<const double> a, const std::string& what);
 
 /// Throws std::invalid_argument unless `w` holds the weights of an undirected graph: square, values finite
-/// and
-/// >= 0, and values and pattern symmetric to the last bit.
+/// and >= 0, and values and pattern symmetric to the last bit.
 void check_graph(csr_view<const double> w, const std::string& what);
 
 csr transpose(csr_view<const double> a);
@@ -56,6 +55,6 @@ components_result components(csr_view<const double> w);
 std::vector<std::int32_t> reverse_cuthill_mckee(csr_view<const double> w);
 
 /// a(order, order) for a square matrix and a permutation of all its rows, or of some (the sub-graph).
-csr permute(csr_view<const double> a, std::span<const std::int32_t> order);
+csr permute(const context&, csr_view<const double> a, std::span<const std::int32_t> order);
 
 }  // namespace lapwing::sparse

@@ -372,7 +372,7 @@ void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& wo
 void grounded_cholesky::factor(const context& ctx) {
   std::ptrdiff_t total = 0;
   for (const supernode& s : nodes_) total += s.width * (s.width + static_cast<std::ptrdiff_t>(s.rows.size()));
-  values_.assign(z(total), 0.0);
+  values_ = buffer<double>(ctx, total);  // every entry is written
   pivot_.assign(z(n_), 0.0);
   update_.assign(nodes_.size(), {});
   divide();

@@ -55,7 +55,8 @@ class grounded_cholesky {
   std::vector<part> parts_;
   std::vector<std::vector<std::int32_t>> kids_;  // of each supernode
   std::vector<std::vector<double>> update_;      // what it leaves to its parent
-  std::vector<double> values_, pivot_;           // pivot_: inverses
+  buffer<double> values_;
+  std::vector<double> pivot_;                    // inverses
   mutable buffer<double> work_;                  // of solve; one thread at a time
   double entries_ = 0, operations_ = 0;
 };

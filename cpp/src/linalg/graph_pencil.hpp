@@ -20,7 +20,7 @@ struct ordered_graph {
   sparse::csr weights;              // of the nodes in that order, no zeros, times scale
   double scale = 1;                 // a power of 2 that brings the largest weight to about 1
 
-  explicit ordered_graph(csr_view<const double> w) {
+  ordered_graph(const context& ctx, csr_view<const double> w) {
     sparse::check_graph(w, "w");
     check(w.rows() > 0, "w must have at least one node");
     sparse::csr pruned;
@@ -37,7 +37,7 @@ struct ordered_graph {
     for (std::size_t i = 0; i < order.size(); ++i)
       if (i + 1 == order.size() || label(order[i]) != label(order[i + 1]))
         ends.push_back(static_cast<std::int64_t>(i) + 1);
-    weights = sparse::permute(w, order);
+    weights = sparse::permute(ctx, w, order);
     scale = std::exp2(-std::ilogb(*std::max_element(weights.values.begin(), weights.values.end())));
     for (double& v : weights.values) v *= scale;
   }

@@ -135,7 +135,7 @@ choice choose(const context& ctx, const ordered_graph& g, const laplacian_option
 
 laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given, std::ptrdiff_t k,
                                 const laplacian_options& o, matrix_view<double> vectors) {
-  const ordered_graph g(given);
+  const ordered_graph g(ctx, given);
   laplacian_result r;
   const std::ptrdiff_t n = given.rows(), room = n - static_cast<std::ptrdiff_t>(g.parts.sizes.size());
   r.labels = g.parts.labels;

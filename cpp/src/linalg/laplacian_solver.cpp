@@ -16,7 +16,7 @@ struct laplacian_solver::state {
   std::ptrdiff_t nodes;
 
   state(const context& ctx, csr_view<const double> w, int split, std::uint64_t seed)
-      : graph(w),
+      : graph(ctx, w),
         pencil(ctx, graph.weights.view(), false, graph.ends),
         factor(ctx, graph.weights.view(), split, seed),
         nodes(w.rows()) {}

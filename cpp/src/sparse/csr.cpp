@@ -1,8 +1,12 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <lapwing/error.hpp>
 #include <lapwing/sparse.hpp>
 #include <utility>
+
+#include "../random.hpp"
 
 namespace lapwing::sparse {
 
@@ -28,14 +32,25 @@ void check_structure(csr_view<const double> a, const std::string& what) {
 void check_graph(csr_view<const double> w, const std::string& what) {
   check(w.rows() == w.cols, what, " must be square, got ", w.rows(), " x ", w.cols);
   check_structure(w, what);
+  // Both halves of a symmetric matrix hold the same (i, j, value); sums of their hashes say so in one pass in
+  // order of storage. Two sums of 64 bits: no chance that they agree by accident.
+  std::uint64_t sum[2] = {0, 0};
   for (std::ptrdiff_t i = 0; i < w.rows(); ++i)
     for (std::int64_t q = w.offsets[static_cast<std::size_t>(i)];
          q < w.offsets[static_cast<std::size_t>(i + 1)]; ++q) {
       const double v = w.values[static_cast<std::size_t>(q)];
+      const std::int32_t j = w.indices[static_cast<std::size_t>(q)];
       check(v >= 0 && v <= std::numeric_limits<double>::max(), what, " must be finite and >= 0, got ", v,
-            " at (", i, ", ", w.indices[static_cast<std::size_t>(q)], ")");
+            " at (", i, ", ", j, ")");
+      const std::uint64_t low = static_cast<std::uint64_t>(std::min<std::ptrdiff_t>(i, j)),
+                          high = static_cast<std::uint64_t>(std::max<std::ptrdiff_t>(i, j)),
+                          h = mix(mix(low << 32 | high) ^ std::bit_cast<std::uint64_t>(v + 0.0)),
+                          sign = j > i ? 1 : j < i ? ~std::uint64_t{0} : 0;
+      sum[0] += sign * h;
+      sum[1] += sign * mix(h ^ 0x9e3779b97f4a7c15u);
     }
-  // Walk all columns at once: entry (j, i) must be the next one of row j when row i arrives at (i, j).
+  if (sum[0] == 0 && sum[1] == 0) return;
+  // To say where: walk all columns at once. Entry (j, i) must be the next one of row j when row i arrives at (i, j).
   std::vector<std::int64_t> next(w.offsets.begin(), w.offsets.end() - 1);
   for (std::ptrdiff_t i = 0; i < w.rows(); ++i)
     for (std::int64_t q = w.offsets[static_cast<std::size_t>(i)];
@@ -108,7 +123,7 @@ csr symmetrize(csr_view<const double> a, symmetry rule) {
   return s;
 }
 
-csr permute(csr_view<const double> a, std::span<const std::int32_t> order) {
+csr permute(const context& ctx, csr_view<const double> a, std::span<const std::int32_t> order) {
   check(a.rows() == a.cols, "a must be square, got ", a.rows(), " x ", a.cols);
   std::vector<std::int32_t> position(static_cast<std::size_t>(a.cols), -1);
   for (std::size_t k = 0; k < order.size(); ++k) {
@@ -116,28 +131,47 @@ csr permute(csr_view<const double> a, std::span<const std::int32_t> order) {
           "order must name rows of a, none twice");
     position[static_cast<std::size_t>(order[k])] = static_cast<std::int32_t>(k);
   }
-  csr p;
-  p.cols = static_cast<std::ptrdiff_t>(order.size());
-  p.offsets.reserve(order.size() + 1);
-  if (order.size() == position.size()) {
-    p.indices.reserve(a.indices.size());
-    p.values.reserve(a.values.size());
-  }
-  std::vector<std::pair<std::int32_t, double>> row;
-  for (const std::int32_t from : order) {
-    const std::size_t i = static_cast<std::size_t>(from);
-    row.clear();
+  const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(order.size());
+  const bool all = order.size() == position.size();
+  // body(k, q, j): row k of the result gets entry q of a, in column j
+  const auto each = [&](std::ptrdiff_t k, auto&& body) {
+    const std::size_t i = static_cast<std::size_t>(order[static_cast<std::size_t>(k)]);
     for (std::int64_t q = a.offsets[i]; q < a.offsets[i + 1]; ++q) {
-      const std::int32_t j = position[static_cast<std::size_t>(a.indices[static_cast<std::size_t>(q)])];
-      if (j >= 0) row.emplace_back(j, a.values[static_cast<std::size_t>(q)]);
+      const std::size_t at = static_cast<std::size_t>(q);
+      const std::int32_t j = position[static_cast<std::size_t>(a.indices[at])];
+      if (j >= 0) body(at, j);
     }
-    std::sort(row.begin(), row.end());
-    for (const auto& [j, v] : row) {
-      p.indices.push_back(j);
-      p.values.push_back(v);
+  };
+  csr p;
+  p.cols = n;
+  p.offsets.assign(order.size() + 1, 0);
+  constexpr std::ptrdiff_t grain = 4096;
+  ctx.parallel_for(n, grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t k = lo; k < hi; ++k) {
+      const std::size_t i = static_cast<std::size_t>(order[static_cast<std::size_t>(k)]);
+      std::int64_t& count = p.offsets[static_cast<std::size_t>(k) + 1];
+      if (all)
+        count = a.offsets[i + 1] - a.offsets[i];
+      else
+        each(k, [&](std::size_t, std::int32_t) { ++count; });
     }
-    p.offsets.push_back(static_cast<std::int64_t>(p.indices.size()));
-  }
+  });
+  for (std::size_t k = 0; k < order.size(); ++k) p.offsets[k + 1] += p.offsets[k];
+  p.indices.resize(static_cast<std::size_t>(p.offsets.back()));
+  p.values.resize(static_cast<std::size_t>(p.offsets.back()));
+  ctx.parallel_for(n, grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    std::vector<std::pair<std::int32_t, double>> row;
+    for (std::ptrdiff_t k = lo; k < hi; ++k) {
+      row.clear();
+      each(k, [&](std::size_t at, std::int32_t j) { row.emplace_back(j, a.values[at]); });
+      std::sort(row.begin(), row.end());
+      std::size_t to = static_cast<std::size_t>(p.offsets[static_cast<std::size_t>(k)]);
+      for (const auto& [j, v] : row) {
+        p.indices[to] = j;
+        p.values[to++] = v;
+      }
+    }
+  });
   return p;
 }
 

@@ -11,10 +11,11 @@ namespace {
 // last level starts. Neighbours come by rising degree (ties: by number) when `sorted`.
 class search {
  public:
-  explicit search(csr_view<const double> w) : w_(w), seen_(static_cast<std::size_t>(w.rows()), 0) {}
+  search(std::span<const std::int64_t> offsets, std::span<const std::int32_t> indices)
+      : offsets_(offsets), indices_(indices), seen_(offsets.size() - 1, 0) {}
 
   std::int64_t degree(std::int32_t i) const {
-    return w_.offsets[static_cast<std::size_t>(i) + 1] - w_.offsets[static_cast<std::size_t>(i)];
+    return offsets_[static_cast<std::size_t>(i) + 1] - offsets_[static_cast<std::size_t>(i)];
   }
 
   struct levels {
@@ -33,8 +34,8 @@ class search {
         next = order.size();
       }
       const std::size_t i = static_cast<std::size_t>(order[k]), first = order.size();
-      for (std::int64_t q = w_.offsets[i]; q < w_.offsets[i + 1]; ++q) {
-        const std::int32_t j = w_.indices[static_cast<std::size_t>(q)];
+      for (std::int64_t q = offsets_[i]; q < offsets_[i + 1]; ++q) {
+        const std::int32_t j = indices_[static_cast<std::size_t>(q)];
         if (seen_[static_cast<std::size_t>(j)] == stamp_) continue;
         seen_[static_cast<std::size_t>(j)] = stamp_;
         order.push_back(j);
@@ -49,7 +50,8 @@ class search {
   }
 
  private:
-  csr_view<const double> w_;
+  std::span<const std::int64_t> offsets_;
+  std::span<const std::int32_t> indices_;
   std::vector<std::int32_t> seen_;
   std::int32_t stamp_ = 0;
 };
@@ -59,13 +61,41 @@ class search {
 std::vector<std::int32_t> reverse_cuthill_mckee(csr_view<const double> w) {
   check(w.rows() == w.cols, "w must be square, got ", w.rows(), " x ", w.cols);
   const std::size_t n = static_cast<std::size_t>(w.rows());
-  search s(w);
+  // Several searches follow: they run on the graph numbered by a first one, where neighbours are close in
+  // memory.
+  std::vector<std::int32_t> given, number(n, -1);
+  given.reserve(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (number[i] >= 0) continue;
+    number[i] = static_cast<std::int32_t>(given.size());
+    given.push_back(static_cast<std::int32_t>(i));
+    for (std::size_t k = given.size() - 1; k < given.size(); ++k)
+      for (std::int64_t q = w.offsets[static_cast<std::size_t>(given[k])];
+           q < w.offsets[static_cast<std::size_t>(given[k]) + 1]; ++q) {
+        const std::int32_t j = w.indices[static_cast<std::size_t>(q)];
+        if (number[static_cast<std::size_t>(j)] >= 0) continue;
+        number[static_cast<std::size_t>(j)] = static_cast<std::int32_t>(given.size());
+        given.push_back(j);
+      }
+  }
+  std::vector<std::int64_t> offsets{0};
+  std::vector<std::int32_t> indices;
+  offsets.reserve(n + 1);
+  indices.reserve(w.indices.size());
+  for (const std::int32_t i : given) {
+    for (std::int64_t q = w.offsets[static_cast<std::size_t>(i)];
+         q < w.offsets[static_cast<std::size_t>(i) + 1]; ++q)
+      indices.push_back(number[static_cast<std::size_t>(w.indices[static_cast<std::size_t>(q)])]);
+    offsets.push_back(static_cast<std::int64_t>(indices.size()));
+  }
+  search s(offsets, indices);
   std::vector<std::int32_t> order, trial;
   order.reserve(n);
   std::vector<char> done(n, 0);
-  for (std::size_t i = 0; i < n; ++i) {
+  for (std::size_t i = n; i-- > 0;) {
     if (done[i]) continue;
-    // A node far from i: twice to the last level, whichever node has the least degree there.
+    // i came last in its component: far from the first. Then on to the last level from there, as long as that
+    // is farther, whichever node has the least degree there.
     std::int32_t start = static_cast<std::int32_t>(i);
     std::size_t depth = 0;
     for (int round = 0; round < 3; ++round) {
@@ -83,6 +113,7 @@ std::vector<std::int32_t> reverse_cuthill_mckee(csr_view<const double> w) {
     for (std::size_t k = first; k < order.size(); ++k) done[static_cast<std::size_t>(order[k])] = 1;
   }
   std::reverse(order.begin(), order.end());
+  for (std::int32_t& i : order) i = given[static_cast<std::size_t>(i)];
   return order;
 }
 
