@@ -99,7 +99,8 @@ class large_pages final : public std::pmr::memory_resource {
     return p;
   }
   void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override {
-    std::pmr::new_delete_resource()->deallocate(p, bytes, bytes < from ? alignment : std::max(alignment, page));
+    std::pmr::new_delete_resource()->deallocate(p, bytes,
+                                                bytes < from ? alignment : std::max(alignment, page));
   }
   bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
     return dynamic_cast<const large_pages*>(&other) != nullptr;

@@ -35,6 +35,11 @@ nb::tuple arrays(sparse::csr&& a) {
   return nb::make_tuple(array(std::move(a.offsets)), array(std::move(a.indices)), array(std::move(a.values)));
 }
 
+linalg::normalization normalization(const std::string& form) {
+  check(form == "none" || form == "symmetric", "form must be 'none' or 'symmetric', got '", form, "'");
+  return form == "none" ? linalg::normalization::none : linalg::normalization::symmetric;
+}
+
 // A Python object's products: functions of k x n arrays, vectors in rows.
 class python_operator final : public linear_operator {
  public:
@@ -96,6 +101,17 @@ void bind_linalg(nb::module_& m) {
       },
       CSR, "Component of each node, the largest first, and the sizes.");
   m.def(
+      "is_symmetric",
+      [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+         const vec_in<double>& values) {
+        const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
+        return run(1, nb::none(), [&](const context&) {
+          sparse::check_structure(w, "w");
+          return sparse::is_symmetric(w);
+        });
+      },
+      CSR, "Whether pattern and values are symmetric to the last bit.");
+  m.def(
       "symmetrize",
       [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
          const vec_in<double>& values, const std::string& rule) {
@@ -151,6 +167,19 @@ void bind_linalg(nb::module_& m) {
           "b"_a.noconvert(), "tol"_a, "max_iter"_a, "x"_a.noconvert(), "threads"_a, "callback"_a.none(),
           "Fills `x`; returns the residuals, the number of iterations and whether all columns converged.");
   m.def(
+      "count_below",
+      [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+         const vec_in<double>& values, const std::string& form, double sigma, double max_memory,
+         int threads) {
+        const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
+        const auto r = run(threads, nb::none(), [&](const context& ctx) {
+          return linalg::count_below(ctx, w, normalization(form), sigma, max_memory);
+        });
+        return nb::make_tuple(r.count, r.error);
+      },
+      CSR, "form"_a, "sigma"_a, "max_memory"_a, "threads"_a,
+      "Eigenvalues of the Laplacian below sigma, and by how much the counted matrix may differ.");
+  m.def(
       "eigs",
       [](const nb::object& apply, std::ptrdiff_t n, const std::optional<mat_in<double>>& known,
          std::ptrdiff_t k, bool largest, double tol, double norm, std::ptrdiff_t width,
@@ -204,7 +233,6 @@ void bind_linalg(nb::module_& m) {
          std::ptrdiff_t guard, double tol, double tol_vec, int split, int max_outer, double max_memory,
          bool verify, std::uint64_t seed, const mat_out<double>& vectors, int threads,
          const nb::object& callback, const std::optional<mat_in<double>>& start) {
-        check(form == "none" || form == "symmetric", "form must be 'none' or 'symmetric', got '", form, "'");
         constexpr const char* names[] = {"auto", "approxchol", "cholesky", "chebyshev", "lanczos"};
         int which = 0;
         while (which < 5 && method != names[which]) ++which;
@@ -212,20 +240,19 @@ void bind_linalg(nb::module_& m) {
               method, "'");
         const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
         auto r = run(threads, callback, [&](const context& ctx) {
-          return linalg::laplacian_eigs(
-              ctx, w, k,
-              {.method = static_cast<linalg::eigen_method>(which),
-               .form = form == "none" ? linalg::normalization::none : linalg::normalization::symmetric,
-               .guard = guard,
-               .tol = tol,
-               .tol_vec = tol_vec,
-               .split = split,
-               .max_outer = max_outer,
-               .max_memory = max_memory,
-               .verify = verify,
-               .seed = seed,
-               .start = start ? view<double>(*start) : matrix_view<const double>()},
-              view<double>(vectors));
+          return linalg::laplacian_eigs(ctx, w, k,
+                                        {.method = static_cast<linalg::eigen_method>(which),
+                                         .form = normalization(form),
+                                         .guard = guard,
+                                         .tol = tol,
+                                         .tol_vec = tol_vec,
+                                         .split = split,
+                                         .max_outer = max_outer,
+                                         .max_memory = max_memory,
+                                         .verify = verify,
+                                         .seed = seed,
+                                         .start = start ? view<double>(*start) : matrix_view<const double>()},
+                                        view<double>(vectors));
         });
         nb::dict d;
         d["method"] = names[static_cast<int>(r.method)];

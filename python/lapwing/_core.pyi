@@ -49,6 +49,9 @@ def radius_fill(points: Annotated[NDArray[numpy.float64], dict(shape=(None, None
 def components(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> tuple:
     """Component of each node, the largest first, and the sizes."""
 
+def is_symmetric(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> bool:
+    """Whether pattern and values are symmetric to the last bit."""
+
 def symmetrize(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], rule: str) -> tuple:
     """A symmetric matrix, to the last bit."""
 
@@ -67,6 +70,11 @@ class LaplacianSolver:
         """
         Fills `x`; returns the residuals, the number of iterations and whether all columns converged.
         """
+
+def count_below(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], form: str, sigma: float, max_memory: float, threads: int) -> tuple:
+    """
+    Eigenvalues of the Laplacian below sigma, and by how much the counted matrix may differ.
+    """
 
 def eigs(apply: object, n: int, known: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, k: int, largest: bool, tol: float, norm: float, width: int, max_products: int, verify: bool, seed: int, vectors: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int, callback: object | None) -> dict:
     """

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _array
+from lapwing import _array, _backend
 
-__all__ = ["Graph", "as_graph"]
+__all__ = ["Graph", "as_graph", "is_graph"]
 
 ASYMMETRY = {np.dtype(np.float32): 1e-6}  # of the largest weight; anything else: 1e-10
 
@@ -50,17 +50,30 @@ class Graph(NamedTuple):
         return csr_array((self.values, self.indices, self.offsets), shape=(self.n, self.n))
 
 
+def _is_networkx(W: Any) -> bool:
+    return hasattr(W, "adj") and hasattr(W, "nodes") and hasattr(W, "is_directed")
+
+
+def _is_igraph(W: Any) -> bool:
+    return hasattr(W, "get_adjacency_sparse")
+
+
+def is_graph(W: Any) -> bool:
+    """Whether `W` is a networkx or igraph graph."""
+    return _is_networkx(W) or _is_igraph(W)
+
+
 def _to_sparse(W: Any, name: str) -> Any:
     """W as a SciPy CSR array in canonical form, and its dtype as it came."""
     from scipy import sparse
 
-    if hasattr(W, "adj") and hasattr(W, "nodes") and hasattr(W, "is_directed"):  # networkx
+    if _is_networkx(W):
         if W.is_directed():
             raise ValueError(f"{name} is a directed graph; pass {name}.to_undirected()")
         import networkx
 
         W = networkx.to_scipy_sparse_array(W, dtype=np.float64)
-    elif hasattr(W, "get_adjacency_sparse"):  # igraph
+    elif _is_igraph(W):
         if W.is_directed():
             raise ValueError(f"{name} is a directed graph; pass {name}.as_undirected()")
         W = W.get_adjacency_sparse(attribute="weight" if "weight" in W.es.attributes() else None)
@@ -126,23 +139,32 @@ def as_graph(W: Any, name: str = "W") -> Graph:
     else:
         loops = None
     A.eliminate_zeros()
+    csr = _arrays(A)
+    if not _backend.extension().is_symmetric(*csr):
+        csr = _arrays(_symmetric(A, ASYMMETRY.get(np.dtype(dtype), 1e-10), name))
+    return Graph(*csr, loops)
+
+
+def _arrays(A: Any) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    return (
+        np.ascontiguousarray(A.indptr, dtype=np.int64),
+        np.ascontiguousarray(A.indices, dtype=np.int32),
+        np.ascontiguousarray(A.data, dtype=np.float64),
+    )
+
+
+def _symmetric(A: Any, tolerance: float, name: str) -> Any:
+    """The mean of `A` and its transpose, where these differ by rounding only."""
     T = A.T.tocsr()
     T.sort_indices()
     difference = abs(A - T)
-    largest = float(A.data.max(initial=0.0))
     worst = float(difference.data.max(initial=0.0))
-    if worst > ASYMMETRY.get(np.dtype(dtype), 1e-10) * largest:
+    if worst > tolerance * float(A.data.max(initial=0.0)):
         row, column = _place(difference, int(np.argmax(difference.data)))
         raise ValueError(
             f"{name} must be symmetric, but {name}[{row}, {column}] and {name}[{column}, {row}] differ by "
             f"{worst:g}"
         )
-    if worst > 0.0:  # both triangles from the same sums, so that they agree to the last bit
-        A = ((A + T) * 0.5).tocsr()
-        A.sort_indices()
-    return Graph(
-        np.ascontiguousarray(A.indptr, dtype=np.int64),
-        np.ascontiguousarray(A.indices, dtype=np.int32),
-        np.ascontiguousarray(A.data, dtype=np.float64),
-        loops,
-    )
+    A = ((A + T) * 0.5).tocsr()  # both triangles from the same sums, so that they agree to the last bit
+    A.sort_indices()
+    return A

@@ -2,10 +2,10 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <lapwing/context.hpp>
 #include <lapwing/error.hpp>
-#include <cstdint>
 #include <memory_resource>
 #include <mutex>
 #include <set>

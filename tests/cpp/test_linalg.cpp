@@ -1,5 +1,5 @@
 // Singular triplets against matrices whose triplets are known by construction, and against a one-sided Jacobi
-// method in long double; products of tall blocks.
+// method in long double; products of blocks; small dense problems.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "check.hpp"
-#include "linalg/tall.hpp"
+#include "linalg/block.hpp"
+#include "linalg/small.hpp"
 #include "naive_ot.hpp"
 
 using namespace lapwing;
@@ -521,56 +522,53 @@ TEST(an_operator_that_is_not_finite_does_not_converge) {
   CHECK(!t.r.converged && t.r.applications <= 20);
 }
 
-// ---- products of tall blocks ----
-
 TEST(gram_and_combine) {
-  for (const ptrdiff_t n : {1, 31, 8192, 8193, 20000}) {
+  for (const ptrdiff_t n : {1, 31, 2048, 2049, 9000}) {
     for (const auto& [p, q] : {size{1, 1}, {3, 5}, {4, 4}, {9, 2}}) {
       numbers random(16);
-      linalg::tall x(one_thread(), p + 2, n), y(one_thread(), q + 1, n);
-      for (ptrdiff_t r = 0; r < p + 2; ++r) {
-        for (ptrdiff_t j = 0; j < n; ++j) x.row(r)[j] = random.uniform(-1, 1);
-      }
-      for (ptrdiff_t r = 0; r < q + 1; ++r) {
-        for (ptrdiff_t j = 0; j < n; ++j) y.row(r)[j] = random.uniform(-1, 1);
-      }
-      const ptrdiff_t ld = p + 3;
-      std::vector<double> g(at(ld * q), -7);
-      linalg::gram(one_thread(), x, 2, p, y, 1, q, g.data(), ld);
+      linalg::block x(one_thread(), n, p + 2), y(one_thread(), n, q + 1);
+      for (linalg::block* b : {&x, &y})
+        for (ptrdiff_t i = 0; i < n; ++i)
+          for (ptrdiff_t c = 0; c < b->cols(); ++c) b->row(i)[c] = random.uniform(-1, 1);
+      // p columns in two panels
+      linalg::panels both{x.view(1, 1)};
+      if (p > 1) both.push_back(x.view(3, p - 1));
+      const auto column = [](ptrdiff_t c) { return c == 0 ? 1 : 2 + c; };
+      const auto g = linalg::gram(one_thread(), both, y.view(1, q), nullptr);
       bool good = true;
-      for (ptrdiff_t i = 0; i < p; ++i) {
-        for (ptrdiff_t j = 0; j < q; ++j) {
-          real s = 0, size_ = 0;
-          for (ptrdiff_t c = 0; c < n; ++c) {
-            const real term = real(x.row(2 + i)[c]) * y.row(1 + j)[c];
-            s += term;
-            size_ += std::fabs(term);
-          }
-          good = good && std::fabs(g[at(i + j * ld)] - s) <= 1e-13L * size_;
+      for (ptrdiff_t c = 0; c < p; ++c)
+        for (ptrdiff_t d = 0; d < q; ++d) {
+          real s = 0;
+          for (ptrdiff_t i = 0; i < n; ++i) s += real(x.row(i)[column(c)]) * y.row(i)[1 + d];
+          good = good && std::fabs(g[at(c * q + d)] - s) <= 1e-13L * static_cast<real>(n + 1);
         }
-      }
-      for (ptrdiff_t j = 0; j < q; ++j) good = good && g[at(p + j * ld)] == -7;
       CHECK(good);
 
-      // y_c (+)= sum_r S(r, c) x_r
-      std::vector<double> s(at(ld * q));
+      std::vector<double> s(at(p * q));
       for (double& z : s) z = random.uniform(-1, 1);
       for (const bool add : {false, true}) {
-        linalg::tall out(one_thread(), q + 1, n);
-        for (ptrdiff_t r = 0; r < q + 1; ++r) std::copy_n(y.row(r), n, out.row(r));
-        linalg::combine(one_thread(), x, 2, p, s.data(), ld, q, out, 1, add);
-        good = std::equal(y.row(0), y.row(0) + n, out.row(0));
-        for (ptrdiff_t c = 0; c < q; ++c) {
-          for (ptrdiff_t j = 0; j < n; ++j) {
-            real want = add ? y.row(1 + c)[j] : 0;
-            for (ptrdiff_t r = 0; r < p; ++r) want += real(s[at(r + c * ld)]) * x.row(2 + r)[j];
-            good = good && std::fabs(out.row(1 + c)[j] - want) <= 1e-14L * static_cast<real>(p + 2);
+        linalg::block out(one_thread(), n, q + 1);
+        linalg::copy(one_thread(), std::as_const(y).view(0, q + 1), out.view(0, q + 1));
+        linalg::combine(one_thread(), both, s, out.view(1, q), add);
+        for (ptrdiff_t i = 0; i < n; ++i) {
+          good = good && out.row(i)[0] == y.row(i)[0];
+          for (ptrdiff_t d = 0; d < q; ++d) {
+            real want = add ? y.row(i)[1 + d] : 0;
+            for (ptrdiff_t c = 0; c < p; ++c) want += real(s[at(c * q + d)]) * x.row(i)[column(c)];
+            good = good && std::fabs(out.row(i)[1 + d] - want) <= 1e-14L * static_cast<real>(p + 2);
           }
-          for (ptrdiff_t j = n; j < out.stride(); ++j)
-            good = good && out.row(1 + c)[j] == 0;  // the padding stays 0
         }
         CHECK(good);
       }
+      std::vector<double> turned(at(q * n));
+      linalg::transpose(one_thread(), std::as_const(y).view(1, q), {turned.data(), q, n});
+      for (ptrdiff_t i = 0; i < n; ++i)
+        for (ptrdiff_t d = 0; d < q; ++d) good = good && turned[at(d * n + i)] == y.row(i)[1 + d];
+      linalg::block again(one_thread(), n, q);
+      linalg::transpose(one_thread(), {turned.data(), q, n}, again.view(0, q));
+      for (ptrdiff_t i = 0; i < n; ++i)
+        for (ptrdiff_t d = 0; d < q; ++d) good = good && again.row(i)[d] == y.row(i)[1 + d];
+      CHECK(good);
     }
   }
 }
@@ -578,16 +576,16 @@ TEST(gram_and_combine) {
 TEST(small_eigenproblems_and_singular_values) {
   for (const ptrdiff_t n : {1, 2, 7, 30}) {
     numbers random(17);
-    std::vector<double> a(at(n * n)), values(at(n)), vectors(at(n * n)), u(at(n * n)), v(at(n * n));
+    std::vector<double> a(at(n * n));
     for (ptrdiff_t i = 0; i < n; ++i) {
       for (ptrdiff_t j = 0; j <= i; ++j) a[at(i + j * n)] = a[at(j + i * n)] = random.uniform(-1, 1);
     }
-    linalg::symmetric_eigen(n, a.data(), n, values.data(), vectors.data());
-    bool good = std::is_sorted(values.rbegin(), values.rend());
+    const auto [values, vectors] = linalg::symmetric_eigen(a, n);
+    bool good = std::is_sorted(values.begin(), values.end());
     for (ptrdiff_t c = 0; c < n; ++c) {
       for (ptrdiff_t i = 0; i < n; ++i) {
-        real s = -real(values[at(c)]) * vectors[at(i + c * n)];
-        for (ptrdiff_t j = 0; j < n; ++j) s += real(a[at(i + j * n)]) * vectors[at(j + c * n)];
+        real s = -real(values[at(c)]) * vectors[at(i * n + c)];
+        for (ptrdiff_t j = 0; j < n; ++j) s += real(a[at(i + j * n)]) * vectors[at(j * n + c)];
         good = good && std::fabs(s) <= 1e-13L;
       }
     }
@@ -596,24 +594,24 @@ TEST(small_eigenproblems_and_singular_values) {
     dense graded(n, n);
     for (ptrdiff_t i = 0; i < n; ++i) {
       for (ptrdiff_t j = 0; j < n; ++j)
-        graded(i, j) = a[at(i + j * n)] = random.uniform(-1, 1) * std::pow(10.0, -static_cast<double>(j) / 2);
+        graded(i, j) = a[at(i * n + j)] = random.uniform(-1, 1) * std::pow(10.0, -static_cast<double>(j) / 2);
     }
-    linalg::small_svd(n, a.data(), u.data(), values.data(), v.data());
+    const auto [singular, u, v] = linalg::small_svd(a, n);
     const auto truth = jacobi_values(graded);
-    good = std::is_sorted(values.rbegin(), values.rend());
+    good = std::is_sorted(singular.rbegin(), singular.rend());
     for (ptrdiff_t c = 0; c < n; ++c)
-      good = good && std::fabs(values[at(c)] - truth[at(c)]) <= 1e-12L * truth[at(c)];
+      good = good && std::fabs(singular[at(c)] - truth[at(c)]) <= 1e-12L * truth[at(c)];
     for (ptrdiff_t c = 0; c < n; ++c) {
       for (ptrdiff_t i = 0; i < n; ++i) {
-        real s = -real(values[at(c)]) * u[at(i + c * n)];
-        for (ptrdiff_t j = 0; j < n; ++j) s += graded(i, j) * v[at(j + c * n)];
+        real s = -real(singular[at(c)]) * u[at(i * n + c)];
+        for (ptrdiff_t j = 0; j < n; ++j) s += graded(i, j) * v[at(j * n + c)];
         good = good && std::fabs(s) <= 1e-13L * truth[0];
       }
       for (ptrdiff_t other = 0; other <= c; ++other) {
         real uu = other == c ? -1 : 0, vv = uu;
         for (ptrdiff_t i = 0; i < n; ++i) {
-          uu += real(u[at(i + c * n)]) * u[at(i + other * n)];
-          vv += real(v[at(i + c * n)]) * v[at(i + other * n)];
+          uu += real(u[at(i * n + c)]) * u[at(i * n + other)];
+          vv += real(v[at(i * n + c)]) * v[at(i * n + other)];
         }
         good = good && std::fabs(uu) <= 1e-13L && std::fabs(vv) <= 1e-13L;
       }

@@ -37,10 +37,11 @@ struct progress_info {
 class context {
  public:
   struct options {
-    int threads = 0;                              ///< 0: default_threads(). Otherwise obeyed as given
-    isa level = best_isa();                       ///< lowered to what is available
-    std::pmr::memory_resource* memory = nullptr;  ///< for scratch; null: new and delete, on large pages if granted
-    std::function<bool()> should_stop;            ///< polled on the calling thread; true cancels the run
+    int threads = 0;         ///< 0: default_threads(). Otherwise obeyed as given
+    isa level = best_isa();  ///< lowered to what is available
+    std::pmr::memory_resource* memory =
+        nullptr;                        ///< for scratch; null: new and delete, on large pages if granted
+    std::function<bool()> should_stop;  ///< polled on the calling thread; true cancels the run
     std::function<bool(const progress_info&)> progress;  ///< true: stop gracefully, return what there is
   };
 

@@ -111,6 +111,17 @@ struct laplacian_result {
 laplacian_result laplacian_eigs(const context&, csr_view<const double> w, std::ptrdiff_t k,
                                 const laplacian_options&, matrix_view<double> vectors);
 
+struct count_result {
+  std::ptrdiff_t count = 0;  ///< eigenvalues below sigma, the null space among them
+  double error = 0;          ///< the count is that of a Laplacian that differs by about this much, in the
+                             ///< unit of sigma; infinite if a pivot was 0
+};
+/// How many eigenvalues of the Laplacian of w lie below sigma > 0, by the signs of the pivots of
+/// L - sigma M = G D G^T (Sylvester's law of inertia). Throws memory_exceeded when the factor would take more
+/// than max_memory bytes.
+count_result count_below(const context&, csr_view<const double> w, normalization, double sigma,
+                         double max_memory);
+
 struct eigs_options {
   bool largest = false;      ///< the algebraically largest eigenvalues, not the smallest
   double tol = 1e-8;         ///< residual relative to the norm

@@ -27,6 +27,9 @@ struct csr {
 /// every row rise strictly within [0, cols). `what` names the matrix.
 void check_structure(csr_view<const double> a, const std::string& what);
 
+/// Whether pattern and values are symmetric to the last bit, for a matrix of good structure.
+bool is_symmetric(csr_view<const double> a);
+
 /// Throws std::invalid_argument unless `w` holds the weights of an undirected graph: square, values finite
 /// and >= 0, and values and pattern symmetric to the last bit.
 void check_graph(csr_view<const double> w, const std::string& what);

@@ -47,23 +47,6 @@ void gram_tile(const kernels::table<double>& k, const panels& x, const matrix_vi
   }
 }
 
-// body(lo, count, sum) for tiles of rows, with a sum of `size` numbers for each chunk; returns their total.
-template <class F>
-small_matrix summed(const context& ctx, std::ptrdiff_t n, std::ptrdiff_t tile, std::ptrdiff_t size,
-                    F&& body) {
-  small_matrix out(static_cast<std::size_t>(size), 0.0);
-  if (size == 0 || n == 0) return out;
-  const std::ptrdiff_t chunks = (n + block_chunk - 1) / block_chunk;
-  buffer<double> part(ctx, chunks * size, 0.0);
-  ctx.parallel_for(n, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    for (std::ptrdiff_t i = lo; i < hi; i += tile)
-      body(i, std::min(tile, hi - i), part.data() + lo / block_chunk * size);
-  });
-  for (std::ptrdiff_t c = 0; c < chunks; ++c)
-    for (std::ptrdiff_t e = 0; e < size; ++e) out[static_cast<std::size_t>(e)] += part[c * size + e];
-  return out;
-}
-
 }  // namespace
 
 small_matrix gram(const context& ctx, const panels& x, matrix_view<double> y, const double* m) {
@@ -121,6 +104,18 @@ small_matrix deflate(const context& ctx, const panels& v, const small_matrix& c,
 void copy(const context& ctx, matrix_view<const double> x, matrix_view<double> y) {
   ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
     for (std::ptrdiff_t i = lo; i < hi; ++i) std::copy_n(&x(i, 0), x.cols, &y(i, 0));
+  });
+}
+
+void transpose(const context& ctx, matrix_view<const double> x, matrix_view<double> y) {
+  const bool tall = x.rows >= x.cols;
+  ctx.parallel_for(std::max(x.rows, x.cols), block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    if (tall)
+      for (std::ptrdiff_t i = lo; i < hi; ++i)
+        for (std::ptrdiff_t c = 0; c < x.cols; ++c) y(c, i) = x(i, c);
+    else
+      for (std::ptrdiff_t i = lo; i < hi; ++i)
+        for (std::ptrdiff_t c = 0; c < x.rows; ++c) y(i, c) = x(c, i);
   });
 }
 

@@ -2,6 +2,7 @@
 // columns), and what the eigensolvers do with them. Every sum is taken over fixed chunks of rows, combined in
 // order.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -52,6 +53,23 @@ struct panels : std::vector<matrix_view<double>> {
   }
 };
 
+// body(lo, count, sum) for tiles of rows, with a sum of `size` numbers for each chunk; returns their total.
+template <class F>
+small_matrix summed(const context& ctx, std::ptrdiff_t n, std::ptrdiff_t tile, std::ptrdiff_t size,
+                    const F& body) {
+  small_matrix out(static_cast<std::size_t>(size), 0.0);
+  if (size == 0 || n == 0) return out;
+  const std::ptrdiff_t chunks = (n + block_chunk - 1) / block_chunk;
+  buffer<double> part(ctx, chunks * size, 0.0);
+  ctx.parallel_for(n, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; i += tile)
+      body(i, std::min(tile, hi - i), part.data() + lo / block_chunk * size);
+  });
+  for (std::ptrdiff_t c = 0; c < chunks; ++c)
+    for (std::ptrdiff_t e = 0; e < size; ++e) out[static_cast<std::size_t>(e)] += part[c * size + e];
+  return out;
+}
+
 // X^T diag(m) Y; without m: X^T Y
 small_matrix gram(const context&, const panels& x, matrix_view<double> y, const double* m);
 // Y = X S, or Y += X S
@@ -62,6 +80,8 @@ void rotate(const context&, const panels& x, const small_matrix& s, const panels
 small_matrix deflate(const context&, const panels& v, const small_matrix& c, matrix_view<double> w,
                      const double* m);
 void copy(const context&, matrix_view<const double> x, matrix_view<double> y);
+// Y = X^T. Operators take vectors as rows.
+void transpose(const context&, matrix_view<const double> x, matrix_view<double> y);
 // T (n x kept) with T^T G T = 1 for a Gram matrix G. Columns whose square is not above `floor` are left out;
 // the others are scaled to length 1, and directions below `drop` of the largest are left out as well.
 // smallest: of what is kept, relative to the largest.

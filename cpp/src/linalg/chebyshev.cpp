@@ -30,18 +30,14 @@ double upper_bound(const context& ctx, const pencil& a, const projector& project
   for (int step = 0; step < bound_steps; ++step) {
     q.emplace_back(ctx, n, 1);
     const matrix_view<double> next = q.back().view(0, 1);
-    a.filter(ctx, 1, 0, 0, basis.back(), {}, next);
+    a.multiply(ctx, basis.back(), next);
     ++products;
+    if (const double* m = a.mass())
+      for (std::ptrdiff_t i = 0; i < n; ++i) next(i, 0) /= m[i];
     project(ctx, next);
     const small_matrix c = gram(ctx, basis, next, a.mass());
     const small_matrix rest = deflate(ctx, basis, c, next, a.mass());
-    small_matrix grown(static_cast<std::size_t>(size * size), 0.0);
-    for (std::ptrdiff_t i = 0; i + 1 < size; ++i)
-      std::copy_n(h.data() + i * (size - 1), size - 1, grown.data() + i * size);
-    for (std::ptrdiff_t i = 0; i < size; ++i)
-      grown[static_cast<std::size_t>(i * size + size - 1)] =
-          grown[static_cast<std::size_t>((size - 1) * size + i)] = c[static_cast<std::size_t>(i)];
-    h = std::move(grown);
+    h = bordered(h, size - 1, c, 1);
     beta = std::sqrt(std::max(0.0, rest.back()));
     if (!(beta > 1e-12 * o.norm) || step + 1 == bound_steps) break;
     rotate(ctx, next, {1 / beta}, next);
@@ -53,16 +49,50 @@ double upper_bound(const context& ctx, const pencil& a, const projector& project
   return std::min(o.norm, e.values.back() + 4 * left);
 }
 
-// y = a M^-1 r + x diag(b)
-void first_step(const context& ctx, const double* m, double a, matrix_view<const double> r,
-                matrix_view<const double> x, const std::vector<double>& b, matrix_view<double> y) {
-  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    for (std::ptrdiff_t i = lo; i < hi; ++i) {
-      const double f = m ? a / m[i] : a;
-      const double *ri = &r(i, 0), *xi = &x(i, 0);
-      double* __restrict yi = &y(i, 0);
-      for (std::ptrdiff_t c = 0; c < x.cols; ++c) yi[c] = f * ri[c] + b[static_cast<std::size_t>(c)] * xi[c];
+// What a polynomial p of M^-1 A makes of Ritz vectors, less p(theta) times themselves: a polynomial of M^-1 A
+// applied to their residuals. These are all that is new, and single precision is enough for them, however
+// small they have become. p is the Chebyshev polynomial of [lo, hi] that is 1 at `target`.
+void filter(const context& ctx, const pencil& a, int degree, double lo, double hi, double target,
+            const std::vector<double>& theta, const std::vector<double>& norm,
+            matrix_view<const double> residual, matrix_view<double> out) {
+  const std::ptrdiff_t n = residual.rows, b = residual.cols;
+  const double half = (hi - lo) / 2, centre = (hi + lo) / 2, start = half / (target - centre);
+  const double* m = a.mass();
+  const float one_step = static_cast<float>(start / half);
+  std::vector<double> inverse(norm.begin(), norm.begin() + b);  // residuals are scaled to length 1
+  for (double& x : inverse) x = x > 0 ? 1 / x : 0;
+  buffer<float> r(ctx, n * b), first(ctx, n * b), second(ctx, n * b, 0.0f);
+  matrix_view<float> now{first.data(), n, b}, before{second.data(), n, b};
+  const matrix_view<float> right{r.data(), n, b};
+  ctx.parallel_for(n, block_chunk, [&](std::ptrdiff_t lower, std::ptrdiff_t upper, int) {
+    for (std::ptrdiff_t i = lower; i < upper; ++i) {
+      const double f = m ? 1 / m[i] : 1.0;
+      for (std::ptrdiff_t c = 0; c < b; ++c) {
+        right(i, c) = static_cast<float>(residual(i, c) * inverse[static_cast<std::size_t>(c)] * f);
+        now(i, c) = one_step * right(i, c);
+      }
     }
+  });
+  // p_0 and p_1 at theta
+  std::vector<double> previous(static_cast<std::size_t>(b), 1.0), value(static_cast<std::size_t>(b));
+  for (std::size_t c = 0; c < value.size(); ++c) value[c] = (theta[c] - centre) * start / half;
+  std::vector<float> s(static_cast<std::size_t>(b));
+  double sigma = start;
+  for (int q = 2; q <= degree; ++q) {
+    const double following = 1 / (2 / start - sigma), f = 2 * following / half, g = sigma * following;
+    for (std::size_t c = 0; c < value.size(); ++c) {
+      s[c] = static_cast<float>(f * value[c]);
+      previous[c] = f * (theta[c] - centre) * value[c] - g * previous[c];
+      std::swap(previous[c], value[c]);
+    }
+    a.filter(ctx, static_cast<float>(f), static_cast<float>(-centre * f), static_cast<float>(-g), now, right,
+             s.data(), before);
+    std::swap(now, before);
+    sigma = following;
+  }
+  ctx.parallel_for(n, block_chunk, [&](std::ptrdiff_t lower, std::ptrdiff_t upper, int) {
+    for (std::ptrdiff_t i = lower; i < upper; ++i)
+      for (std::ptrdiff_t c = 0; c < b; ++c) out(i, c) = now(i, c);
   });
 }
 
@@ -92,20 +122,8 @@ davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k,
     const matrix_view<double> aw = image.view(0, w.cols);
     a.multiply(ctx, v.back(), aw);
     r.products += w.cols;
-    const small_matrix part = gram(ctx, v, aw, nullptr);
-    const std::ptrdiff_t larger = size + w.cols;
-    small_matrix grown(static_cast<std::size_t>(larger * larger), 0.0);
-    for (std::ptrdiff_t i = 0; i < size; ++i)
-      std::copy_n(h.data() + i * size, size, grown.data() + i * larger);
-    for (std::ptrdiff_t i = 0; i < larger; ++i)
-      for (std::ptrdiff_t j = 0; j < w.cols; ++j) {
-        double &one = grown[static_cast<std::size_t>(i * larger + size + j)],
-               &other = grown[static_cast<std::size_t>((size + j) * larger + i)];
-        const double value = part[static_cast<std::size_t>(i * w.cols + j)];
-        one = other = i > size + j ? (one + value) / 2 : value;  // symmetric up to rounding: make it so
-      }
-    h = std::move(grown);
-    size = larger;
+    h = bordered(h, size, gram(ctx, v, aw, nullptr), w.cols);
+    size += w.cols;
     return true;
   };
   fill_normal(ctx, x.view(0, b), seed++);
@@ -167,21 +185,7 @@ davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k,
     const double wanted = 2 * std::sqrt((hi - lo) / (lo - target)),
                  most = std::log(1e6) / std::acosh((centre - bottom) / half);
     const int degree = static_cast<int>(std::clamp(std::round(std::min(wanted, most)), 2.0, most_degree));
-    const double start = half / (target - centre);
-    double sigma = start;
-    std::vector<double> shift = theta;
-    for (double& t : shift) t = (t - centre) * sigma / half;
-    block *now = &image, *next = &x;
-    // y = (M^-1 A x - centre x) sigma / half by way of the residual, which lies in y
-    first_step(ctx, a.mass(), sigma / half, y.view(0, targets), x.view(0, targets), shift,
-               now->view(0, targets));
-    for (int q = 2; q <= degree; ++q) {
-      const double following = 1 / (2 / start - sigma), f = 2 * following / half;
-      a.filter(ctx, f, -centre * f, -sigma * following, now->view(0, targets), next->view(0, targets),
-               next->view(0, targets));
-      sigma = following;
-      std::swap(now, next);
-    }
+    filter(ctx, a, degree, lo, hi, target, theta, norm, y.view(0, targets), x.view(0, targets));
     r.products += (degree - 1) * targets;
     if (size + targets > capacity) {  // thick restart
       const std::ptrdiff_t count = std::min(keep, size);
@@ -194,8 +198,7 @@ davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k,
       for (std::ptrdiff_t c = 0; c < count; ++c) h[static_cast<std::size_t>(c * count + c)] = value(c);
       size = count;
     }
-    if (now == &image) std::swap(image, x), now = &x;
-    if (!accept(now->view(0, targets))) {
+    if (!accept(x.view(0, targets))) {
       fill_normal(ctx, x.view(0, least), seed++);
       exhausted = !accept(x.view(0, least));  // the basis is the whole space: the next look is the last
     }

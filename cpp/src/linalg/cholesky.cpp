@@ -305,6 +305,7 @@ void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& wo
       const std::int32_t i = step_[z(w_.indices[z(q)])];
       if (i > node.first + j) f[z(place[z(i)] * size + j)] += w_.values[z(q)];
     }
+    if (ground_) f[z(place[z(n_)] * size + j)] += ground_[v];
   }
   for (const std::int32_t kid : kids_[s]) {
     const supernode& child = nodes_[z(kid)];
@@ -325,7 +326,7 @@ void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& wo
     for (std::ptrdiff_t j = p0; j < p1; ++j) {
       double sum = 0;
       for (std::ptrdiff_t i = j + 1; i < size; ++i) sum += f[z(i * size + j)];
-      const double inverse = sum > 0 ? 1 / sum : 0;
+      const double inverse = sum != 0 ? 1 / sum : 0;
       pivot_[z(node.first + j)] = inverse;
       for (std::ptrdiff_t i = j + 1; i < size; ++i) {
         double* row = f.data() + i * size;
@@ -341,7 +342,7 @@ void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& wo
     const std::ptrdiff_t rest = size - p1;
     scaled.resize(z(width * rest));
     for (std::ptrdiff_t j = 0; j < width; ++j) {
-      const double inverse = pivot_[z(node.first + p0 + j)], d = inverse > 0 ? 1 / inverse : 0;
+      const double inverse = pivot_[z(node.first + p0 + j)], d = inverse != 0 ? 1 / inverse : 0;
       for (std::ptrdiff_t c = 0; c < rest; ++c) scaled[z(j * rest + c)] = d * f[z((p1 + c) * size + p0 + j)];
     }
     const auto strip = [&](std::ptrdiff_t c0) {
@@ -369,7 +370,8 @@ void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& wo
   }
 }
 
-void grounded_cholesky::factor(const context& ctx) {
+void grounded_cholesky::factor(const context& ctx, const double* ground) {
+  ground_ = ground;
   std::ptrdiff_t total = 0;
   for (const supernode& s : nodes_) total += s.width * (s.width + static_cast<std::ptrdiff_t>(s.rows.size()));
   values_ = buffer<double>(ctx, total);  // every entry is written

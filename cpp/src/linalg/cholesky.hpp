@@ -1,5 +1,6 @@
 // Exact sparse Cholesky factorisation of a graph Laplacian whose components are each grounded at one vertex:
-// the way to its pseudo-inverse. Pivots are sums of weights, never differences: every entry of the factor is
+// the way to its pseudo-inverse, and with negative weights to the ground to the number of its eigenvalues
+// below a value. Pivots are sums of weights, never differences: every entry of the factor is
 // right to a few units in the last place, whatever the weights.
 #pragma once
 #include <cstddef>
@@ -15,17 +16,19 @@ namespace lapwing::linalg {
 class grounded_cholesky {
  public:
   // Orders the graph and finds the structure of the factor: cheap, and enough to say what the rest will cost.
-  // ends: where each component of w ends (they stand one after the other). Throws memory_exceeded when the
-  // factor would take more than `limit` bytes.
+  // ends: where each component of w ends (they stand one after the other); none: no vertex of w is grounded.
+  // Throws memory_exceeded when the factor would take more than `limit` bytes.
   grounded_cholesky(const context&, csr_view<const double> w, const std::vector<std::int64_t>& ends,
                     double limit);
 
   double entries() const { return entries_; }        // of the factor, padding included
   double operations() const { return operations_; }  // multiply-adds of the factorisation
 
-  void factor(const context&);
+  // ground: weights, of any sign, of edges from every vertex to one more, which is grounded.
+  void factor(const context&, const double* ground = nullptr);
   // y = some x with (D - W) x = r, for r that sums to 0 over every component: 0 at the grounded vertices.
   void solve(const context&, matrix_view<const double> r, matrix_view<double> x) const;
+  const std::vector<double>& inverse_pivots() const { return pivot_; }  // 0 where a pivot was 0
 
  private:
   struct supernode {
@@ -47,6 +50,7 @@ class grounded_cholesky {
   void factor_node(const context&, std::size_t s, front&, bool alone);
 
   csr_view<const double> w_;
+  const double* ground_ = nullptr;    // during factor
   std::int32_t n_ = 0;                // vertices that are not grounded
   std::vector<std::int32_t> order_;   // order_[step]: vertex
   std::vector<std::int32_t> step_;    // of each vertex; n_ for the grounded ones
@@ -56,8 +60,8 @@ class grounded_cholesky {
   std::vector<std::vector<std::int32_t>> kids_;  // of each supernode
   std::vector<std::vector<double>> update_;      // what it leaves to its parent
   buffer<double> values_;
-  std::vector<double> pivot_;                    // inverses
-  mutable buffer<double> work_;                  // of solve; one thread at a time
+  std::vector<double> pivot_;    // inverses
+  mutable buffer<double> work_;  // of solve; one thread at a time
   double entries_ = 0, operations_ = 0;
 };
 

@@ -36,27 +36,23 @@ void pack(const context& ctx, matrix_view<double> x, const std::vector<std::ptrd
 std::vector<double> residual(const context& ctx, const pencil& a, matrix_view<const double> x,
                              matrix_view<const double> ax, const std::vector<double>& theta,
                              matrix_view<double> r) {
-  const std::ptrdiff_t b = r.cols, chunks = (x.rows + block_chunk - 1) / block_chunk;
+  const std::ptrdiff_t b = r.cols;
   const double* m = a.mass();
   const double* t = theta.data();
-  buffer<double> part(ctx, chunks * b, 0.0);
-  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    double* __restrict sum = part.data() + lo / block_chunk * b;
-    for (std::ptrdiff_t i = lo; i < hi; ++i) {
-      const double mi = m ? m[i] : 1.0, inverse = 1 / mi;
-      const double* xi = &x(i, 0);
-      const double* axi = &ax(i, 0);
-      double* __restrict ri = &r(i, 0);
-      for (std::ptrdiff_t c = 0; c < b; ++c) {
-        const double v = axi[c] - mi * t[c] * xi[c];
-        ri[c] = v;
-        sum[c] += v * v * inverse;
-      }
-    }
-  });
-  std::vector<double> norm(static_cast<std::size_t>(b), 0.0);
-  for (std::ptrdiff_t k = 0; k < chunks; ++k)
-    for (std::ptrdiff_t c = 0; c < b; ++c) norm[static_cast<std::size_t>(c)] += part[k * b + c];
+  small_matrix norm = summed(ctx, x.rows, block_chunk, b,
+                             [&](std::ptrdiff_t lo, std::ptrdiff_t count, double* __restrict sum) {
+                               for (std::ptrdiff_t i = lo; i < lo + count; ++i) {
+                                 const double mi = m ? m[i] : 1.0, inverse = 1 / mi;
+                                 const double* xi = &x(i, 0);
+                                 const double* axi = &ax(i, 0);
+                                 double* __restrict ri = &r(i, 0);
+                                 for (std::ptrdiff_t c = 0; c < b; ++c) {
+                                   const double v = axi[c] - mi * t[c] * xi[c];
+                                   ri[c] = v;
+                                   sum[c] += v * v * inverse;
+                                 }
+                               }
+                             });
   for (double& v : norm) v = std::sqrt(v);
   return norm;
 }
@@ -97,24 +93,17 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
     for (std::ptrdiff_t i = 0; i < n; ++i)
       std::copy_n(o.start->row(i), std::min(b, o.start->cols()), w.row(i));
   std::ptrdiff_t fresh = accept(b);
-  small_matrix h = gram(ctx, w.view(0, fresh), image.view(0, fresh), nullptr);
+  small_matrix h = bordered({}, 0, gram(ctx, w.view(0, fresh), image.view(0, fresh), nullptr), fresh);
   std::ptrdiff_t size = fresh;  // of the whole basis
   bool exhausted = false;
   std::vector<std::ptrdiff_t> active;
   std::vector<double> corrected(static_cast<std::size_t>(b), std::numeric_limits<double>::infinity());
 
   for (;;) {
-    for (std::ptrdiff_t i = 0; i < size; ++i)  // symmetric up to rounding: make it so
-      for (std::ptrdiff_t j = 0; j < i; ++j) {
-        double &x = h[static_cast<std::size_t>(i * size + j)], &y = h[static_cast<std::size_t>(j * size + i)];
-        x = y = (x + y) / 2;
-      }
     const symmetric_eigenpairs e = symmetric_eigen(h, size);
     const std::ptrdiff_t nb = std::min(b, size);
 
     // The new basis: Ritz vectors y, then of the previous ones what is orthogonal to them (active columns).
-    small_matrix q(static_cast<std::size_t>(size * nb));
-    for (std::ptrdiff_t i = 0; i < size; ++i) std::copy_n(e.vectors.data() + i * size, nb, q.data() + i * nb);
     std::ptrdiff_t kept = 0;
     small_matrix rest_basis;
     if (ritz > 0 && size > nb) {
@@ -135,7 +124,7 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
     const std::ptrdiff_t next = nb + kept;
     small_matrix basis(static_cast<std::size_t>(size * next), 0.0);
     for (std::ptrdiff_t i = 0; i < size; ++i) {
-      std::copy_n(q.data() + i * nb, nb, basis.data() + i * next);
+      std::copy_n(e.vectors.data() + i * size, nb, basis.data() + i * next);
       for (std::ptrdiff_t j = 0; j < size - nb; ++j)
         for (std::ptrdiff_t c = 0; c < kept; ++c)
           basis[static_cast<std::size_t>(i * next + nb + c)] +=
@@ -194,7 +183,6 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
     if (r.converged || r.stopped || r.outer >= o.max_outer || exhausted) {
       r.wanted_converged = wanted;
       r.values.assign(e.values.begin(), e.values.begin() + nb);
-      r.residuals = norm;
       r.vectors = block(ctx, n, nb);
       copy(ctx, std::as_const(x).view(0, nb), r.vectors.view(0, nb));
       return r;
@@ -218,19 +206,11 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
     }
     exhausted = fresh == 0;  // the basis is the whole space: the next look is the last
     if (exhausted) continue;
-    const std::ptrdiff_t larger = size + fresh;
-    const small_matrix part =
-        gram(ctx, {x.view(0, ritz), p.view(0, directions), w.view(0, fresh)}, image.view(0, fresh), nullptr);
-    small_matrix grown(static_cast<std::size_t>(larger * larger), 0.0);
-    for (std::ptrdiff_t i = 0; i < size; ++i)
-      std::copy_n(h.data() + i * size, size, grown.data() + i * larger);
-    for (std::ptrdiff_t i = 0; i < larger; ++i)
-      for (std::ptrdiff_t j = 0; j < fresh; ++j)
-        grown[static_cast<std::size_t>(i * larger + size + j)] =
-            grown[static_cast<std::size_t>((size + j) * larger + i)] =
-                part[static_cast<std::size_t>(i * fresh + j)];
-    h = std::move(grown);
-    size = larger;
+    h = bordered(
+        h, size,
+        gram(ctx, {x.view(0, ritz), p.view(0, directions), w.view(0, fresh)}, image.view(0, fresh), nullptr),
+        fresh);
+    size += fresh;
   }
 }
 

@@ -21,9 +21,9 @@ class pencil {
   virtual std::ptrdiff_t size() const = 0;
   virtual const double* mass() const = 0;  // null: ones
   virtual void multiply(const context&, matrix_view<const double> x, matrix_view<double> y) const = 0;
-  // y = alpha M^-1 A x + beta x + gamma z; y may be z. Without z: gamma is 0.
-  virtual void filter(const context&, double alpha, double beta, double gamma, matrix_view<const double> x,
-                      matrix_view<const double> z, matrix_view<double> y) const = 0;
+  // y = alpha M^-1 A x + beta x + gamma y + r diag(s), in single precision
+  virtual void filter(const context&, float alpha, float beta, float gamma, matrix_view<const float> x,
+                      matrix_view<const float> r, const float* s, matrix_view<float> y) const = 0;
   virtual void project(const context&, matrix_view<double> x) const = 0;
   // The null space as columns that are orthonormal in M, if they are few: removed along with a basis. Or
   // none.
@@ -44,8 +44,8 @@ struct davidson_options {
   const block* start = nullptr;
 };
 struct davidson_result {
-  std::vector<double> values, residuals;  // of all Ritz pairs kept, rising; residuals relative to norm
-  block vectors;                          // n x as many, orthonormal in M
+  std::vector<double> values;  // of all Ritz pairs kept, rising
+  block vectors;               // n x as many, orthonormal in M
   std::ptrdiff_t wanted_converged = 0;
   int outer = 0;
   std::ptrdiff_t products = 0, corrections = 0;  // of single vectors

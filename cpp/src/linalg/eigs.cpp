@@ -10,23 +10,6 @@
 
 namespace lapwing::linalg {
 
-namespace {
-
-void transpose(const context& ctx, matrix_view<const double> x, matrix_view<double> y) {
-  ctx.parallel_for(y.cols, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    for (std::ptrdiff_t i = lo; i < hi; ++i)
-      for (std::ptrdiff_t c = 0; c < y.rows; ++c) y(c, i) = x(i, c);
-  });
-}
-void transpose_back(const context& ctx, matrix_view<const double> x, matrix_view<double> y) {
-  ctx.parallel_for(y.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    for (std::ptrdiff_t i = lo; i < hi; ++i)
-      for (std::ptrdiff_t c = 0; c < y.cols; ++c) y(i, c) = x(c, i);
-  });
-}
-
-}  // namespace
-
 eigs_result eigs(const context& ctx, const linear_operator& a, matrix_view<const double> known,
                  std::ptrdiff_t k, const eigs_options& o, matrix_view<double> vectors) {
   const std::ptrdiff_t n = a.rows(), fixed = known.cols, room = n - fixed;
@@ -58,7 +41,7 @@ eigs_result eigs(const context& ctx, const linear_operator& a, matrix_view<const
     const matrix_view<double> from{in.data(), x.cols, n}, to{out.data(), x.cols, n};
     transpose(c, x, from);
     a.apply(c, from, to);
-    transpose_back(c, to, y);
+    transpose(c, to, y);
   };
   krylov_options inner;
   inner.seed = o.seed;
@@ -69,9 +52,9 @@ eigs_result eigs(const context& ctx, const linear_operator& a, matrix_view<const
     inner.basis = 24;
     inner.max_products = 12;
     inner.tol = 1e-3;
+    inner.scale = [](double value, double) { return std::abs(value); };
     for (const bool largest : {false, true}) {
       inner.largest = largest;
-      inner.relative = true;
       const krylov_result end = krylov(ctx, n, apply, project, {}, inner);
       r.products += end.products;
       r.norm = std::max(r.norm, std::abs(end.values.front()));
@@ -82,8 +65,8 @@ eigs_result eigs(const context& ctx, const linear_operator& a, matrix_view<const
   inner.width = width;
   inner.basis = std::max<std::ptrdiff_t>(std::clamp<std::ptrdiff_t>(6 * k, 40, 200), 3 * k);
   inner.largest = o.largest;
-  inner.relative = false;
-  inner.tol = r.norm * o.tol / 2;
+  inner.tol = o.tol / 2;
+  inner.scale = [norm = r.norm](double, double) { return norm; };
   inner.max_products = o.max_products;
   krylov_result found = verified_krylov(ctx, n, room, apply, project, inner, o.verify, r.rounds);
   r.products += found.products;

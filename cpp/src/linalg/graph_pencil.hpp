@@ -98,16 +98,27 @@ class graph_pencil final : public pencil {
   void multiply(const context& ctx, matrix_view<const double> x, matrix_view<double> y) const override {
     product(ctx, nullptr, x, y);
   }
-  void filter(const context& ctx, double alpha, double beta, double gamma, matrix_view<const double> x,
-              matrix_view<const double> z, matrix_view<double> y) const override {
-    const auto& k = kernels::get<double>(ctx.level());
+  void filter(const context& ctx, float alpha, float beta, float gamma, matrix_view<const float> x,
+              matrix_view<const float> r, const float* s, matrix_view<float> y) const override {
+    const auto& k = kernels::get<float>(ctx.level());
+    if (single_.empty()) {  // M^-1 W, whose rows sum to 1 or less than the largest degree
+      single_ = buffer<float>(ctx, w_.size());
+      ctx.parallel_for(size(), row_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+        for (std::ptrdiff_t i = lo; i < hi; ++i)
+          for (std::int64_t q = w_.offsets[static_cast<std::size_t>(i)];
+               q < w_.offsets[static_cast<std::size_t>(i + 1)]; ++q)
+            single_[q] =
+                static_cast<float>(w_.values[static_cast<std::size_t>(q)] * (weighted_ ? inverse_[i] : 1.0));
+      });
+    }
     ctx.parallel_for(size(), row_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-      k.graph_product(w_.offsets.data(), w_.indices.data(), w_.values.data(),
-                      weighted_ ? inverse_.data() : nullptr, alpha, beta, gamma, x.data, x.stride, z.data,
-                      z.stride, y.data, y.stride, x.cols, lo, hi);
+      k.graph_product(w_.offsets.data(), w_.indices.data(), single_.data(), nullptr, alpha, beta, gamma,
+                      x.data, x.stride, y.data, y.stride, y.data, y.stride, x.cols, lo, hi);
+      for (std::ptrdiff_t i = lo; i < hi; ++i)
+        for (std::ptrdiff_t c = 0; c < x.cols; ++c) y(i, c) += s[c] * r(i, c);
     });
   }
-  // The same in symmetric coordinates v = M^1/2 z: y = M^-1/2 A M^-1/2 x. t: room of the size of x.
+  // In symmetric coordinates v = M^1/2 z: y = M^-1/2 A M^-1/2 x. t: room of the size of x.
   void multiply_symmetric(const context& ctx, matrix_view<const double> x, matrix_view<double> t,
                           matrix_view<double> y) const {
     if (!weighted_) return product(ctx, nullptr, x, y);
@@ -170,6 +181,7 @@ class graph_pencil final : public pencil {
   csr_view<const double> w_;
   buffer<double> degree_, root_, inverse_root_, inverse_, ones_;
   bool weighted_;
+  mutable buffer<float> single_;  // for filter, from its first call on
   buffer<double> null_;
   std::vector<double> total_;
   std::vector<piece> pieces_;

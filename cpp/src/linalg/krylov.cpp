@@ -79,7 +79,8 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
         }
       }
     const bool full = size + fresh > capacity;
-    const bool look = full || (p >= 8 || step % 4 == 0) || exhausted || r.products >= o.max_products;
+    const bool last_step = exhausted || r.products >= o.max_products || step >= o.max_steps;
+    const bool look = full || p >= 8 || step % o.look == 0 || last_step;
     std::ptrdiff_t good = 0;
     double worst = 0;
     if (look) {
@@ -95,16 +96,17 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
             square += e.vectors[static_cast<std::size_t>((size - fresh + i) * size + pick(c))] *
                       rest[static_cast<std::size_t>(i * fresh + j)] *
                       e.vectors[static_cast<std::size_t>((size - fresh + j) * size + pick(c))];
-        double error = std::sqrt(std::max(square, 0.0));
-        if (o.relative) error /= std::abs(e.values[static_cast<std::size_t>(pick(c))]);
+        const double error =
+            std::sqrt(std::max(square, 0.0)) /
+            o.scale(e.values[static_cast<std::size_t>(pick(c))], e.values[static_cast<std::size_t>(pick(0))]);
         worst = std::max(worst, error);
         good += error <= o.tol;
       }
-      r.stopped = ctx.report("eigenvectors", step, worst) || r.stopped;
+      r.stopped = ctx.report(o.stage, step, worst) || r.stopped;
     } else {
       ctx.poll();
     }
-    if (look && (good == o.k || r.stopped || exhausted || r.products >= o.max_products)) {
+    if (look && (good == o.k || r.stopped || last_step)) {
       const std::ptrdiff_t back = std::min(o.k + o.more, size);
       small_matrix s(static_cast<std::size_t>(size * back));
       for (std::ptrdiff_t c = 0; c < back; ++c) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <lapwing/context.hpp>
 #include <lapwing/view.hpp>
+#include <limits>
 #include <vector>
 
 #include "block.hpp"
@@ -20,9 +21,11 @@ struct krylov_options {
   std::ptrdiff_t width = 2;        // vectors that the operator is applied to at once
   std::ptrdiff_t basis = 40;       // most vectors kept
   bool largest = false;
-  double tol = 1e-8;      // of the residual, in the unit of the operator
-  bool relative = false;  // of the residual over the value instead
-  std::ptrdiff_t max_products = 10000;
+  double tol = 1e-8;  // of the residual over the scale: |A v - value v| <= tol scale(value, best value)
+  std::function<double(double value, double best)> scale = [](double, double) { return 1.0; };
+  std::ptrdiff_t max_products = 10000, max_steps = std::numeric_limits<std::ptrdiff_t>::max();
+  std::ptrdiff_t look = 4;  // steps from one test of convergence to the next, for blocks narrower than 8
+  const char* stage = "eigenvectors";
   std::uint64_t seed = 0;
 };
 struct krylov_result {

@@ -25,17 +25,14 @@ namespace {
 // Rayleigh-Ritz once more on the first k columns, with sums over edges: tiny eigenvalues keep their digits.
 // The other columns, less accurate, would spoil them; they get their Rayleigh quotients.
 std::vector<double> polish(const context& ctx, const graph_pencil& a, block& z, std::ptrdiff_t k) {
-  const std::ptrdiff_t n = a.size(), b = z.cols(), chunks = (n + row_chunk - 1) / row_chunk;
+  const std::ptrdiff_t n = a.size(), b = z.cols();
   const auto w = a.weights();
   const auto& kernel = kernels::get<double>(ctx.level());
-  buffer<double> part(ctx, chunks * b * b, 0.0);
-  ctx.parallel_for(n, row_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    kernel.edge_gram(w.offsets.data(), w.indices.data(), w.values.data(), z.row(0), z.ld(), b, lo, hi,
-                     part.data() + lo / row_chunk * b * b);
-  });
-  small_matrix h(static_cast<std::size_t>(b * b), 0.0);
-  for (std::ptrdiff_t c = 0; c < chunks; ++c)
-    for (std::ptrdiff_t e = 0; e < b * b; ++e) h[static_cast<std::size_t>(e)] += part[c * b * b + e];
+  const small_matrix h =
+      summed(ctx, n, block_chunk, b * b, [&](std::ptrdiff_t lo, std::ptrdiff_t count, double* sum) {
+        kernel.edge_gram(w.offsets.data(), w.indices.data(), w.values.data(), z.row(0), z.ld(), b, lo,
+                         lo + count, sum);
+      });
   small_matrix leading(static_cast<std::size_t>(k * k));
   for (std::ptrdiff_t i = 0; i < k; ++i) std::copy_n(h.data() + i * b, k, leading.data() + i * k);
   symmetric_eigenpairs e = symmetric_eigen(leading, k);
@@ -59,8 +56,11 @@ block lanczos(const context& ctx, const graph_pencil& a, const grounded_cholesky
       inverse ? std::min<std::ptrdiff_t>(round_up(k + std::min<std::ptrdiff_t>(more, 2), 4), 16) : 4;
   inner.basis = std::max(std::clamp<std::ptrdiff_t>(6 * k, 40, 200), std::max(3 * k, 6 * inner.width));
   inner.largest = inverse;
-  inner.relative = inverse;  // |A v - lambda v| <= |A| times the residual of A^+ over its value
-  inner.tol = (inverse ? 1 : r.norm) * o.tol / 2;
+  inner.tol = o.tol / 2;
+  if (inverse)  // |A v - lambda v| <= |A| times the residual of A^+ over its value
+    inner.scale = [](double value, double) { return std::abs(value); };
+  else
+    inner.scale = [norm = r.norm](double, double) { return norm; };
   // On the pseudo-inverse it takes a dozen steps, or rounding hides what is small beside the largest value.
   inner.max_products = inverse ? std::min(o.max_products, 30 * inner.width) : o.max_products;
   inner.seed = o.seed;

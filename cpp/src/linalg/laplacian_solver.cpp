@@ -36,17 +36,10 @@ namespace {
 
 // x_c . y_c for every column
 std::vector<double> dots(const context& ctx, matrix_view<const double> x, matrix_view<const double> y) {
-  const std::ptrdiff_t b = x.cols, chunks = (x.rows + block_chunk - 1) / block_chunk;
-  buffer<double> part(ctx, chunks * b, 0.0);
-  ctx.parallel_for(x.rows, block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    double* sum = part.data() + lo / block_chunk * b;
-    for (std::ptrdiff_t i = lo; i < hi; ++i)
-      for (std::ptrdiff_t c = 0; c < b; ++c) sum[c] += x(i, c) * y(i, c);
+  return summed(ctx, x.rows, block_chunk, x.cols, [&](std::ptrdiff_t lo, std::ptrdiff_t count, double* sum) {
+    for (std::ptrdiff_t i = lo; i < lo + count; ++i)
+      for (std::ptrdiff_t c = 0; c < x.cols; ++c) sum[c] += x(i, c) * y(i, c);
   });
-  std::vector<double> out(static_cast<std::size_t>(b), 0.0);
-  for (std::ptrdiff_t k = 0; k < chunks; ++k)
-    for (std::ptrdiff_t c = 0; c < b; ++c) out[static_cast<std::size_t>(c)] += part[k * b + c];
-  return out;
 }
 
 // y_c = x_c + s_c y_c (into_y) or y_c += s_c x_c

@@ -8,34 +8,26 @@
 #include <vector>
 
 #include "small.hpp"
-#include "tall.hpp"
 
 namespace lapwing::linalg {
 using matrix = Eigen::MatrixXd;
-using map = Eigen::Map<matrix>;
-
-void symmetric_eigen(std::ptrdiff_t n, const double* a, std::ptrdiff_t ld, double* values, double* vectors) {
-  const Eigen::Map<const matrix, 0, Eigen::OuterStride<>> view(a, n, n, Eigen::OuterStride<>(ld));
-  const Eigen::SelfAdjointEigenSolver<matrix> solver(view);
-  map(values, n, 1) = solver.eigenvalues().reverse();
-  map(vectors, n, n) = solver.eigenvectors().rowwise().reverse();
-}
+using rows = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 symmetric_eigenpairs symmetric_eigen(const std::vector<double>& a, std::ptrdiff_t n) {
   symmetric_eigenpairs e;
   if (n == 0) return e;
   const Eigen::SelfAdjointEigenSolver<matrix> solver(Eigen::Map<const matrix>(a.data(), n, n));
   e.values.assign(solver.eigenvalues().data(), solver.eigenvalues().data() + n);
-  const matrix rows = solver.eigenvectors().transpose();  // Eigen stores columns
-  e.vectors.assign(rows.data(), rows.data() + n * n);
+  e.vectors.resize(static_cast<std::size_t>(n * n));
+  Eigen::Map<rows>(e.vectors.data(), n, n) = solver.eigenvectors();
   return e;
 }
 
 // One-sided Jacobi (Hestenes): columns are rotated until all are orthogonal. Small singular values keep their
 // relative accuracy, which a method that starts from A^T A would lose. (Eigen's JacobiSVD does the same, for
 // 15 seconds more of every build.)
-void small_svd(std::ptrdiff_t n, const double* a, double* u, double* s, double* v) {
-  matrix w = Eigen::Map<const matrix>(a, n, n), right = matrix::Identity(n, n);
+singular_triplets small_svd(const std::vector<double>& a, std::ptrdiff_t n) {
+  matrix w = Eigen::Map<const rows>(a.data(), n, n), right = matrix::Identity(n, n);
   for (int sweep = 0; sweep < 60; ++sweep) {
     bool rotated = false;
     for (std::ptrdiff_t p = 0; p + 1 < n; ++p)
@@ -67,13 +59,16 @@ void small_svd(std::ptrdiff_t n, const double* a, double* u, double* s, double* 
   std::stable_sort(order.begin(), order.end(), [&](auto x, auto y) {
     return norm[static_cast<std::size_t>(x)] > norm[static_cast<std::size_t>(y)];
   });
-  map left(u, n, n), out(v, n, n);
+  const std::size_t size = static_cast<std::size_t>(n * n);
+  singular_triplets t{std::vector<double>(static_cast<std::size_t>(n)), std::vector<double>(size),
+                      std::vector<double>(size)};
+  Eigen::Map<rows> left(t.left.data(), n, n), out(t.right.data(), n, n);
   for (std::ptrdiff_t k = 0; k < n; ++k) {
     const std::ptrdiff_t c = order[static_cast<std::size_t>(k)];
-    s[k] = norm[static_cast<std::size_t>(c)];
+    const double value = t.values[static_cast<std::size_t>(k)] = norm[static_cast<std::size_t>(c)];
     out.col(k) = right.col(c);
-    if (s[k] > 0 && s[k] > 1e-300) {
-      left.col(k) = w.col(c) / s[k];
+    if (value > 1e-300) {
+      left.col(k) = w.col(c) / value;
       continue;
     }
     for (std::ptrdiff_t e = 0; e < n;
@@ -88,6 +83,7 @@ void small_svd(std::ptrdiff_t n, const double* a, double* u, double* s, double* 
       break;
     }
   }
+  return t;
 }
 
 }  // namespace lapwing::linalg

@@ -29,28 +29,40 @@ void check_structure(csr_view<const double> a, const std::string& what) {
   }
 }
 
-void check_graph(csr_view<const double> w, const std::string& what) {
-  check(w.rows() == w.cols, what, " must be square, got ", w.rows(), " x ", w.cols);
-  check_structure(w, what);
-  // Both halves of a symmetric matrix hold the same (i, j, value); sums of their hashes say so in one pass in
-  // order of storage. Two sums of 64 bits: no chance that they agree by accident.
+bool is_symmetric(csr_view<const double> w) {
+  // Both halves of a symmetric matrix hold the same (i, j, value): sums of their hashes tell in one pass in
+  // order of storage. Two sums of 64 bits do not agree by accident.
   std::uint64_t sum[2] = {0, 0};
   for (std::ptrdiff_t i = 0; i < w.rows(); ++i)
     for (std::int64_t q = w.offsets[static_cast<std::size_t>(i)];
          q < w.offsets[static_cast<std::size_t>(i + 1)]; ++q) {
-      const double v = w.values[static_cast<std::size_t>(q)];
       const std::int32_t j = w.indices[static_cast<std::size_t>(q)];
-      check(v >= 0 && v <= std::numeric_limits<double>::max(), what, " must be finite and >= 0, got ", v,
-            " at (", i, ", ", j, ")");
       const std::uint64_t low = static_cast<std::uint64_t>(std::min<std::ptrdiff_t>(i, j)),
                           high = static_cast<std::uint64_t>(std::max<std::ptrdiff_t>(i, j)),
-                          h = mix(mix(low << 32 | high) ^ std::bit_cast<std::uint64_t>(v + 0.0)),
-                          sign = j > i ? 1 : j < i ? ~std::uint64_t{0} : 0;
+                          value = std::bit_cast<std::uint64_t>(w.values[static_cast<std::size_t>(q)] + 0.0),
+                          h = mix(mix(low << 32 | high) ^ value),
+                          sign = j > i   ? 1
+                                 : j < i ? ~std::uint64_t{0}
+                                         : 0;
       sum[0] += sign * h;
       sum[1] += sign * mix(h ^ 0x9e3779b97f4a7c15u);
     }
-  if (sum[0] == 0 && sum[1] == 0) return;
-  // To say where: walk all columns at once. Entry (j, i) must be the next one of row j when row i arrives at (i, j).
+  return w.rows() == w.cols && sum[0] == 0 && sum[1] == 0;
+}
+
+void check_graph(csr_view<const double> w, const std::string& what) {
+  check(w.rows() == w.cols, what, " must be square, got ", w.rows(), " x ", w.cols);
+  check_structure(w, what);
+  for (std::ptrdiff_t i = 0; i < w.rows(); ++i)
+    for (std::int64_t q = w.offsets[static_cast<std::size_t>(i)];
+         q < w.offsets[static_cast<std::size_t>(i + 1)]; ++q) {
+      const double v = w.values[static_cast<std::size_t>(q)];
+      check(v >= 0 && v <= std::numeric_limits<double>::max(), what, " must be finite and >= 0, got ", v,
+            " at (", i, ", ", w.indices[static_cast<std::size_t>(q)], ")");
+    }
+  if (is_symmetric(w)) return;
+  // To say where: walk all columns at once. Entry (j, i) must be the next one of row j when row i arrives at
+  // (i, j).
   std::vector<std::int64_t> next(w.offsets.begin(), w.offsets.end() - 1);
   for (std::ptrdiff_t i = 0; i < w.rows(); ++i)
     for (std::int64_t q = w.offsets[static_cast<std::size_t>(i)];

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import check_random_state
 
-from lapwing import _validate, graph
+from lapwing import _graphs, _validate, graph
 from lapwing.graph import _similarity
 from lapwing.linalg import laplacian_eigs
 
@@ -31,7 +31,7 @@ class SpectralClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     n_clusters : int, default=8
         Number of clusters.
-    eigen_solver : {"auto", "dense", "approxchol", "cholesky", "lanczos"} or None, default=None
+    eigen_solver : str or None, default=None
         The `method` of `lapwing.linalg.laplacian_eigs`; None: "auto", but "lanczos" for a dense matrix of
         more than 1500 rows.
     n_components : int or None, default=None
@@ -174,7 +174,7 @@ class SpectralClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         wanted = self._check_parameters()
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))
-        if _similarity.is_graph(X) and self.affinity == "precomputed":
+        if _graphs.is_graph(X) and self.affinity == "precomputed":
             W = similarity.fit(X, seed)
             self.n_features_in_ = W.shape[0]
         else:

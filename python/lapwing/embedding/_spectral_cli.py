@@ -51,7 +51,8 @@ def register(verbs: Any) -> None:
         "--commute", action="store_true", help="scale the coordinates so that distances are commute times"
     )
     method.add_argument(
-        "--solver", choices=["auto", "dense", "approxchol", "cholesky", "lanczos"], default="auto",
+        "--solver", default="auto",
+        choices=["auto", "dense", "approxchol", "cholesky", "chebyshev", "lanczos"],
         help="how the eigenvectors are computed (default auto)",
     )  # fmt: skip
     method.add_argument("--tol", type=float, default=1e-8, help="largest residual (default 1e-8)")

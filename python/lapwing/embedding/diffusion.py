@@ -61,7 +61,7 @@ class DiffusionMaps(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Use ``|μ|^t``: for negative eigenvalues and times that are no integers.
     delta : float, default=1e-3
         `transform` refuses coordinates with ``|μ| < delta``: Nyström's formula divides by μ.
-    eigen_solver : {"auto", "dense", "approxchol", "cholesky", "lanczos"} or None, default=None
+    eigen_solver : str or None, default=None
         The `method` of `lapwing.linalg.laplacian_eigs`, for sparse weights; None: "auto". Dense weights are
         decomposed by LAPACK.
     eigen_tol : float or "auto", default="auto"
@@ -285,7 +285,7 @@ class DiffusionMaps(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             similarity = _similarity.Similarity(
                 "precomputed", gamma=None, n_neighbors=None, kernel="binary", n_jobs=self.n_jobs
             )
-            if _similarity.is_graph(X):
+            if _graphs.is_graph(X):
                 K = similarity.fit(X, seed)
                 self.n_features_in_ = K.shape[0]
                 return K

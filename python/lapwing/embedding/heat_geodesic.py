@@ -260,7 +260,7 @@ class HeatGeodesic(ClassNamePrefixFeaturesOutMixin, BaseEstimator):  # type: ign
 
     def _weights(self, X: Any, seed: int) -> csr_array:
         if self.affinity == "precomputed":
-            if _similarity.is_graph(X):
+            if _graphs.is_graph(X):
                 read = _graphs.as_graph(X, "X")
                 self.n_features_in_ = read.n
             else:

@@ -150,7 +150,7 @@ class HyperbolicDiffusion(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _fit_graph(self, X: Any) -> None:
-        if _similarity.is_graph(X):
+        if _graphs.is_graph(X):
             read = _graphs.as_graph(X, "X")
             self.n_features_in_ = read.n
         else:

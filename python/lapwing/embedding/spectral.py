@@ -42,7 +42,7 @@ class SpectralEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         For "rbf"; None: one over the number of features.
     random_state : int, RandomState or None, default=None
         Of the eigensolver's start and of approximate neighbours.
-    eigen_solver : {"auto", "dense", "approxchol", "cholesky", "lanczos"} or None, default=None
+    eigen_solver : str or None, default=None
         The `method` of `lapwing.linalg.laplacian_eigs`; None: "auto", but "lanczos" for a dense matrix of
         more than 1500 rows.
     eigen_tol : float or "auto", default="auto"
@@ -167,7 +167,7 @@ class SpectralEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         wanted = _validate.check_integer(self.n_components, "n_components", 1)
         _similarity.eigen_options(self.eigen_solver, self.eigen_tol, None)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        if _similarity.is_graph(X) and self.affinity == "precomputed":
+        if _graphs.is_graph(X) and self.affinity == "precomputed":
             W = similarity.fit(X, seed)
             self.n_features_in_ = W.shape[0]
         else:
@@ -341,7 +341,7 @@ def spectral_init(
     neighbors = _validate.check_integer(n_neighbors, "n_neighbors", 1)
     tol = _validate.check_positive(tol, "tol")
     seed = _validate.check_seed(random_state)
-    if _similarity.is_graph(X) or issparse(X):
+    if _graphs.is_graph(X) or issparse(X):
         A = _graphs.as_graph(X, "X").matrix()
     else:
         points = _validate.check_points(X, "X")

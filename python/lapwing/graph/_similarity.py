@@ -14,6 +14,7 @@ from scipy.sparse import csr_array, issparse
 from lapwing import _graphs, _threads, _validate
 from lapwing.graph import _affinity
 from lapwing.graph._knn import exact, knn_graph
+from lapwing.linalg._laplacian import METHODS
 
 __all__ = [
     "AFFINITIES",
@@ -21,18 +22,12 @@ __all__ = [
     "Similarity",
     "eigen_options",
     "further_pairs",
-    "is_graph",
     "squared_distances",
     "submatrix",
 ]
 
 PAIRWISE = ("precomputed", "precomputed_nearest_neighbors")
 AFFINITIES = ("nearest_neighbors", "rbf", *PAIRWISE)
-
-
-def is_graph(X: Any) -> bool:
-    """Whether `X` is a networkx or igraph graph."""
-    return (hasattr(X, "adj") and hasattr(X, "nodes")) or hasattr(X, "get_adjacency_sparse")
 
 
 @contextmanager
@@ -112,7 +107,7 @@ class Similarity:
             weights = np.exp(-self.gamma * squared_distances(X, X))
         else:
             weights = self._neighbors(X, seed)
-        if is_graph(weights):
+        if _graphs.is_graph(weights):
             weights = _graphs.as_graph(weights, "X").matrix()
         self.matrix = csr_array(weights) if issparse(weights) else np.asarray(weights)
         return self.matrix
@@ -186,9 +181,8 @@ def submatrix(W: Any, members: NDArray[np.intp]) -> Any:
 
 def eigen_options(eigen_solver: str | None, eigen_tol: float | str, W: Any) -> dict[str, Any]:
     """Arguments of `laplacian_eigs` from the names of scikit-learn; `W` None: only check them."""
-    choices = ("auto", "dense", "approxchol", "cholesky", "lanczos")
     if eigen_solver is not None:
-        _validate.check_choice(eigen_solver, "eigen_solver", choices)
+        _validate.check_choice(eigen_solver, "eigen_solver", METHODS)
     if isinstance(eigen_tol, str):
         _validate.check_choice(eigen_tol, "eigen_tol", ("auto",))
         tol = 1e-8

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lapwing.linalg._approx import ApproxCholesky
-from lapwing.linalg._laplacian import laplacian_eigs
+from lapwing.linalg._laplacian import count_below, laplacian_eigs
 from lapwing.linalg._operators import eigsh, svds
 from lapwing.linalg._result import EigenResult
 
-__all__ = ["ApproxCholesky", "EigenResult", "eigsh", "laplacian_eigs", "svds"]
+__all__ = ["ApproxCholesky", "EigenResult", "count_below", "eigsh", "laplacian_eigs", "svds"]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from lapwing import _backend, _graphs, _threads, _validate
 from lapwing._graphs import Graph
 from lapwing._progress import Callback, Progress, time_limited
-from lapwing.exceptions import ConvergenceError, DisconnectedGraphWarning
+from lapwing.exceptions import ConvergenceError, ConvergenceWarning, DisconnectedGraphWarning
 from lapwing.linalg import _canonical
 from lapwing.linalg._result import EigenResult
 
-__all__ = ["laplacian_eigs"]
+__all__ = ["METHODS", "count_below", "laplacian_eigs"]
 
 METHODS = ("auto", "dense", "approxchol", "cholesky", "chebyshev", "lanczos")
 #: Nodes (isolated ones aside) up to which all eigenpairs are computed at once.
@@ -36,6 +36,7 @@ def laplacian_eigs(
     tol_vec: float = 1e-7,
     X0: Any = None,
     verify: bool = True,
+    certify: bool = False,
     canonical: bool = True,
     random_state: int | None = 0,
     n_jobs: int | None = None,
@@ -81,6 +82,10 @@ def laplacian_eigs(
     verify : bool, default=True
         For the Lanczos methods, whose narrow blocks may miss copies of an eigenvalue: look for more pairs
         among what is orthogonal to those found, until there is none.
+    certify : bool, default=False
+        Count the eigenvalues below the last ones found, by an exact factorisation that knows nothing of how
+        they were found (Sylvester's law of inertia), and say in ``info["certified"]`` whether there are as
+        many as were found: True, False, or None where it could not be told, which a warning explains.
     canonical : bool, default=True
         Choose the signs of the vectors, and the basis of equal eigenvalues, independently of how they were
         found.
@@ -89,7 +94,8 @@ def laplacian_eigs(
     n_jobs : int or None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
     max_memory : float or None
-        Bytes that ``method="cholesky"`` may take for its factor; None: half of the machine's memory.
+        Bytes that an exact factorisation (``method="cholesky"``, `certify`) may take; None: half of the
+        machine's memory.
     callback : callable or None
         Called after every iteration with ``stage``, ``iteration``, ``error`` (the largest residual) and
         ``elapsed``; returning True stops the run, which returns what it has.
@@ -118,7 +124,11 @@ def laplacian_eigs(
     DisconnectedGraphWarning
         The graph has more than one component.
     ConvergenceWarning
-        The tolerance was not reached; the result carries the residuals.
+        The tolerance was not reached; the result carries the residuals. Or `certify` counted more eigenvalues
+        than were found.
+    UserWarning
+        A vector is poorly determined, k cuts through a group of equal eigenvalues, or `certify` could not
+        tell.
 
     Notes
     -----
@@ -184,10 +194,79 @@ def laplacian_eigs(
         norm=found["norm"], component_sizes=sizes,
     )  # fmt: skip
     _tell(result, tol, relative, on_fail)
+    if certify:
+        result.info.update(_certify(result, graph, form is not None, memory, threads))
     if form == "rw":
         scale = np.divide(1.0, np.sqrt(degrees), out=np.zeros_like(degrees), where=degrees > 0)
         result.vectors[...] *= scale[:, None]
     return result if drop_null else _with_null(result, degrees, form)
+
+
+def count_below(
+    W: Any,
+    sigma: float,
+    *,
+    normalization: str | None = "sym",
+    n_jobs: int | None = None,
+    max_memory: float | None = None,
+) -> int:
+    """How many eigenvalues of a graph Laplacian lie below a value, those of its null space included.
+
+    By the signs of the pivots of an exact sparse factorisation of ``L - sigma M`` (Sylvester's law of
+    inertia): no eigenvalue is computed.
+
+    Parameters
+    ----------
+    W : sparse matrix or array, dense array, networkx or igraph graph
+        Symmetric weights >= 0 of shape (n, n). A diagonal has no effect.
+    sigma : float
+        Above 0.
+    normalization : {"sym", "rw", None}, default="sym"
+        As for `laplacian_eigs`; "sym" and "rw" have the same eigenvalues.
+    n_jobs : int or None
+        Number of threads; None or -1: every core that the process may use. The result does not depend on it.
+    max_memory : float or None
+        Bytes that the factor may take; None: half of the machine's memory.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not as described.
+    MemoryError
+        The factor would take more than `max_memory`; nothing was allocated.
+
+    Warns
+    -----
+    UserWarning
+        An eigenvalue may be so near to sigma that rounding decides on which side it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.linalg import count_below
+    >>> path = np.diag(np.ones(4), 1) + np.diag(np.ones(4), -1)
+    >>> count_below(path, 1.0, normalization=None)  # 0 and 0.38
+    2
+    """
+    threads = _threads.resolve(n_jobs)
+    form = _validate.check_choice(normalization, "normalization", ("sym", "rw", None))
+    sigma = _validate.check_positive(sigma, "sigma")
+    memory = _memory() if max_memory is None else _validate.check_positive(max_memory, "max_memory")
+    graph = _graphs.as_graph(W)
+    if not len(graph.values):
+        return graph.n
+    count, error = _backend.extension().count_below(
+        *graph.csr, "none" if form is None else "symmetric", sigma, memory, threads
+    )
+    if not error < 1e-6 * sigma:
+        warnings.warn(
+            f"the count is that of eigenvalues that differ by up to {error:.1e}", UserWarning, stacklevel=2
+        )
+    return int(count)
 
 
 def _memory() -> float:
@@ -329,8 +408,6 @@ def _tell(result: EigenResult, tol: float, relative: bool, on_fail: str) -> None
         )
         if on_fail == "raise":
             raise ConvergenceError(message)
-        from lapwing.exceptions import ConvergenceWarning
-
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
         return
     worst = int(np.argmax(result.vector_errors))
@@ -348,6 +425,52 @@ def _tell(result: EigenResult, tol: float, relative: bool, on_fail: str) -> None
             UserWarning,
             stacklevel=3,
         )
+
+
+def _certify(
+    result: EigenResult, graph: Graph, normalized: bool, memory: float, threads: int
+) -> dict[str, Any]:
+    """Whether there are as many eigenvalues below the last group of equal ones as were found there.
+
+    Nothing is asked about the last group itself: what is not below it is not smaller either.
+    """
+    values, k, norm = result.values, len(result.values), result.info["norm"]
+    if not result.converged:
+        return {"certified": False}
+    # The gap nearest to the end that rounding and the residuals leave no doubt about.
+    last, sigma, gap = 0, float(values[0]) / 2.0, float(values[0]) / 2.0
+    for i in range(k - 1, 0, -1):
+        width = float(values[i] - values[i - 1])
+        if width > max(1e-3 * values[i], 1e-13 * norm, 10.0 * result.residuals[i - 1] * norm):
+            last, sigma, gap = i, float(values[i - 1]) + width / 2.0, width / 2.0
+            break
+    expected = result.null_dim + last
+    try:
+        count, error = _backend.extension().count_below(
+            *graph.csr, "symmetric" if normalized else "none", sigma, memory, threads
+        )
+    except MemoryError:
+        warnings.warn(
+            f"certify=True: the factorisation would take more than {memory / 1e9:.3g} GB (max_memory)",
+            UserWarning,
+            stacklevel=3,
+        )
+        return {"certified": None}
+    found: dict[str, Any] = {"counted_below": sigma, "counted": int(count)}
+    if not error < gap / 4.0:
+        warnings.warn(
+            f"certify=True: the factorisation at {sigma:.3g} is too inaccurate ({error:.1e}) to tell",
+            UserWarning,
+            stacklevel=3,
+        )
+        return {"certified": None, **found}
+    if count != expected:
+        warnings.warn(
+            f"there are {count} eigenvalues below {sigma:.3g}, of which {expected} were found",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return {"certified": bool(count == expected), **found}
 
 
 def _with_null(result: EigenResult, degrees: NDArray[np.float64], form: str | None) -> EigenResult:

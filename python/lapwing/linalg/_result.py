@@ -34,7 +34,8 @@ class EigenResult:
         Whether every pair reached the tolerance.
     info : dict
         How the result came about: ``method``, ``reason``, ``iterations``, ``products``, ``corrections``,
-        ``seconds``, ``norm``, ``verified``, ``cut_cluster``.
+        ``seconds``, ``norm``, ``verified``, ``cut_cluster``; with ``certify`` also ``certified``, ``counted``
+        (eigenvalues, the null space included) and ``counted_below``.
     """
 
     values: NDArray[np.float64]
