@@ -16,11 +16,13 @@ namespace lapwing::linalg {
 
 constexpr std::ptrdiff_t block_chunk = 2048;  // rows
 
+// Not initialised: whoever writes first, in parallel, gets the pages.
 class block {
  public:
   block() = default;
   block(const context& ctx, std::ptrdiff_t n, std::ptrdiff_t cols)
-      : rows_(n), cols_(cols), ld_(round_up(cols, 4)), data_(ctx, n * round_up(cols, 4), 0.0) {}
+      : rows_(n), cols_(cols), ld_(round_up(cols, 4)), data_(ctx, n * round_up(cols, 4)) {}
+  void fill(double value) { data_.fill(value); }
   std::ptrdiff_t rows() const { return rows_; }
   std::ptrdiff_t cols() const { return cols_; }
   std::ptrdiff_t ld() const { return ld_; }

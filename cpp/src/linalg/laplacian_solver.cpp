@@ -90,6 +90,8 @@ laplacian_solver::result laplacian_solver::solve(const context& ctx, matrix_view
   check(max_iter >= 1, "max_iter must be >= 1, got ", max_iter);
   const std::ptrdiff_t n = s.pencil.size(), m = b.cols;
   block rhs(ctx, n, m), y(ctx, n, m), r(ctx, n, m), z(ctx, n, m), p(ctx, n, m), q(ctx, n, m), old(ctx, n, m);
+  y.fill(0);
+  p.fill(0);
   const auto all = [m](block& v) { return v.view(0, m); };
   const auto read = [m](const block& v) { return v.view(0, m); };
   s.gather(b, rhs);
