@@ -175,7 +175,7 @@ def test_deep_trees_do_not_recurse() -> None:
         ([2, 2, 5], "no other node"),
         ([2, 2, 2], "no other node"),
         ([-1, -1], "is for 2"),
-        ([2, 3, 3, 2, -1], "cycle"),
+        ([2, 4, 3, 2, -1], "cycle"),
         ([3, 0, 3, -1], "leaves must be nodes 0 to 1"),
     ],
 )

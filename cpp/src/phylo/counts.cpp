@@ -272,9 +272,10 @@ double paralinear(double* joint, int k, double alpha) {
 similarity_result similarity_logdet(const context& ctx, matrix_view<const std::uint8_t> codes,
                                     const similarity_options& o, matrix_view<double> s) {
   const int k = o.states;
-  const bool planes = k <= plane_states;
-  const packed p =
-      pack(ctx, codes, planes ? k : 0, [](std::uint8_t state) { return std::uint64_t{1} << state; });
+  const bool planes = k <= plane_states;  // one for each state
+  const packed p = pack(ctx, codes, planes ? k : 0, [planes](std::uint8_t state) {
+    return planes ? std::uint64_t{1} << state : std::uint64_t{0};
+  });
   const auto& kernel = kernels::get<double>(ctx.level());
   return fill(
       ctx, s,

@@ -13,10 +13,12 @@ from lapwing.phylo._tree import Tree
 __all__ = ["format_newick", "read_newick", "write_newick"]
 
 # What stands before a bracket, a comma or the end: a label and a length, both optional.
-_TOKEN = re.compile(
-    r"""\s*(?:'((?:[^']|'')*)'|([^\s()\[\]':;,]+(?:[ \t]+[^\s()\[\]':;,]+)*))?"""
-    r"""\s*(?::\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*)?([(),;])"""
+_HEAD = (
+    r"\s*(?:'((?:[^']|'')*)'|([^\s()\[\]':;,]+(?:[ \t]+[^\s()\[\]':;,]+)*))?"
+    r"\s*(?::\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*)?"
 )
+_TOKEN = re.compile(_HEAD + r"([(),;])")
+_BEFORE = re.compile(_HEAD)
 _QUOTED_OR_COMMENT = re.compile(r"'(?:[^']|'')*'|\[[^\]]*\]?")
 _PLAIN = re.compile(r"[^\s()\[\]{}':;,]+")
 
@@ -187,8 +189,8 @@ def _complaint(text: str, position: int) -> str:
         return f"Newick: ';' is missing at the end, character {len(text)}"
     if not re.search(r"[(),;]", text[start:]):
         return f"Newick: ';' is missing after character {start}"
-    found = re.compile(r"[^\s()\[\]':;,]*").match(text, start)
-    at = start if found is None else found.end()
+    found = _BEFORE.match(text, position)
+    at = start if found is None else max(start, found.end())
     return f"Newick: cannot read {text[at : at + 10]!r} at character {at}"
 
 

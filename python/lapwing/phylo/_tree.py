@@ -523,35 +523,29 @@ def _rebuild(tree: Tree, where: tuple[int, float] | None) -> Tree:
         if p >= 0:
             degree[p] += 1
     gone = [False] * total
-    if where is None and degree[root] == 2 and m > 2:
-        # the last of its children that is no leaf takes the place of the root
-        kids = [i for i, p in enumerate(new) if p == root]
-        keep = max(i for i in kids if degree[i] > 0)
-        other = kids[0] if kids[1] == keep else kids[1]
-        degree[keep] += 1
-        size[other] = _add(size[other], size[keep])
-        strength[other] = strength[other] if strength[other] == strength[other] else strength[keep]
-        new[other] = keep
-        new[keep] = -1
-        gone[root] = True
-        root = keep
-    # nodes with one child
+    only = {p: i for i, p in enumerate(new) if p >= 0 and degree[p] == 1}
     order = sorted(range(total), key=_heights(new).__getitem__, reverse=True)
-    for i in order:  # from the root down
-        while not gone[i] and new[i] >= 0 and degree[new[i]] == 1 and new[i] != root:
+    while root in only:  # a root with one child
+        gone[root] = True
+        root = only[root]
+        new[root] = -1
+    for i in order:  # nodes with one child, from the root down
+        while not gone[i] and new[i] in only:
             p = new[i]
             size[i] = _add(size[i], size[p])
             strength[i] = strength[i] if strength[i] == strength[i] else strength[p]
             new[i] = new[p]
             gone[p] = True
-    # a root with one child
-    while degree[root] == 1 and total > 1:
-        child = next(i for i, p in enumerate(new) if p == root and not gone[i])
+    if where is None and degree[root] == 2 and m > 2:
+        # the last of its children that is no leaf takes the place of the root
+        kids = [i for i, p in enumerate(new) if p == root and not gone[i]]
+        keep = max(i for i in kids if degree[i] > 0)
+        other = kids[0] if kids[1] == keep else kids[1]
+        size[other] = _add(size[other], size[keep])
+        strength[other] = strength[other] if strength[other] == strength[other] else strength[keep]
+        new[other] = keep
+        new[keep] = -1
         gone[root] = True
-        new[child] = -1
-        root = child
-        if degree[child] == 0:
-            break
     kept_nodes = [i for i in range(total) if not gone[i]]
     place = {i: k for k, i in enumerate(kept_nodes)}
     labels = {place[i]: text for i, text in tree.labels.items() if i in place}
