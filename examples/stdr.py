@@ -2,15 +2,15 @@
 A tree of sequences, top down
 =============================
 
-STDR cuts the leaves of a tree in two by the Fiedler vector of their similarities, solves the parts, and merges
-the subtrees. On long unbalanced trees that repairs what neighbour joining loses.
+STDR cuts the leaves of a tree in two by the Fiedler vector of their similarities, solves the parts, and
+merges the subtrees. On long unbalanced trees that repairs what neighbour joining loses.
 """
 
 # %%
 # A caterpillar
 # -------------
-# The least balanced tree there is: 256 leaves, 800 sites. Neighbour joining fails on it; in parts of 32 leaves,
-# it does not.
+# The least balanced tree there is: 256 leaves, 800 sites. Neighbour joining fails on it; in parts of 32
+# leaves, it does not.
 import matplotlib.pyplot as plt
 
 from lapwing.trees import (
