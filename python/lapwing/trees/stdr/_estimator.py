@@ -341,10 +341,11 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Callable[[NDArray[np.int32]], Tree]:
         if callable(self.base):
             base = self.base
-            rows = np.asarray(data)
             if isinstance(data, Encoded):
                 rows = data.codes.astype(np.int16)
                 rows[rows == MISSING] = -1
+            else:
+                rows = np.asarray(data)
 
             def solve(leaves: NDArray[np.int32]) -> Tree:
                 part = [names[i] for i in leaves.tolist()]
