@@ -266,7 +266,7 @@ def _join_at(one: Part, two: Part) -> Part:
     m, n = m1 + m2, n1 + n2 + 1
 
     def place(count: int, m_own: int, leaf: int, inner: int) -> NDArray[np.int64]:
-        return np.r_[np.arange(m_own) + leaf, np.arange(count - m_own) + inner]
+        return np.concatenate([np.arange(m_own) + leaf, np.arange(count - m_own) + inner])
 
     p1, p2 = place(n1, m1, 0, m), place(n2, m2, m1, m + n1 - m1)
     parent = np.full(n, -1, dtype=np.int32)

@@ -170,10 +170,9 @@ def _parse(original: str) -> Tree:
         raise ValueError(
             f"Newick: the leaf {twice!r} comes twice, the second time after character {first + len(twice)}"
         )
-    parent = np.array(parents + inner_parents, dtype=np.int64)
-    parent = np.where(parent >= 0, parent + m, -1).astype(np.int32)
+    inner = np.array(parents + inner_parents, dtype=np.int64)
     return Tree._made(
-        parent,
+        np.where(inner >= 0, inner + m, -1).astype(np.int32),
         np.array(lengths + inner_lengths),
         names,
         np.array([nan] * m + supports),

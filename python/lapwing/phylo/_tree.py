@@ -396,7 +396,7 @@ class Tree:
         m = self.n_leaves
         found = set()
         for i in range(self.n_nodes - 1):
-            inside = order[first[i] : last[i]]
+            inside: NDArray[Any] = order[first[i] : last[i]]
             if not 2 <= len(inside) <= m - 2:
                 continue
             if (inside == 0).any():
@@ -485,7 +485,7 @@ def _postorder(parent: NDArray[Any], m: int) -> NDArray[np.int64]:
     """Leaves, then inner nodes in post-order; the nodes come before their parents, the m leaves first."""
     _, first, last = _layout(parent, m)
     inner = np.arange(m, len(parent))
-    return np.r_[np.arange(m), inner[np.lexsort((inner, -first[inner], last[inner]))]]
+    return np.concatenate([np.arange(m), inner[np.lexsort((inner, -first[inner], last[inner]))]])
 
 
 def _add(x: float, y: float) -> float:

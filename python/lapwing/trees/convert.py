@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,16 @@ from numpy.typing import NDArray
 
 from lapwing import _validate
 from lapwing._optional import need
-from lapwing.phylo import Tree, read_newick
+from lapwing.phylo import Tree
 
 __all__ = ["from_object", "to_linkage", "to_object"]
 
+_MODULES = {
+    "dendropy": ("dendropy", ""),
+    "ete": ("ete3", ""),
+    "skbio": ("skbio", "scikit-bio"),
+    "treeswift": ("treeswift", ""),
+}
 KINDS = ("dendropy", "ete", "networkx", "skbio", "treeswift")
 
 
@@ -45,28 +52,82 @@ def to_object(tree: Tree, kind: str) -> Any:
     (2.0, 'b')
     """
     _validate.check_choice(kind, "kind", KINDS)
-    text = tree.newick(precision=17)
-    if kind == "dendropy":
-        dendropy = need("dendropy", purpose="a dendropy tree")
-        return dendropy.Tree.get(
-            data=text, schema="newick", preserve_underscores=True,
-            rooting="force-rooted" if tree.rooted else "force-unrooted",
-        )  # fmt: skip
-    if kind == "skbio":
-        return need("skbio", package="scikit-bio", purpose="a scikit-bio tree").TreeNode.read(
-            [text], format="newick", convert_underscores=False
-        )
+    if kind == "networkx":
+        return _to_graph(tree)
+    module = need(_MODULES[kind][0], package=_MODULES[kind][1], purpose=f"a tree of {kind}")
+    below = tree.children()
+    nodes: list[Any] = []
+    for i in range(tree.n_nodes):
+        leaf = i < tree.n_leaves
+        name = tree.names[i] if leaf else tree.labels.get(i)
+        length, support = _known(tree.length[i]), _known(tree.support[i])
+        if i == tree.n_nodes - 1:
+            length = None
+        kids = [nodes[j] for j in below[i]]
+        nodes.append(_made(module, kind, name, length, support, kids, leaf))
+    root = nodes[-1]
     if kind == "treeswift":
-        return need("treeswift", purpose="a treeswift tree").read_tree_newick(text)
+        out = module.Tree()
+        out.root = root
+        return out
+    if kind == "dendropy":
+        names = module.TaxonNamespace()
+        out = module.Tree(seed_node=root, taxon_namespace=names)
+        for node in out.leaf_node_iter():
+            names.add_taxon(node.taxon)
+        out.is_rooted = tree.rooted
+        return out
+    return root
+
+
+def _known(x: float) -> float | None:
+    return None if np.isnan(x) else float(x)
+
+
+def _made(
+    module: Any,
+    kind: str,
+    name: str | None,
+    length: float | None,
+    support: float | None,
+    kids: list[Any],
+    leaf: bool,
+) -> Any:
+    """One node of another package."""
     if kind == "ete":
-        ete = need("ete3", purpose="an ete tree")
-        return ete.Tree(text, format=0 if not tree.labels else 1, quoted_node_names=True)
+        node = module.Tree()
+        node.name = name or ""
+        node.dist = 0.0 if length is None else length
+        if support is not None:
+            node.support = support
+        for child in kids:
+            node.add_child(child)
+    elif kind == "skbio":
+        node = module.TreeNode(name=name, length=length, support=support)
+        node.extend(kids)
+    elif kind == "treeswift":
+        label = name if name is not None or support is None else f"{support:.17g}"
+        node = module.Node(label=label, edge_length=length)
+        for child in kids:
+            node.add_child(child)
+    else:
+        node = module.Node(edge_length=length)
+        if leaf:
+            node.taxon = module.Taxon(label=name)
+        else:
+            node.label = name if name is not None or support is None else f"{support:.17g}"
+        for child in kids:
+            node.add_child(child)
+    return node
+
+
+def _to_graph(tree: Tree) -> Any:
     graph = need("networkx", purpose="a networkx graph").DiGraph()
     for i in range(tree.n_nodes):
         graph.add_node(i, **({"name": tree.names[i]} if i < tree.n_leaves else {}))
     for i, p in enumerate(tree.parent[:-1].tolist()):
-        known = not np.isnan(tree.length[i])
-        graph.add_edge(p, i, **({"length": float(tree.length[i])} if known else {}))
+        length = _known(tree.length[i])
+        graph.add_edge(p, i, **({} if length is None else {"length": length}))
     return graph
 
 
@@ -97,23 +158,57 @@ def from_object(tree: Any) -> Tree:
     '(a,b,c);'
     """
     home = type(tree).__module__.split(".")[0]
-    if home == "dendropy":
-        text = tree.as_string(
-            schema="newick", unquoted_underscores=True, suppress_rooting=True, suppress_annotations=True,
-            suppress_leaf_node_labels=False,
-        )  # fmt: skip
-        return read_newick(text)
-    if home == "skbio":
-        return read_newick(str(tree))
-    if home == "treeswift":
-        return read_newick(tree.newick())
-    if home in ("ete3", "ete4"):
-        return read_newick(tree.write(format=0, quoted_node_names=True))
     if home == "networkx":
         return _from_graph(tree)
-    raise TypeError(
-        f"tree must be of dendropy, ete, networkx, scikit-bio or treeswift, got {type(tree).__name__}"
-    )
+    if home not in ("dendropy", "ete3", "ete4", "skbio", "treeswift"):
+        raise TypeError(
+            f"tree must be of dendropy, ete, networkx, scikit-bio or treeswift, got {type(tree).__name__}"
+        )
+    root = {"dendropy": "seed_node", "treeswift": "root"}.get(home)
+    return _from_nodes(tree if root is None else getattr(tree, root), home)
+
+
+def _from_nodes(root: Any, home: str) -> Tree:
+    order, above = [root], [-1]  # parents first
+    for at, node in enumerate(order):
+        kids = node.child_nodes() if home in ("dendropy", "treeswift") else node.children
+        order += kids
+        above += [at] * len(kids)
+    degree = np.bincount(np.array(above[1:], dtype=np.int64), minlength=len(order))
+    leaves = np.flatnonzero(degree == 0)
+    number = np.empty(len(order), dtype=np.int64)
+    number[leaves] = np.arange(len(leaves))
+    number[degree > 0] = np.arange(len(leaves), len(order))
+    parent = np.full(len(order), -1)
+    length, support = np.full(len(order), np.nan), np.full(len(order), np.nan)
+    names, labels = [""] * len(leaves), {}
+    for node, up, i in zip(order, above, number.tolist(), strict=True):
+        parent[i] = number[up] if up >= 0 else -1
+        name, size, strength = _read(node, home)
+        if up >= 0 and size is not None:
+            length[i] = size
+        if i < len(leaves):
+            names[i] = "" if name is None else str(name)
+            continue
+        if strength is None and name is not None:
+            with suppress(ValueError):
+                strength, name = float(name), None
+        if up >= 0 and strength is not None:
+            support[i] = strength
+        if name:
+            labels[i] = str(name)
+    return Tree(parent, length, names, support=support, labels=labels)
+
+
+def _read(node: Any, home: str) -> tuple[Any, Any, Any]:
+    """Name, length and support of a node of another package."""
+    if home == "dendropy":
+        return node.taxon.label if node.taxon is not None else node.label, node.edge_length, None
+    if home == "treeswift":
+        return node.label, node.edge_length, None
+    if home == "skbio":
+        return node.name, node.length, node.support
+    return node.name, node.dist, node.support if node.children else None
 
 
 def _from_graph(graph: Any) -> Tree:

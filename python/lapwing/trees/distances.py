@@ -75,7 +75,9 @@ def _splits(tree: Tree, *, trivial: bool) -> tuple[NDArray[Any], NDArray[np.floa
     _, first, last = tree.layout
     kept = (last - first)[:-1] < tree.n_leaves if trivial else inner
     unique, inverse = np.unique(keys[kept], return_inverse=True)
-    return unique, np.bincount(inverse, np.nan_to_num(tree.length[:-1][kept]), minlength=len(unique))
+    lengths = np.zeros(len(unique))
+    np.add.at(lengths, inverse, np.nan_to_num(tree.length[:-1][kept]))
+    return unique, lengths
 
 
 def robinson_foulds(T: Tree, U: Tree, *, normalized: bool = False, prune: bool = False) -> float:

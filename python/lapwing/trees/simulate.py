@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -213,7 +214,12 @@ def balanced(m: int, *, edge: float = 1.0) -> Tree:
     return Tree(parent, np.r_[np.full(2 * m - 2, edge), 0.0])
 
 
-_TREES = {"kingman": kingman, "birth_death": birth_death, "caterpillar": caterpillar, "balanced": balanced}
+_TREES: dict[str, Callable[..., Tree]] = {
+    "kingman": kingman,
+    "birth_death": birth_death,
+    "caterpillar": caterpillar,
+    "balanced": balanced,
+}
 
 
 def simulate_tree(model: str, m: int, **options: Any) -> Tree:
@@ -239,8 +245,7 @@ def simulate_tree(model: str, m: int, **options: Any) -> Tree:
     8
     """
     _validate.check_choice(model, "model", tuple(_TREES))
-    made: Tree = _TREES[model](m, **options)
-    return made
+    return _TREES[model](m, **options)
 
 
 def _rates(model: str, k: int, kappa: float, pi: Doubles, kappas: Any, exchange: Any) -> Doubles:

@@ -242,7 +242,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.labels_ = found.labels
         shape = np.shape(data.codes if isinstance(data, Encoded) else data)
         self.n_features_in_ = int(shape[1]) if len(shape) > 1 else m
-        self.diagnostics_ = {
+        self.diagnostics_: dict[str, Any] = {
             "margins": np.array(found.margins).reshape(-1, 2),
             "scores": np.array(found.scores).reshape(-1, 2),
             "sigma_ratio": np.array([s.sigma2 / s.sigma1 if s.sigma1 else 0.0 for s in found.splits]),
