@@ -87,9 +87,12 @@ similarity_result fill(const context& ctx, matrix_view<double> s, F&& pairs) {
   return r;
 }
 
+// What has a logarithm without loss of digits.
+bool usable(double s) { return s >= std::numeric_limits<double>::min(); }
+
 // Into [0, 1]; what is not above 0 in normal numbers is saturated.
 double finish(double s, similarity_result& r) {
-  if (!(s >= std::numeric_limits<double>::min())) {
+  if (!usable(s)) {
     ++r.saturated;
     return 0;
   }
@@ -381,19 +384,37 @@ double distances(const context& ctx, matrix_view<const double> s, matrix_view<do
   const std::ptrdiff_t m = s.rows;
   check(s.cols == m && d.rows == m && d.cols == m, "s and d must be square and alike, got ", s.rows, " x ",
         s.cols, " and ", d.rows, " x ", d.cols);
-  std::vector<double> top(static_cast<std::size_t>(m), 0.0);
-  ctx.parallel_for(m, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    for (std::ptrdiff_t i = lo; i < hi; ++i)
-      for (std::ptrdiff_t j = 0; j < m; ++j) {
-        const double x = s(i, j);
-        d(i, j) = x > 0 ? std::max(0.0, -std::log(x)) : -1;
-        top[static_cast<std::size_t>(i)] = std::max(top[static_cast<std::size_t>(i)], d(i, j));
-      }
+  const std::ptrdiff_t squares = (m + tile - 1) / tile;
+  std::vector<double> top(static_cast<std::size_t>(squares), 0.0);
+  const auto& kernel = kernels::get<double>(ctx.level());
+  constexpr double ln2 = 0.693147180559945309417;
+  // -1 marks the pairs without a distance until the largest is known
+  ctx.parallel_for(squares, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    double value[tile], one[tile], exponent[tile];
+    std::fill_n(one, tile, 1.0);
+    for (std::ptrdiff_t row = lo; row < hi; ++row) {
+      if (ctx.checkpoint(worker)) return;
+      double& most = top[static_cast<std::size_t>(row)];
+      for (std::ptrdiff_t column = 0; column <= row; ++column)
+        for (std::ptrdiff_t i = row * tile; i < std::min(m, (row + 1) * tile); ++i) {
+          const std::ptrdiff_t first = column * tile, last = std::min(i, first + tile);
+          if (column == row) d(i, i) = 0;
+          if (last <= first) continue;
+          for (std::ptrdiff_t j = first; j < last; ++j) value[j - first] = usable(s(i, j)) ? s(i, j) : 1;
+          kernel.log2_ratio(value, one, exponent, last - first);
+          for (std::ptrdiff_t j = first; j < last; ++j) {
+            const double x = usable(s(i, j)) ? std::max(0.0, -ln2 * exponent[j - first]) : -1;
+            most = std::max(most, x);
+            d(i, j) = d(j, i) = x;
+          }
+        }
+    }
   });
   const double most = *std::max_element(top.begin(), top.end());
-  for (std::ptrdiff_t i = 0; i < m; ++i)
-    for (std::ptrdiff_t j = 0; j < m; ++j)
-      if (d(i, j) < 0) d(i, j) = most;
+  ctx.parallel_for(m, 64, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i)
+      for (std::ptrdiff_t j = 0; j < m; ++j) d(i, j) = d(i, j) < 0 ? most : d(i, j);
+  });
   return most;
 }
 
