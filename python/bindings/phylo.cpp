@@ -60,6 +60,24 @@ void bind_phylo(nb::module_& m) {
       "Fills `s`; returns the pairs that are saturated, those with too few joint sites, and the first of "
       "them.");
   m.def(
+      "phylo_inspect",
+      [](const mat_in<double>& x, int threads) {
+        const auto f = run(threads, nb::none(),
+                           [&](const context& ctx) { return phylo::inspect(ctx, view<double>(x)); });
+        nb::dict d;
+        d["bad"] = f.bad;
+        d["first_bad"] = f.first_bad;
+        d["asymmetry"] = f.asymmetry;
+        d["where_asymmetric"] = f.where_asymmetric;
+        d["low"] = f.low;
+        d["where_low"] = f.where_low;
+        d["high"] = f.high;
+        d["where_high"] = f.where_high;
+        d["negative"] = f.negative;
+        return d;
+      },
+      "x"_a.noconvert(), "threads"_a, "Whether a square matrix is finite and symmetric, and its range.");
+  m.def(
       "phylo_gram",
       [](const mat_in<double>& x, const mat_out<double>& out, int threads) {
         run(threads, nb::none(),

@@ -183,6 +183,9 @@ def phylo_similarity(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, No
     Fills `s`; returns the pairs that are saturated, those with too few joint sites, and the first of them.
     """
 
+def phylo_inspect(x: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], threads: int) -> dict:
+    """Whether a square matrix is finite and symmetric, and its range."""
+
 def phylo_gram(x: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> None:
     """Fills `out` with x xᵀ."""
 

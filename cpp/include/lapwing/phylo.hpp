@@ -40,6 +40,17 @@ struct similarity_result {
 similarity_result similarity(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,
                              matrix_view<double> s);
 
+/// What is worth knowing of a square matrix before it is used. Places are i * cols + j; -1: nowhere.
+struct matrix_facts {
+  std::ptrdiff_t bad = 0, first_bad = -1;  ///< entries that are not finite; nothing else is then filled in
+  double asymmetry = 0;                    ///< largest |x_ij - x_ji|
+  std::ptrdiff_t where_asymmetric = -1;
+  double low = 0, high = 0;  ///< least and largest entry
+  std::ptrdiff_t where_low = -1, where_high = -1;
+  std::ptrdiff_t negative = 0;  ///< entries below 0
+};
+matrix_facts inspect(const context&, matrix_view<const double> x);
+
 /// out = x x^T for rows of x, m x m.
 void gram(const context&, matrix_view<const double> x, matrix_view<double> out);
 

@@ -345,6 +345,63 @@ similarity_result similarity(const context& ctx, matrix_view<const std::uint8_t>
   return similarity_logdet(ctx, codes, o, s);
 }
 
+matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
+  const std::ptrdiff_t m = x.rows, squares = (m + tile - 1) / tile;
+  check(x.cols == m && m >= 1, "x must be square, got ", m, " x ", x.cols);
+  std::vector<matrix_facts> parts(static_cast<std::size_t>(squares));
+  // the first in the order of rows wins
+  const auto note = [](bool better, bool equal, double value, std::ptrdiff_t place, double& best,
+                       std::ptrdiff_t& where) {
+    if (better || (equal && (where < 0 || place < where))) {
+      best = value;
+      where = place;
+    }
+  };
+  ctx.parallel_for(squares, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    for (std::ptrdiff_t row = lo; row < hi; ++row) {
+      if (ctx.checkpoint(worker)) return;
+      matrix_facts& f = parts[static_cast<std::size_t>(row)];
+      f.low = f.high = x(row * tile, row * tile);
+      for (std::ptrdiff_t column = 0; column <= row; ++column)
+        for (std::ptrdiff_t i = row * tile; i < std::min(m, (row + 1) * tile); ++i)
+          for (std::ptrdiff_t j = column * tile; j < std::min(i + 1, (column + 1) * tile); ++j) {
+            const double a = x(i, j), b = x(j, i);
+            const std::ptrdiff_t here = i * m + j, there = j * m + i;
+            if (!std::isfinite(a) || !std::isfinite(b)) {
+              const bool first = !std::isfinite(b);  // (j, i) comes before (i, j)
+              f.bad += !std::isfinite(a) + (first && i != j);
+              const std::ptrdiff_t place = first ? there : here;
+              if (f.first_bad < 0 || place < f.first_bad) f.first_bad = place;
+              continue;
+            }
+            const double off = std::abs(a - b);
+            if (off > 0)
+              note(off > f.asymmetry, off == f.asymmetry, off, there, f.asymmetry, f.where_asymmetric);
+            const double least = std::min(a, b), most = std::max(a, b);
+            if (least <= f.low || f.where_low < 0)
+              note(least < f.low, least == f.low, least, b == least ? there : here, f.low, f.where_low);
+            if (most >= f.high || f.where_high < 0)
+              note(most > f.high, most == f.high, most, b == most ? there : here, f.high, f.where_high);
+            f.negative += (a < 0) + (b < 0 && i != j);
+          }
+    }
+  });
+  matrix_facts all = parts[0];
+  for (std::size_t p = 1; p < parts.size(); ++p) {
+    const matrix_facts& f = parts[p];
+    all.bad += f.bad;
+    all.negative += f.negative;
+    if (f.first_bad >= 0 && (all.first_bad < 0 || f.first_bad < all.first_bad)) all.first_bad = f.first_bad;
+    if (f.where_asymmetric >= 0)
+      note(f.asymmetry > all.asymmetry, f.asymmetry == all.asymmetry, f.asymmetry, f.where_asymmetric,
+           all.asymmetry, all.where_asymmetric);
+    if (f.where_low >= 0) note(f.low < all.low, f.low == all.low, f.low, f.where_low, all.low, all.where_low);
+    if (f.where_high >= 0)
+      note(f.high > all.high, f.high == all.high, f.high, f.where_high, all.high, all.where_high);
+  }
+  return all;
+}
+
 void gram(const context& ctx, matrix_view<const double> x, matrix_view<double> out) {
   const std::ptrdiff_t m = x.rows, n = x.cols;
   check(out.rows == m && out.cols == m, "out must be ", m, " x ", m, ", got ", out.rows, " x ", out.cols);
