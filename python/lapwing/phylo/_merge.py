@@ -19,6 +19,7 @@ __all__ = [
     "cut_leaves",
     "edge_lengths",
     "fiedler_cut",
+    "fit_lengths",
     "merge_parts",
     "merge_trees",
     "part_tree",
@@ -480,6 +481,11 @@ def edge_lengths(
     distances = check_distances(D)
     if len(distances) != tree.n_leaves:
         raise ValueError(f"D has {len(distances)} rows, but the tree has {tree.n_leaves} leaves")
+    return fit_lengths(tree, distances, method, negative == "clip", threads)
+
+
+def fit_lengths(tree: Tree, distances: Doubles, method: str, clip: bool, threads: int) -> Tree:
+    """The same for distances that were checked."""
     if tree.binary:
         part = as_part(tree, np.arange(tree.n_leaves, dtype=np.int32))
         found = np.empty(tree.n_nodes)
@@ -490,7 +496,7 @@ def edge_lengths(
         length = _normal_lengths(tree, distances)
     if method == "nnls" and (length < 0).any():
         length = _descend(tree, distances, length)
-    if negative == "clip" or method == "nnls":
+    if clip or method == "nnls":
         length = np.maximum(length, 0.0)
     length[-1] = 0.0
     return tree.with_lengths(length)

@@ -20,6 +20,7 @@ __all__ = [
     "SimilarityInfo",
     "check_encoded",
     "distance_matrix",
+    "distances_of",
     "encode",
     "similarity_matrix",
 ]
@@ -437,8 +438,14 @@ def distance_matrix(S: Any, *, scale: float = 1.0, n_jobs: int | None = None) ->
     threads = _threads.resolve(n_jobs)
     scale = _validate.check_positive(scale, "scale")
     similarities, _ = check_similarities(S)
-    D = np.empty_like(similarities)
-    _backend.extension().phylo_distances(similarities, D, threads)
+    D = distances_of(similarities, threads)
     if scale != 1:
         D /= scale
+    return D
+
+
+def distances_of(S: Doubles, threads: int) -> Doubles:
+    """``-log(S)`` of similarities that were checked."""
+    D = np.empty_like(S)
+    _backend.extension().phylo_distances(S, D, threads)
     return D

@@ -15,9 +15,10 @@ from sklearn.utils import check_random_state
 from lapwing import _threads, _validate
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import DisconnectedSimilarityWarning
-from lapwing.phylo import SimilarityInfo, Tree, distance_matrix, edge_lengths, similarity_matrix
+from lapwing.phylo import SimilarityInfo, Tree, similarity_matrix
 from lapwing.phylo._matrix import check_distances, check_names, check_similarities
-from lapwing.phylo._similarity import MISSING, MODELS, Encoded, check_encoded, encode
+from lapwing.phylo._merge import fit_lengths
+from lapwing.phylo._similarity import MISSING, MODELS, Encoded, check_encoded, distances_of, encode
 from lapwing.trees.stdr import _base
 from lapwing.trees.stdr._algorithm import Recovery, Split, recover
 from lapwing.trees.stdr._support import split_support
@@ -213,12 +214,15 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         seed = int(random.randint(1, 2**31 - 1))
         start = time.perf_counter()
         data = self._observations(X)
+        if not callable(self.similarity):
+            self._check_leaves(len(data.codes if isinstance(data, Encoded) else data), names)
         S, info = self._similarities(data)
         m = len(S)
-        self.names_in_ = check_names(names, m)
+        self.names_in_ = self._check_leaves(m, names)
+        D = distances_of(S, threads)
         seconds = {"similarity": time.perf_counter() - start}
         with Progress(self.callback, self.verbose, unit="leaf", n_leaves=m) as progress:
-            found = self._recover(S, data, info, self.names_in_, threads, seed, progress.hook)
+            found = self._recover(S, D, data, self.names_in_, threads, seed, progress.hook)
             self.support_ = None
             if self.n_bootstrap:
                 trees = self._bootstrap(data, threads, random, progress.hook)
@@ -226,7 +230,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         seconds |= found.seconds
         self._warn(found)
         start = time.perf_counter()
-        tree = self._lengths(found.tree, S, info)
+        tree = self._lengths(found.tree, D, info, threads)
         if self.root is not None and m > 1:
             tree = (
                 tree.root(self.root)
@@ -287,6 +291,16 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if unknown:
             raise ValueError(f"similarity_params has unknown names: {', '.join(unknown)}")
 
+    def _check_leaves(self, m: int, names: Sequence[str] | None) -> tuple[str, ...]:
+        labels = check_names(names, m)
+        if self.min_split > max(1, m // 2):
+            raise ValueError(f"min_split must be at most {m // 2}, half of the leaves, got {self.min_split}")
+        if self.root is not None and not isinstance(self.root, str):
+            unknown = sorted(set(self.root) - set(labels))
+            if unknown:
+                raise ValueError(f"root has names that are not in the tree: {', '.join(unknown[:5])}")
+        return labels
+
     def _observations(self, X: Any) -> Any:
         """Codes of the states, real numbers, a matrix, or whatever a function takes."""
         if callable(self.similarity):
@@ -318,26 +332,22 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _recover(
         self,
         S: Doubles,
+        D: Doubles,
         data: Any,
-        info: SimilarityInfo,
         names: tuple[str, ...],
         threads: int,
         seed: int,
         report: Any,
     ) -> Recovery:
-        if self.min_split > max(1, len(S) // 2):
-            raise ValueError(
-                f"min_split must be at most {len(S) // 2}, half of the leaves, got {self.min_split}"
-            )
         return recover(
-            S, names, self._solver(S, data, names, seed), tau=self.tau, num_gaps=self.num_gaps,
+            S, names, self._solver(S, D, data, names, seed), tau=self.tau, num_gaps=self.num_gaps,
             min_split=self.min_split, normalization=self.normalization, eig_tol=self.eig_tol,
             strict=self.strict, threads=threads,
             workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1, report=report,
         )  # fmt: skip
 
     def _solver(
-        self, S: Doubles, data: Any, names: tuple[str, ...], seed: int
+        self, S: Doubles, D: Doubles, data: Any, names: tuple[str, ...], seed: int
     ) -> Callable[[NDArray[np.int32]], Tree]:
         if callable(self.base):
             base = self.base
@@ -354,7 +364,6 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 return base(S[np.ix_(leaves, leaves)], rows[leaves], part, seed)
 
             return solve
-        D = distance_matrix(S, n_jobs=self.n_jobs)
         # one thread: a part is too small for more
         own = _base.from_matrix(str(self.base) if self.base in _base.OWN else "nj", S, D, names, 1)
         if self.base in _base.OWN:
@@ -376,20 +385,21 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 drawn = Encoded(drawn, data.n_states, 0)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, of the data themselves
-                S, info = self._similarities(drawn, drawn=True)
-            trees.append(self._recover(S, drawn, info, self.names_in_, threads, b + 1, None).tree)
+                S, _ = self._similarities(drawn, drawn=True)
+            trees.append(
+                self._recover(S, distances_of(S, threads), drawn, self.names_in_, threads, b + 1, None).tree
+            )
             if report is not None and report("bootstrap", b + 1, 0.0):
                 break
         return trees
 
-    def _lengths(self, tree: Tree, S: Doubles, info: SimilarityInfo) -> Tree:
-        if self.branch_lengths is None or len(S) < 2:
+    def _lengths(self, tree: Tree, D: Doubles, info: SimilarityInfo, threads: int) -> Tree:
+        if self.branch_lengths is None:
             return tree
-        scale = 1.0
+        tree = fit_lengths(tree, D, self.branch_lengths, self.negative == "clip", threads)
         if self.units == "substitutions" and info.scale is not None:
-            scale = info.scale * info.alpha
-        D = distance_matrix(S, scale=scale, n_jobs=self.n_jobs)
-        return edge_lengths(tree, D, method=self.branch_lengths, negative=self.negative, n_jobs=self.n_jobs)
+            tree = tree.with_lengths(tree.length / (info.scale * info.alpha))
+        return tree
 
     @staticmethod
     def _warn(found: Recovery) -> None:
