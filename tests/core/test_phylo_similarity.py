@@ -38,7 +38,7 @@ def joint_counts(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
 def plain_jc(C: np.ndarray, k: int, alpha: float, gamma: float | None) -> float:
     p = 1 - np.trace(C) / C.sum()
     b = 1 - p * k / (k - 1)
-    if b <= 0:
+    if b < 0.41 * k / (k - 1) / C.sum():  # 0 for all the sites can tell
         return 0.0
     d = -(k - 1) / k * np.log(b) if gamma is None else (k - 1) / k * gamma * (b ** (-1 / gamma) - 1)
     return float(np.exp(-k * alpha * d))
@@ -55,7 +55,12 @@ def plain_tn93(C: np.ndarray, g: np.ndarray, alpha: float, gamma: float | None) 
         (g[T] * g[Cc] / gY, 1 - gY / (2 * g[T] * g[Cc]) * P2 - Q / (2 * gY)),
         (gR * gY - g[A] * g[G] * gY / gR - g[T] * g[Cc] * gR / gY, 1 - Q / (2 * gR * gY)),
     ]
-    if min(x for _, x in terms) <= 0:
+    steps = [
+        max(gR / (2 * g[A] * g[G]), 1 / (2 * gR)),
+        max(gY / (2 * g[T] * g[Cc]), 1 / (2 * gY)),
+        1 / (2 * gR * gY),
+    ]
+    if any(x < 0.41 * step / n for (_, x), step in zip(terms, steps, strict=True)):
         return 0.0
     d = 2 * sum(e * (-np.log(x) if gamma is None else gamma * (x ** (-1 / gamma) - 1)) for e, x in terms)
     return float(np.exp(-4 * alpha * d))

@@ -31,8 +31,8 @@ struct similarity_options {
   std::ptrdiff_t overlap = 1;  ///< joint sites that a pair needs
 };
 struct similarity_result {
-  std::ptrdiff_t saturated = 0;  ///< pairs whose estimate was 0 or less, or too small for a double: s = 0
-  std::ptrdiff_t apart = 0;      ///< pairs with too few joint sites: s = 0
+  std::ptrdiff_t saturated = 0;        ///< pairs whose estimate is 0 as far as the counts can tell: s = 0
+  std::ptrdiff_t apart = 0;            ///< pairs with too few joint sites: s = 0
   std::ptrdiff_t first[2] = {-1, -1};  ///< the first of those
 };
 /// s_ij of rows i and j of `codes` (m x n, states 0 to k - 1 or `missing`) over the sites that both have;

@@ -112,12 +112,17 @@ double depth(double x, double gamma) {
   return gamma > 0 ? gamma * (std::pow(x, -1 / gamma) - 1) : -std::log(x);
 }
 
+// What is taken the logarithm of falls by `step` for one more site that differs. What is left below this part
+// of a step is 0 for all the data can tell: a logarithm of it would be an arbitrary, huge distance. (0.41: no
+// whole number of k-ths.)
+constexpr double resolved = 0.41;
+
 struct jukes_cantor {
   double k, power, gamma;
   double operator()(std::int32_t valid, std::int32_t unlike) const {
     const double b = 1 - static_cast<double>(unlike) / static_cast<double>(valid) * k / (k - 1);
-    if (b <= 0) return 0;
     if (unlike == 0) return 1;
+    if (b * static_cast<double>(valid) < resolved * k / (k - 1)) return 0;
     return gamma > 0 ? std::exp(-power * depth(b, gamma)) : std::pow(b, power);
   }
 };
@@ -158,19 +163,21 @@ double tamura_nei(const double* g, double valid, double transversions, double pu
   const double q = transversions / valid, p1 = purines / valid, p2 = pyrimidines / valid;
   const double ag = g[0] * g[2], ct = g[1] * g[3];
   double d = 0;
-  const auto term = [&](double weight, double x) {
-    if (x <= 0) return false;
+  const auto term = [&](double weight, double x, double step) {
+    if (x * valid < resolved * step) return false;
     d += weight * depth(x, gamma);
     return true;
   };
   if (r == 0 || y == 0) {  // one class alone: changes within it
     const double product = r == 0 ? ct : ag;
     if (product == 0) return 1;
-    return term(product, 1 - (p1 + p2) / (2 * product)) ? std::exp(-8 * alpha * d) : 0;
+    return term(product, 1 - (p1 + p2) / (2 * product), 1 / (2 * product)) ? std::exp(-8 * alpha * d) : 0;
   }
-  if (ag > 0 && !term(ag / r, 1 - r / (2 * ag) * p1 - q / (2 * r))) return 0;
-  if (ct > 0 && !term(ct / y, 1 - y / (2 * ct) * p2 - q / (2 * y))) return 0;
-  if (!term(r * y - ag * y / r - ct * r / y, 1 - q / (2 * r * y))) return 0;
+  if (ag > 0 && !term(ag / r, 1 - r / (2 * ag) * p1 - q / (2 * r), std::max(r / (2 * ag), 1 / (2 * r))))
+    return 0;
+  if (ct > 0 && !term(ct / y, 1 - y / (2 * ct) * p2 - q / (2 * y), std::max(y / (2 * ct), 1 / (2 * y))))
+    return 0;
+  if (!term(r * y - ag * y / r - ct * r / y, 1 - q / (2 * r * y), 1 / (2 * r * y))) return 0;
   return std::exp(-8 * alpha * d);  // the distance is 2 d
 }
 

@@ -291,6 +291,9 @@ def similarity_matrix(
 
     Notes
     -----
+    A pair is saturated, and S = 0, where the argument of a logarithm is not above 0, or lower than it would be
+    for less than half a site that differs: the data do not tell it from 0.
+
     Sites that are missing in one of a pair are left out for this pair: -1, NaN, the letters ``- ? .`` and
     ambiguity codes (N, R, Y ... in DNA; X, B, Z ... in protein). Counts are exact.
 
