@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 from lapwing import _core
-from lapwing.phylo import distance_matrix, similarity_matrix
+from lapwing.phylo import Tree, distance_matrix, similarity_matrix
 from lapwing.phylo._similarity import encode
 from lapwing.trees import kingman, simulate_sequences
 
@@ -304,6 +304,27 @@ def test_saturation() -> None:
     assert np.isfinite(D).all()
     assert np.allclose(D[S > 0], -np.log(S[S > 0]))
     assert np.array_equal(distance_matrix(S, scale=2.0), D / 2)
+    assert info.resolved == pytest.approx(1.5 * np.log(100), rel=0.05)
+    assert np.array_equal(distance_matrix(S, cap=info.resolved), np.minimum(D, info.resolved))
+    with pytest.raises(ValueError, match="cap must be > 0"):
+        distance_matrix(S, cap=0.0)
+
+
+@pytest.mark.parametrize(("k", "gamma"), [(4, None), (2, None), (20, None), (4, 0.8)])
+def test_what_the_sites_resolve(k: int, gamma: float | None) -> None:
+    """At this distance the estimates of pairs spread by as much as their mean."""
+    n, pairs = 1000, 400
+    tree = Tree([2, 2, -1], [0.5, 0.5, 0])
+    info = similarity_matrix(simulate_sequences(tree, n, n_states=k), n_states=k, gamma=gamma)[1]
+    assert info.resolved is not None
+    far = Tree([2, 2, -1], [info.resolved / k / 2, info.resolved / k / 2, 0])
+    rng = np.random.default_rng(0)
+    X = [simulate_sequences(far, n, n_states=k, gamma=gamma, random_state=rng) for _ in range(pairs)]
+    p = np.array([(x[0] != x[1]).mean() for x in X])
+    b = 1 - p * k / (k - 1)  # the relative error of b^(k - 1) is k - 1 times that of b
+    assert (k - 1) * b.std() / b.mean() == pytest.approx(
+        1.0, rel=0.2
+    )  # 400 pairs: to 4 %; b is not quite normal
 
 
 def test_a_function_makes_the_matrix() -> None:

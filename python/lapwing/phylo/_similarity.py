@@ -62,6 +62,9 @@ class SimilarityInfo:
         Pairs without similarity: the estimate is 0 or less, or there is no joint site.
     unknown : int
         Characters that are none of the alphabet and were left out.
+    resolved : float or None
+        The distance -log S at which the standard error of S reaches S itself, for k states and n sites about
+        ``(k - 1) / 2 log(n / (k - 1))``: what lies beyond is noise. None: not known.
     """
 
     model: str
@@ -70,6 +73,7 @@ class SimilarityInfo:
     alpha: float
     saturated: int
     unknown: int = 0
+    resolved: float | None = None
 
 
 def _alphabet(used: str, n_states: int | None) -> tuple[str, str]:
@@ -291,7 +295,8 @@ def similarity_matrix(
 
     Notes
     -----
-    A pair is saturated, and S = 0, where the argument of a logarithm is not above 0, or lower than it would be
+    A pair is saturated, and S = 0, where the argument of a logarithm is not above 0, or lower than it would
+    be
     for less than half a site that differs: the data do not tell it from 0.
 
     Sites that are missing in one of a pair are left out for this pair: -1, NaN, the letters ``- ? .`` and
@@ -333,7 +338,8 @@ def similarity_matrix(
     core = _backend.extension()
     if model in ("correlation", "gaussian_det"):
         S = _gaussian(X, model, threads) ** alpha
-        return S, SimilarityInfo(model, None, 1.0, alpha, int((S == 0).sum()) // 2)
+        resolved = _resolved(2, float(np.shape(X)[1]), alpha, 0.0)
+        return S, SimilarityInfo(model, None, 1.0, alpha, int((S == 0).sum()) // 2, resolved=resolved)
     if model == "tn93" and n_states not in (None, 4):
         raise ValueError(f"model 'tn93' is for 4 states, got n_states={n_states}")
     if not isinstance(X, Encoded):  # those were checked, or drawn from what was
@@ -362,7 +368,23 @@ def similarity_matrix(
             stacklevel=2,
         )
     scale = {"jc69": float(k), "tn93": 4.0}.get(model)
-    return S, SimilarityInfo(model, k, scale, alpha, saturated, unknown)
+    present = float((codes != MISSING).mean())
+    resolved = _resolved(k, present * present * codes.shape[1], alpha, shape)
+    return S, SimilarityInfo(model, k, scale, alpha, saturated, unknown, resolved)
+
+
+def _resolved(k: int, n: float, alpha: float, gamma: float) -> float | None:
+    """-log S where the relative error of ``S = b^(k - 1)`` is 1.
+
+    b = 1 - p k / (k - 1) has variance ``(1 - b) (1 + (k - 1) b) / (n (k - 1))``, and ``k - 1`` times its
+    relative error is that of S: a quadratic equation.
+    """
+    square, linear = n + (k - 1) ** 2, (k - 1) * (k - 2)
+    b = (linear + np.sqrt(linear**2 + 4 * square * (k - 1))) / (2 * square)
+    if b >= 1:
+        return None
+    depth = gamma * (b ** (-1 / gamma) - 1) if gamma else -np.log(b)
+    return float((k - 1) * alpha * depth)
 
 
 def _gaussian(X: Any, model: str, threads: int) -> Doubles:
@@ -411,7 +433,9 @@ def _gaussian(X: Any, model: str, threads: int) -> Doubles:
     return np.asarray(S)
 
 
-def distance_matrix(S: Any, *, scale: float = 1.0, n_jobs: int | None = None) -> Doubles:
+def distance_matrix(
+    S: Any, *, scale: float = 1.0, cap: float | None = None, n_jobs: int | None = None
+) -> Doubles:
     """Distances ``-log(S) / scale``; pairs without similarity get the largest finite distance.
 
     Parameters
@@ -420,6 +444,9 @@ def distance_matrix(S: Any, *, scale: float = 1.0, n_jobs: int | None = None) ->
         Similarities in [0, 1], symmetric, diagonal 1.
     scale : float, default=1.0
         ``info.scale * info.alpha`` of `similarity_matrix` gives expected substitutions per site.
+    cap : float or None, default=None
+        Largest ``-log(S)``, such as ``info.resolved``: distances beyond are made that long. For joining
+        methods.
     n_jobs : int or None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
 
@@ -440,8 +467,12 @@ def distance_matrix(S: Any, *, scale: float = 1.0, n_jobs: int | None = None) ->
     """
     threads = _threads.resolve(n_jobs)
     scale = _validate.check_positive(scale, "scale")
+    if cap is not None:
+        cap = _validate.check_positive(cap, "cap")
     similarities, _ = check_similarities(S)
     D = distances_of(similarities, threads)
+    if cap is not None:
+        np.minimum(D, cap, out=D)
     if scale != 1:
         D /= scale
     return D

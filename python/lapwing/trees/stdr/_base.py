@@ -30,9 +30,10 @@ LEAST = 4
 
 
 def from_matrix(
-    method: str, S: Doubles, D: Doubles, names: tuple[str, ...], n_jobs: int
+    method: str, S: Doubles, D: Doubles, names: tuple[str, ...], cap: float | None, n_jobs: int
 ) -> Callable[[Ints], Tree]:
-    """A method of the core for parts of S and D."""
+    """A method of the core for parts of S and D; distances are cut off at `cap`."""
+    top = np.inf if cap is None else cap
 
     def solve(leaves: Ints) -> Tree:
         labels = [names[i] for i in leaves.tolist()]
@@ -42,8 +43,8 @@ def from_matrix(
         if method == "snj":
             return snj(S[block], labels, n_jobs=n_jobs)
         if method == "upgma":
-            return upgma(D[block], labels)
-        return (nj if method == "nj" else bionj)(D[block], labels, n_jobs=n_jobs)
+            return upgma(np.minimum(D[block], top), labels)
+        return (nj if method == "nj" else bionj)(np.minimum(D[block], top), labels, n_jobs=n_jobs)
 
     return solve
 

@@ -222,7 +222,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         D = distances_of(S, threads)
         seconds = {"similarity": time.perf_counter() - start}
         with Progress(self.callback, self.verbose, unit="leaf", n_leaves=m) as progress:
-            found = self._recover(S, D, data, self.names_in_, threads, seed, progress.hook)
+            found = self._recover(S, D, info, data, self.names_in_, threads, seed, progress.hook)
             self.support_ = None
             if self.n_bootstrap:
                 trees = self._bootstrap(data, threads, random, progress.hook)
@@ -333,6 +333,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self,
         S: Doubles,
         D: Doubles,
+        info: SimilarityInfo,
         data: Any,
         names: tuple[str, ...],
         threads: int,
@@ -340,14 +341,14 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         report: Any,
     ) -> Recovery:
         return recover(
-            S, names, self._solver(S, D, data, names, seed), tau=self.tau, num_gaps=self.num_gaps,
+            S, names, self._solver(S, D, info, data, names, seed), tau=self.tau, num_gaps=self.num_gaps,
             min_split=self.min_split, normalization=self.normalization, eig_tol=self.eig_tol,
             strict=self.strict, threads=threads,
             workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1, report=report,
         )  # fmt: skip
 
     def _solver(
-        self, S: Doubles, D: Doubles, data: Any, names: tuple[str, ...], seed: int
+        self, S: Doubles, D: Doubles, info: SimilarityInfo, data: Any, names: tuple[str, ...], seed: int
     ) -> Callable[[NDArray[np.int32]], Tree]:
         if callable(self.base):
             base = self.base
@@ -365,7 +366,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
             return solve
         # one thread: a part is too small for more
-        own = _base.from_matrix(str(self.base) if self.base in _base.OWN else "nj", S, D, names, 1)
+        own = _base.from_matrix(
+            str(self.base) if self.base in _base.OWN else "nj", S, D, names, info.resolved, 1
+        )
         if self.base in _base.OWN:
             return own
         states = data.n_states
@@ -385,9 +388,11 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 drawn = Encoded(drawn, data.n_states, 0)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, of the data themselves
-                S, _ = self._similarities(drawn, drawn=True)
+                S, info = self._similarities(drawn, drawn=True)
             trees.append(
-                self._recover(S, distances_of(S, threads), drawn, self.names_in_, threads, b + 1, None).tree
+                self._recover(
+                    S, distances_of(S, threads), info, drawn, self.names_in_, threads, b + 1, None
+                ).tree
             )
             if report is not None and report("bootstrap", b + 1, 0.0):
                 break
