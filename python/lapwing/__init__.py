@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     )
     from lapwing.trees import STDR
 
-__all__ = [
-    "STDR",
+__all__ = [  # noqa: RUF022 - as sorted() has them
     "ConvergenceError",
     "ConvergenceWarning",
     "CudaError",
@@ -64,6 +63,7 @@ __all__ = [
     "InfeasibleBalanceWarning",
     "InfeasibleError",
     "LapwingError",
+    "STDR",
     "SpectralClustering",
     "SpectralEmbedding",
     "__version__",

@@ -70,7 +70,7 @@ def nj(
     >>> from lapwing.trees import nj
     >>> D = np.array([[0, 3, 7, 8], [3, 0, 6, 7], [7, 6, 0, 3], [8, 7, 3, 0.0]])
     >>> nj(D, ["a", "b", "c", "d"]).newick()
-    '(a:2,b:1,(c:1,d:2):4);'
+    '((a:2,b:1):4,c:1,d:2);'
     """
     threads = _threads.resolve(n_jobs)
     _validate.check_choice(negative, "negative", NEGATIVE)
@@ -119,7 +119,7 @@ def bionj(
     >>> from lapwing.trees import bionj
     >>> D = np.array([[0, 3, 7, 8], [3, 0, 6, 7], [7, 6, 0, 3], [8, 7, 3, 0.0]])
     >>> bionj(D, ["a", "b", "c", "d"]).newick()
-    '(a:2,b:1,(c:1,d:2):4);'
+    '((a:2,b:1):4,c:1,d:2);'
     """
     threads = _threads.resolve(n_jobs)
     _validate.check_choice(negative, "negative", NEGATIVE)
@@ -172,7 +172,7 @@ def snj(S: Any, names: Sequence[str] | None = None, *, n_jobs: int | None = None
     >>> from lapwing.trees import snj
     >>> D = np.array([[0, 3, 7, 8], [3, 0, 6, 7], [7, 6, 0, 3], [8, 7, 3, 0.0]])
     >>> snj(np.exp(-D / 5), ["a", "b", "c", "d"]).newick()
-    '((a,b),c,d);'
+    '(a,b,(c,d));'
     """
     threads = _threads.resolve(n_jobs)
     similarities, _ = check_similarities(S)

@@ -339,7 +339,7 @@ def merge_trees(
     >>> S = np.exp(-tree.path_lengths() / 5)
     >>> one, two = read_newick("(a,b,e);"), read_newick("(c,d);")
     >>> merge_trees(one, two, S, names=tree.names).unrooted().newick()
-    '((a,b),(c,d),e);'
+    '(((a,b),e),c,d);'
     """
     threads = _threads.resolve(n_jobs)
     similarities, _ = check_similarities(S)

@@ -324,7 +324,7 @@ class Tree:
         --------
         >>> from lapwing.trees import read_newick
         >>> read_newick("(a:1,b:1,(c:1,d:3):1);").root("midpoint").newick()
-        '((a:1,b:1):0.5,(c:1,d:3):0.5);'
+        '(((a:1,b:1):1,c:1):0.5,d:2.5);'
         """
         from lapwing.phylo import _rooting
 

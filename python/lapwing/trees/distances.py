@@ -363,8 +363,10 @@ def partition_correct(T: Tree, mask: Any, names: Iterable[str] | None = None) ->
     --------
     >>> from lapwing.trees import partition_correct, read_newick
     >>> tree = read_newick("((a,b),c,d);")
-    >>> partition_correct(tree, [True, True, False, False]), partition_correct(tree, [True, False, True,
-    False]) (True, False)
+    >>> partition_correct(tree, [True, True, False, False])
+    True
+    >>> partition_correct(tree, [True, False, True, False])
+    False
     """
     side = np.asarray(mask, dtype=bool)
     if side.shape != (T.n_leaves,):
