@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 from lapwing import _core, _threads
 
 if TYPE_CHECKING:
-    from lapwing import cluster, datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
+    from lapwing import (
+        cluster,
+        datasets,
+        embedding,
+        exceptions,
+        graph,
+        linalg,
+        metrics,
+        ot,
+        phylo,
+        plots,
+        trees,
+    )
     from lapwing.cluster import SpectralClustering
     from lapwing.embedding import (
         DiffusionMaps,
@@ -34,8 +46,9 @@ if TYPE_CHECKING:
         InfeasibleError,
         LapwingError,
     )
+    from lapwing.trees import STDR
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - as sorted() has them
     "ConvergenceError",
     "ConvergenceWarning",
     "CudaError",
@@ -50,6 +63,7 @@ __all__ = [
     "InfeasibleBalanceWarning",
     "InfeasibleError",
     "LapwingError",
+    "STDR",
     "SpectralClustering",
     "SpectralEmbedding",
     "__version__",
@@ -65,15 +79,29 @@ __all__ = [
     "linalg",
     "metrics",
     "ot",
+    "phylo",
     "plots",
     "set_isa",
     "show_config",
+    "trees",
 ]
 
 __version__: str = _core.build_info()["version"]
 
 _MODULES = frozenset(
-    {"cluster", "datasets", "embedding", "exceptions", "graph", "linalg", "metrics", "ot", "plots"}
+    {
+        "cluster",
+        "datasets",
+        "embedding",
+        "exceptions",
+        "graph",
+        "linalg",
+        "metrics",
+        "ot",
+        "phylo",
+        "plots",
+        "trees",
+    }
 )
 _HOME = {
     "DiffusionMaps": "embedding",
@@ -81,6 +109,7 @@ _HOME = {
     "EOTEigenmapsResult": "embedding",
     "HeatGeodesic": "embedding",
     "HyperbolicDiffusion": "embedding",
+    "STDR": "trees",
     "SpectralClustering": "cluster",
     "SpectralEmbedding": "embedding",
     "eot_eigenmaps": "embedding.eot_eigenmaps",

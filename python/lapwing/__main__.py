@@ -12,7 +12,11 @@ from typing import Any, NoReturn
 
 __all__ = ["main"]
 
-_ROOMS = ("lapwing.embedding.eot_eigenmaps._cli", "lapwing.embedding._spectral_cli")
+_ROOMS = (
+    "lapwing.embedding.eot_eigenmaps._cli",
+    "lapwing.embedding._spectral_cli",
+    "lapwing.trees._cli",
+)
 
 
 class _Parser(argparse.ArgumentParser):

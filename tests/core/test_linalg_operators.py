@@ -44,6 +44,30 @@ def test_copies_beyond_the_block_are_found():
     assert result.info["rounds"] > 1
 
 
+@pytest.mark.parametrize("n", [150, 200, 230, 256])
+def test_two_eigenvalues_and_nothing_else(n):
+    """The block is invariant after two steps: what is left of its image is rounding, not a direction."""
+    S = np.kron(np.array([[0.6, 0.1], [0.1, 0.6]]), np.ones((n // 2, n // 2)))
+    np.fill_diagonal(S, 1.0)
+    d = S.sum(axis=1)
+    A = LinearOperator(
+        (n, n), matvec=lambda x: d * x - S @ x, matmat=lambda X: d[:, None] * X - S @ X, dtype=float
+    )
+    for seed in range(4):
+        result = eigsh(
+            A,
+            2,
+            null=np.full((n, 1), n**-0.5),
+            verify=False,
+            norm_bound=2 * d.max(),
+            tol=1e-10,
+            random_state=seed,
+        )
+        assert result.converged
+        # 0.1 n, and 0.35 n the other n - 2 times
+        assert result.values == pytest.approx([0.1 * n, 0.35 * n], rel=1e-9)
+
+
 def test_known_vectors_are_left_out():
     A = symmetric(60)
     values, vectors = np.linalg.eigh(A)

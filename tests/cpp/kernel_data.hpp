@@ -83,6 +83,12 @@ struct kernel_data {
   array<T> images, forward, backward, combined;        // m x ld
   array<double> quadratic, inner;                      // k x k
 
+  // Aligned sequences in bit planes: `block` rows of d planes and one for the sites in use, padded to 8
+  // words.
+  long words = 0;
+  std::vector<std::uint64_t> bits;
+  array<std::int32_t> unlike, changes;  // block x 2, block x 4
+
   kernel_data(const shape& shape, std::uint64_t seed) : s(shape) {
     std::mt19937_64 random(
         seed);  // its numbers are fixed by the standard, those of the distributions are not
@@ -144,7 +150,13 @@ struct kernel_data {
       fill(*block, s.m * ld, -1, 1);
     fill(quadratic, s.k * s.k, -1, 1);
     fill(inner, s.k * s.k, -1, 1);
+    words = (s.m + 7) / 8 * 8;
+    for (long i = 0; i < s.block * (std::max(s.d, 2L) + 1) * words; ++i)
+      bits.push_back(i % words < s.m ? random() : 0);
+    fill(unlike, 2 * s.block, 0, 1);
+    fill(changes, 4 * s.block, 0, 1);
   }
+  long bit_stride() const { return (std::max(s.d, 2L) + 1) * words; }
   // The same numbers in a wider type.
   template <class U>
   explicit kernel_data(const kernel_data<U>& o)
@@ -193,7 +205,11 @@ struct kernel_data {
         backward(o.backward),
         combined(o.combined),
         quadratic(o.quadratic),
-        inner(o.inner) {
+        inner(o.inner),
+        words(o.words),
+        bits(o.bits),
+        unlike(o.unlike),
+        changes(o.changes) {
     pack();
   }
 
@@ -227,6 +243,8 @@ struct kernel_data {
     visit("combined", combined.data(), combined.size() + canaries);
     visit("quadratic", quadratic.data(), quadratic.size() + canaries);
     visit("inner", inner.data(), inner.size() + canaries);
+    visit("unlike", unlike.data(), unlike.size() + canaries);
+    visit("changes", changes.data(), changes.size() + canaries);
   }
 };
 
@@ -306,6 +324,20 @@ LAPWING_RUN(block_gram, s.m* s.k* s.k,
 LAPWING_RUN(block_combine, s.m* s.k* s.k,
             kernel.block_combine(o.vectors.data(), o.ld, s.k, o.small.data(), s.k, o.combined.data(), o.ld,
                                  s.m, true))
+LAPWING_RUN(count_differences, s.block* s.d* o.words,
+            kernel.count_differences(o.bits.data(), o.bits.data(), o.bit_stride(), s.block, s.d, o.words,
+                                     o.unlike.data()))
+LAPWING_RUN(count_changes, s.block * 2 * o.words,
+            kernel.count_changes(o.bits.data(), o.bits.data(), o.bit_stride(), s.block, o.words,
+                                 o.changes.data()))
+LAPWING_RUN(count_shared, o.words,
+            o.total = static_cast<double>(kernel.count_shared(o.bits.data(), o.bits.data() + o.words,
+                                                              o.words)))
+LAPWING_RUN(least_criterion, s.m, {
+  T least{};
+  o.total = static_cast<double>(kernel.least_criterion(o.z.data(), o.t.data(), o.shift, s.m, &least));
+  o.moment = static_cast<double>(least);
+})
 #undef LAPWING_RUN_POINTS
 #undef LAPWING_RUN_DENSE
 #undef LAPWING_RUN

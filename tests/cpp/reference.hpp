@@ -239,6 +239,58 @@ inline void block_combine(const real* x, long ldx, long p, const real* s, long q
     }
 }
 
+// Site by site.
+inline void count_differences(const std::uint64_t* a, const std::uint64_t* b, long stride, long rows,
+                              long planes, long n, std::int32_t* out) {
+  for (long r = 0; r < rows; ++r) {
+    out[2 * r] = out[2 * r + 1] = 0;
+    for (long site = 0; site < 64 * n; ++site) {
+      const auto bit = [&](const std::uint64_t* p, long plane) {
+        return p[plane * n + site / 64] >> (site % 64) & 1;
+      };
+      const std::uint64_t* c = b + r * stride;
+      if (!bit(a, planes) || !bit(c, planes)) continue;
+      bool differ = false;
+      for (long p = 0; p < planes; ++p) differ = differ || bit(a, p) != bit(c, p);
+      ++out[2 * r];
+      out[2 * r + 1] += differ;
+    }
+  }
+}
+inline void count_changes(const std::uint64_t* a, const std::uint64_t* b, long stride, long rows, long n,
+                          std::int32_t* out) {
+  for (long r = 0; r < rows; ++r) {
+    for (long x = 0; x < 4; ++x) out[4 * r + x] = 0;
+    for (long site = 0; site < 64 * n; ++site) {
+      const auto bit = [&](const std::uint64_t* p, long plane) {
+        return p[plane * n + site / 64] >> (site % 64) & 1;
+      };
+      const std::uint64_t* c = b + r * stride;
+      if (!bit(a, 2) || !bit(c, 2)) continue;
+      ++out[4 * r];
+      if (bit(a, 0) != bit(c, 0))
+        ++out[4 * r + 1];
+      else if (bit(a, 1) != bit(c, 1))
+        ++out[4 * r + 2 + static_cast<long>(bit(a, 0))];
+    }
+  }
+}
+inline long count_shared(const std::uint64_t* a, const std::uint64_t* b, long n) {
+  long count = 0;
+  for (long site = 0; site < 64 * n; ++site) count += (a[site / 64] & b[site / 64]) >> (site % 64) & 1;
+  return count;
+}
+inline long least_criterion(const real* d, const real* u, real own, long n, real* least) {
+  long best = -1;
+  *least = infinity;
+  for (long j = 0; j < n; ++j)
+    if (d[j] - (u[j] + own) < *least) {
+      *least = d[j] - (u[j] + own);
+      best = j;
+    }
+  return best;
+}
+
 inline const kernels::table<real>& table() {
 #define LAPWING_REFERENCE(result, name, arguments) name,
   static const kernels::table<real> all = {LAPWING_KERNELS(LAPWING_REFERENCE)};

@@ -325,6 +325,21 @@ void bound_block_combine(const kernel_data<real>& in, kernel_data<real>& bounds,
     }
 }
 
+// counts are exact
+template <class T>
+void bound_count_differences(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}
+template <class T>
+void bound_count_changes(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}
+template <class T>
+void bound_count_shared(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}
+template <class T>
+void bound_least_criterion(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  real size = 0;  // where the least is, is exact: no two of these random numbers are as near as that
+  for (long j = 0; j < in.s.m; ++j)
+    size = std::max(size, std::fabs(in.z[j]) + std::fabs(in.t[j]) + std::fabs(in.shift));
+  bounds.moment = static_cast<double>(3 * p.u * size);
+}
+
 std::map<std::string, double> worst_ratio;  // error divided by bound: how tight the bounds are
 
 template <class T, class Run, class Reference, class Bound>

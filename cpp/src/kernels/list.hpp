@@ -55,7 +55,15 @@
      long b))                                                                                                \
   X(void, block_gram,                                                                                        \
     (const T* x, long ldx, long p, const T* y, long ldy, long q, const T* m, long n, double* out))           \
-  X(void, block_combine, (const T* x, long ldx, long p, const T* s, long q, T* y, long ldy, long n, bool add))
+  X(void, block_combine,                                                                                     \
+    (const T* x, long ldx, long p, const T* s, long q, T* y, long ldy, long n, bool add))                    \
+  X(void, count_differences,                                                                                 \
+    (const std::uint64_t* a, const std::uint64_t* b, long stride, long rows, long planes, long n,            \
+     std::int32_t* out))                                                                                     \
+  X(void, count_changes,                                                                                     \
+    (const std::uint64_t* a, const std::uint64_t* b, long stride, long rows, long n, std::int32_t* out))     \
+  X(long, count_shared, (const std::uint64_t* a, const std::uint64_t* b, long n))                            \
+  X(long, least_criterion, (const T* d, const T* u, T own, long n, T* least))
 
 namespace lapwing::kernels {
 // Rows per block of the ot kernels (the point kernels take up to eight blocks), and the multiple to which

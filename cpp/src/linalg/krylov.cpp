@@ -126,10 +126,16 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
     const std::ptrdiff_t last = fresh;
     double scale = 0;  // of the operator: what is left of y below its rounding is nothing
     for (std::ptrdiff_t i = 0; i < size; ++i) scale = std::max(scale, std::abs(at(i, i)));
-    const small_matrix root = whiten(rest, fresh, 1e-28 * scale * scale, 1e-26, kept, &smallest);
+    const double floor = 1e-28 * scale * scale;
+    bool tiny = false;  // a column that is made some 1e8 times longer: not orthogonal to the basis then
+    for (std::ptrdiff_t j = 0; j < fresh; ++j) {
+      const double square = rest[static_cast<std::size_t>(j * fresh + j)];
+      tiny = tiny || (square > floor && square < 1e-16 * scale * scale);
+    }
+    const small_matrix root = whiten(rest, fresh, floor, 1e-26, kept, &smallest);
     rotate(ctx, y, root, next_panel(kept));
     fresh = kept;
-    if (kept > 0 && smallest < 1e-8) {  // scaling has brought rounding errors up
+    if (kept > 0 && (tiny || smallest < 1e-8)) {  // scaling has brought rounding errors up
       fresh = orthonormalise(ctx, nullptr, project, v, next_panel(kept));
     } else if (kept > 0 && smallest < 0.1) {
       const small_matrix again =

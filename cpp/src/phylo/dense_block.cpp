@@ -1,0 +1,97 @@
+// Products with a block of a similarity matrix, and its singular values.
+#include "dense_block.hpp"
+
+#include <cmath>
+#include <lapwing/linalg.hpp>
+#include <lapwing/phylo.hpp>
+
+#include "../linalg/small.hpp"
+
+namespace lapwing::phylo {
+namespace {
+
+constexpr std::ptrdiff_t rows_at_once = kernels::rows_per_block;
+constexpr std::ptrdiff_t small = 64;  // sides up to which all singular values are computed
+constexpr std::size_t some(std::ptrdiff_t n) { return static_cast<std::size_t>(n); }
+
+}  // namespace
+
+dense_block::dense_block(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> rows,
+                         std::span<const std::int32_t> cols)
+    : rows_(static_cast<std::ptrdiff_t>(rows.size())),
+      cols_(static_cast<std::ptrdiff_t>(cols.size())),
+      stride_(round_up(cols_, kernels::column_padding)),
+      data_(ctx, round_up(rows_, rows_at_once) * stride_) {
+  ctx.parallel_for(round_up(rows_, rows_at_once), 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      double* to = data_.data() + i * stride_;
+      std::ptrdiff_t j = 0;
+      if (i < rows_) {
+        const double* from = &s(rows[some(i)], 0);
+        for (; j < cols_; ++j) to[j] = from[cols[some(j)]];
+      }
+      std::fill(to + j, to + stride_, 0.0);
+    }
+  });
+}
+
+void dense_block::apply(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const {
+  const std::ptrdiff_t k = v.rows;
+  buffer<double> in(ctx, k * stride_, 0.0);
+  for (std::ptrdiff_t c = 0; c < k; ++c) std::copy_n(&v(c, 0), cols_, in.data() + c * stride_);
+  const auto& kernel = kernels::get<double>(ctx.level());
+  ctx.parallel_for(rows_, 64, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    std::vector<double> z(some(rows_at_once * k));
+    for (std::ptrdiff_t i = lo; i < hi; i += rows_at_once) {
+      std::fill(z.begin(), z.end(), 0.0);
+      kernel.dot_rows(data_.data() + i * stride_, stride_, in.data(), stride_, k, stride_, z.data(), k);
+      for (std::ptrdiff_t r = 0; r < std::min(rows_at_once, hi - i); ++r)
+        for (std::ptrdiff_t c = 0; c < k; ++c) out(c, i + r) = z[some(r * k + c)];
+    }
+  });
+}
+
+void dense_block::apply_transposed(const context& ctx, matrix_view<const double> v,
+                                   matrix_view<double> out) const {
+  constexpr std::ptrdiff_t width = 128, height = 256;  // a tile stays in cache for all vectors
+  const std::ptrdiff_t k = v.rows, parts = (stride_ + width - 1) / width;
+  buffer<double> in(ctx, rows_ * k), sums(ctx, k * stride_, 0.0);
+  for (std::ptrdiff_t i = 0; i < rows_; ++i)
+    for (std::ptrdiff_t c = 0; c < k; ++c) in[i * k + c] = v(c, i);
+  const auto& kernel = kernels::get<double>(ctx.level());
+  ctx.parallel_for(parts, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t first = 0; first < rows_; first += height)
+      kernel.outer_rows(data_.data() + first * stride_, stride_, std::min(height, rows_ - first),
+                        in.data() + first * k, k, k, lo * width, std::min(stride_, hi * width), sums.data(),
+                        stride_);
+  });
+  for (std::ptrdiff_t c = 0; c < k; ++c) std::copy_n(sums.data() + c * stride_, cols_, &out(c, 0));
+}
+
+void dense_block::normal(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const {
+  buffer<double> image(ctx, v.rows * rows_);
+  apply(ctx, v, {image.data(), v.rows, rows_});
+  apply_transposed(ctx, {image.data(), v.rows, rows_}, out);
+}
+
+two_values largest_two(const context& ctx, const dense_block& s) {
+  const std::ptrdiff_t p = s.rows(), q = s.cols();
+  if (std::min(p, q) == 1) {
+    double square = 0;
+    for (std::ptrdiff_t i = 0; i < p; ++i)
+      for (std::ptrdiff_t j = 0; j < q; ++j) square += s(i, j) * s(i, j);
+    return {std::sqrt(square), 0};
+  }
+  if (p <= small) {
+    std::vector<double> g(some(p * p));
+    gram(ctx, s.view(), {g.data(), p, p});
+    const auto e = linalg::symmetric_eigen(g, p);
+    return {std::sqrt(std::max(0.0, e.values[some(p - 1)])), std::sqrt(std::max(0.0, e.values[some(p - 2)]))};
+  }
+  std::vector<double> u(some(2 * p)), v(some(2 * q));
+  const auto r =
+      linalg::svds(ctx, s, {}, {}, 2, {.block = 4, .tol = 1e-6}, {u.data(), 2, p}, {v.data(), 2, q});
+  return {r.values[0], r.values[1]};
+}
+
+}  // namespace lapwing::phylo

@@ -1,0 +1,579 @@
+// Top-down recovery: cutting leaves in two by the Fiedler vector of their similarities, finding the edges at
+// which two subtrees are joined, and least squares lengths. (Aizenbud et al., "Spectral Top-Down Recovery of
+// Latent Tree Models", 2021.)
+#include <algorithm>
+#include <cmath>
+#include <lapwing/error.hpp>
+#include <lapwing/linalg.hpp>
+#include <lapwing/phylo.hpp>
+#include <limits>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "../buffer.hpp"
+#include "../kernels/table.hpp"
+#include "../linalg/small.hpp"
+#include "dense_block.hpp"
+
+namespace lapwing::phylo {
+namespace {
+
+constexpr std::ptrdiff_t small = 64;  // leaves up to which all eigenpairs are computed
+constexpr std::size_t some(std::ptrdiff_t n) { return static_cast<std::size_t>(n); }
+
+// diag(scale) (diag(degree) - S) diag(scale)
+class laplacian final : public linear_operator {
+ public:
+  laplacian(const dense_block& s, const std::vector<double>& degree, const std::vector<double>& scale)
+      : s_(s), degree_(degree), scale_(scale) {}
+  std::ptrdiff_t rows() const override { return s_.rows(); }
+  std::ptrdiff_t cols() const override { return s_.rows(); }
+  void apply(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const override {
+    const std::ptrdiff_t n = rows();
+    buffer<double> in(ctx, v.rows * n);
+    for (std::ptrdiff_t c = 0; c < v.rows; ++c)
+      for (std::ptrdiff_t i = 0; i < n; ++i) in[c * n + i] = v(c, i) * scale_[some(i)];
+    s_.apply(ctx, {in.data(), v.rows, n}, out);
+    for (std::ptrdiff_t c = 0; c < v.rows; ++c)
+      for (std::ptrdiff_t i = 0; i < n; ++i)
+        out(c, i) = (degree_[some(i)] * in[c * n + i] - out(c, i)) * scale_[some(i)];
+  }
+  void apply_transposed(const context& ctx, matrix_view<const double> v,
+                        matrix_view<double> out) const override {
+    apply(ctx, v, out);
+  }
+  void normal(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const override {
+    buffer<double> image(ctx, v.rows * rows());
+    apply(ctx, v, {image.data(), v.rows, rows()});
+    apply(ctx, {image.data(), v.rows, rows()}, out);
+  }
+
+ private:
+  const dense_block& s_;
+  const std::vector<double>&degree_, &scale_;
+};
+
+struct fiedler_pair {
+  double lambda2 = 0, lambda3 = 0, residual = 0, norm = 1;
+  std::vector<double> v2, v3;
+  std::ptrdiff_t products = 0;
+  bool converged = true;
+};
+void fix_sign(std::vector<double>& v) {
+  double top = 0;
+  for (const double x : v) top = std::max(top, std::abs(x));
+  for (const double x : v)
+    if (std::abs(x) >= top * (1 - 1e-6)) {
+      if (x < 0)
+        for (double& y : v) y = -y;
+      return;
+    }
+}
+
+// The eigenvectors of the two least eigenvalues of the Laplacian beyond the constant one.
+fiedler_pair fiedler(const context& ctx, const dense_block& s, const cut_options& o) {
+  const std::ptrdiff_t n = s.rows();
+  std::vector<double> degree(some(n)), scale(some(n), 1.0), known(some(n));
+  double most = 0, total = 0;
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    double d = 0;
+    for (std::ptrdiff_t j = 0; j < n; ++j) d += j != i ? s(i, j) : 0;
+    degree[some(i)] = d + s(i, i);  // a loop cancels in D - S
+    most = std::max(most, d);
+    if (o.random_walk) scale[some(i)] = 1 / std::sqrt(degree[some(i)]);
+    known[some(i)] = 1 / scale[some(i)];
+    total += known[some(i)] * known[some(i)];
+  }
+  for (double& x : known) x /= std::sqrt(total);
+  const laplacian l(s, degree, scale);
+  fiedler_pair f;
+  f.norm = o.random_walk ? 2 : 2 * most;
+  const auto column = [&](const double* from, std::ptrdiff_t stride) {
+    std::vector<double> v(some(n));
+    for (std::ptrdiff_t i = 0; i < n; ++i) v[some(i)] = from[i * stride] * scale[some(i)];
+    fix_sign(v);
+    return v;
+  };
+  if (n <= small) {
+    std::vector<double> a(some(n * n));
+    for (std::ptrdiff_t i = 0; i < n; ++i)
+      for (std::ptrdiff_t j = 0; j < n; ++j)
+        a[some(i * n + j)] =
+            ((i == j ? degree[some(i)] : 0) - s(i, j)) * scale[some(i)] * scale[some(j)] +
+            2 * f.norm * known[some(i)] * known[some(j)];  // the constant vector out of the way
+    const linalg::symmetric_eigenpairs e = linalg::symmetric_eigen(a, n);
+    f.lambda2 = std::max(0.0, e.values[0]);
+    f.lambda3 = n > 2 ? std::max(0.0, e.values[1]) : f.norm;
+    f.v2 = column(e.vectors.data(), n);
+    if (n > 2) f.v3 = column(e.vectors.data() + 1, n);
+    f.residual = 16 * std::numeric_limits<double>::epsilon();
+    return f;
+  }
+  std::vector<double> vectors(some(2 * n));
+  const linalg::eigs_result r =
+      linalg::eigs(ctx, l, {known.data(), n, 1}, 2,
+                   {.tol = o.tol, .norm = f.norm, .width = 4, .verify = false}, {vectors.data(), n, 2});
+  check(r.values.size() == 2, "the eigensolver found no pair");
+  f.lambda2 = r.values[0];
+  f.lambda3 = r.values[1];
+  f.residual = r.residuals[0];
+  f.converged = r.residuals[0] <= o.tol;
+  f.products = r.products;
+  f.v2 = column(vectors.data(), 2);
+  f.v3 = column(vectors.data() + 1, 2);
+  return f;
+}
+
+// The same of the block between the leaves of the two sides.
+two_values singular_values(const context& ctx, const dense_block& s, const std::vector<std::uint8_t>& side) {
+  std::vector<std::int32_t> rows, cols;
+  for (std::size_t i = 0; i < side.size(); ++i)
+    (side[i] ? rows : cols).push_back(static_cast<std::int32_t>(i));
+  if (rows.size() > cols.size()) rows.swap(cols);
+  return largest_two(ctx, dense_block(ctx, s.view(), rows, cols));
+}
+
+// Component of each leaf in the graph of s > 0; how many.
+std::int32_t label_components(const dense_block& s, std::vector<std::int32_t>& label) {
+  const std::ptrdiff_t n = s.rows();
+  label.assign(some(n), -1);
+  std::vector<std::int32_t> left(some(n)), queue;
+  std::iota(left.begin(), left.end(), 0);
+  std::int32_t count = 0;
+  while (!left.empty()) {
+    queue.assign(1, left.front());
+    label[some(left.front())] = count;
+    left.erase(left.begin());
+    while (!queue.empty() && !left.empty()) {
+      const std::int32_t i = queue.back();
+      queue.pop_back();
+      const auto end = std::remove_if(left.begin(), left.end(), [&](std::int32_t j) {
+        if (s(i, j) <= 0) return false;
+        label[some(j)] = count;
+        queue.push_back(j);
+        return true;
+      });
+      left.erase(end, left.end());
+    }
+    ++count;
+  }
+  return count;
+}
+
+struct candidate {
+  std::vector<std::uint8_t> side;
+  cut_kind kind;
+  std::ptrdiff_t flips = 0;  // leaves on the other side than by the signs
+  two_values sigma{};
+};
+
+// The cuts of one vector: by its signs and in its largest gaps. zero: entries up to this have no sign.
+void add_cuts(const std::vector<double>& v, double zero, const cut_options& o, std::vector<candidate>& all) {
+  const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(v.size());
+  const auto add = [&](std::vector<std::uint8_t> side, cut_kind kind,
+                       const std::vector<std::uint8_t>* signs) {
+    const std::ptrdiff_t ones = std::accumulate(side.begin(), side.end(), std::ptrdiff_t{0});
+    if (std::min(ones, n - ones) < o.least) return;
+    if (side[0])
+      for (auto& x : side) x = !x;  // the side of the first leaf is 0
+    candidate c{std::move(side), kind};
+    if (signs) {
+      for (std::ptrdiff_t i = 0; i < n; ++i) c.flips += c.side[some(i)] != (*signs)[some(i)];
+      c.flips = std::min(c.flips, n - c.flips);
+    }
+    for (const candidate& other : all)
+      if (other.side == c.side) return;
+    all.push_back(std::move(c));
+  };
+  std::vector<std::uint8_t> signs(some(n));
+  std::ptrdiff_t above = 0, below = 0;
+  for (const double x : v) {
+    above += x > zero;
+    below += x < -zero;
+  }
+  for (std::ptrdiff_t i = 0; i < n; ++i)
+    signs[some(i)] = v[some(i)] > zero || (above < below && v[some(i)] >= -zero);
+  add(signs, cut_kind::sign, nullptr);
+  std::vector<double> sorted = v;
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<std::ptrdiff_t> gaps;  // gap g: between entries g - 1 and g
+  for (std::ptrdiff_t g = std::max<std::ptrdiff_t>(1, o.least); g <= n - std::max<std::ptrdiff_t>(1, o.least);
+       ++g)
+    if (sorted[some(g)] > sorted[some(g - 1)]) gaps.push_back(g);
+  const std::ptrdiff_t wanted = std::min<std::ptrdiff_t>(o.gaps, static_cast<std::ptrdiff_t>(gaps.size()));
+  std::partial_sort(gaps.begin(), gaps.begin() + wanted, gaps.end(), [&](std::ptrdiff_t a, std::ptrdiff_t b) {
+    const double x = sorted[some(a)] - sorted[some(a - 1)], y = sorted[some(b)] - sorted[some(b - 1)];
+    return x != y ? x > y : a < b;
+  });
+  for (std::ptrdiff_t g = 0; g < wanted; ++g) {
+    const double threshold = sorted[some(gaps[some(g)] - 1)];
+    std::vector<std::uint8_t> side(some(n));
+    for (std::ptrdiff_t i = 0; i < n; ++i) side[some(i)] = v[some(i)] > threshold;
+    add(std::move(side), cut_kind::gap, &signs);
+  }
+}
+
+}  // namespace
+
+cut_result cut(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> part,
+               const cut_options& o, std::span<std::uint8_t> side, std::span<double> vector) {
+  const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(part.size());
+  check(s.rows == s.cols, "s must be square, got ", s.rows, " x ", s.cols);
+  check(n >= 2, "part must have at least 2 leaves, got ", n);
+  for (const std::int32_t i : part) check(i >= 0 && i < s.rows, "part names leaf ", i, " of ", s.rows);
+  check(o.gaps >= 0, "gaps must be >= 0, got ", o.gaps);
+  check(o.least >= 1 && 2 * o.least <= n, "least must be between 1 and ", n / 2, ", got ", o.least);
+  check(o.tol > 0, "tol must be > 0, got ", o.tol);
+  check(side.size() == part.size() && (vector.empty() || vector.size() == part.size()),
+        "side and vector must have ", n, " entries");
+  const dense_block block(ctx, s, part, part);
+  cut_result r;
+  std::vector<std::int32_t> label;
+  const std::int32_t parts = label_components(block, label);
+  std::vector<candidate> all;
+  if (parts > 1) {  // nothing tells where the parts belong: the largest against the rest
+    std::vector<std::ptrdiff_t> sizes(some(parts), 0);
+    for (const std::int32_t x : label) ++sizes[some(x)];
+    const std::ptrdiff_t largest = std::max_element(sizes.begin(), sizes.end()) - sizes.begin();
+    for (std::ptrdiff_t i = 0; i < n; ++i) side[some(i)] = label[some(i)] == largest;
+    if (!vector.empty()) std::fill(vector.begin(), vector.end(), 0.0);
+    r.kind = cut_kind::component;
+    return r;
+  }
+  const fiedler_pair f = fiedler(ctx, block, o);
+  r.lambda2 = f.lambda2;
+  r.lambda3 = f.lambda3;
+  r.residual = f.residual;
+  r.products = f.products;
+  r.converged = f.converged;
+  if (!vector.empty()) std::copy(f.v2.begin(), f.v2.end(), vector.begin());
+  const bool multiple = !f.v3.empty() && f.lambda3 - f.lambda2 < 1e-6 * f.lambda2;
+  const auto zero = [&](const std::vector<double>& v, double gap) {
+    double top = 0;
+    for (const double x : v) top = std::max(top, std::abs(x));
+    return std::max(64 * std::numeric_limits<double>::epsilon() * std::sqrt(static_cast<double>(n)),
+                    gap > 0 ? std::min(1e-3, f.residual * f.norm / gap) : 1e-3) *
+           top;
+  };
+  const double gap = f.lambda3 - f.lambda2;
+  if (!multiple) {
+    add_cuts(f.v2, zero(f.v2, gap), o, all);
+  } else {  // any vector of the plane will do as well
+    std::vector<double> sum(some(n)), difference(some(n));
+    for (std::size_t i = 0; i < sum.size(); ++i) {
+      sum[i] = (f.v2[i] + f.v3[i]) * std::sqrt(0.5);
+      difference[i] = (f.v2[i] - f.v3[i]) * std::sqrt(0.5);
+    }
+    for (const auto* v : {&f.v2, &f.v3, &std::as_const(sum), &std::as_const(difference)})
+      add_cuts(*v, zero(*v, 1e30), o, all);
+  }
+  if (all.empty()) {  // the gap cut nearest to the middle; if all entries are equal, the middle itself
+    std::vector<std::int32_t> order(some(n));
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::int32_t a, std::int32_t b) { return f.v2[some(a)] < f.v2[some(b)]; });
+    std::ptrdiff_t at = n / 2;
+    for (std::ptrdiff_t away = 0; away <= n / 2 - o.least; ++away) {
+      const auto is_gap = [&](std::ptrdiff_t g) {
+        return g >= o.least && g <= n - o.least &&
+               f.v2[some(order[some(g)])] > f.v2[some(order[some(g - 1)])];
+      };
+      if (is_gap(n / 2 - away) || is_gap(n / 2 + away)) {
+        at = is_gap(n / 2 - away) ? n / 2 - away : n / 2 + away;
+        break;
+      }
+    }
+    candidate c{std::vector<std::uint8_t>(some(n)), cut_kind::median};
+    for (std::ptrdiff_t i = at; i < n; ++i) c.side[some(order[some(i)])] = 1;
+    all.push_back(std::move(c));
+  }
+  for (candidate& c : all) c.sigma = singular_values(ctx, block, c.side);
+  const candidate& best =
+      *std::min_element(all.begin(), all.end(), [](const candidate& a, const candidate& b) {
+        if (a.sigma.second != b.sigma.second) return a.sigma.second < b.sigma.second;
+        return a.flips != b.flips ? a.flips < b.flips : a.side < b.side;
+      });
+  std::copy(best.side.begin(), best.side.end(), side.begin());
+  r.kind = best.kind;
+  r.sigma1 = best.sigma.first;
+  r.sigma2 = best.sigma.second;
+  return r;
+}
+
+double leading_pair(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> rows,
+                    std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v) {
+  const std::ptrdiff_t p = static_cast<std::ptrdiff_t>(rows.size()),
+                       q = static_cast<std::ptrdiff_t>(cols.size());
+  check(p >= 1 && q >= 1, "rows and cols must not be empty");
+  for (const std::int32_t i : rows) check(i >= 0 && i < s.rows, "rows names ", i, " of ", s.rows);
+  for (const std::int32_t j : cols) check(j >= 0 && j < s.cols, "cols names ", j, " of ", s.cols);
+  check(u.size() == rows.size() && v.size() == cols.size(), "u and v must have ", p, " and ", q, " entries");
+  const dense_block block(ctx, s, rows, cols);
+  const auto normalise = [](std::span<double> x) {
+    double top = 0, square = 0;
+    for (const double y : x) top = std::max(top, y);
+    if (top == 0) return 0.0;
+    for (const double y : x) square += y / top * (y / top);
+    const double norm = top * std::sqrt(square);
+    for (double& y : x) y /= norm;
+    return norm;
+  };
+  std::fill(v.begin(), v.end(), 1.0);
+  double sigma = 0;
+  for (int step = 0; step < 1000; ++step) {
+    ctx.poll();
+    block.apply(ctx, {v.data(), 1, q}, {u.data(), 1, p});
+    if (normalise(u) == 0) {
+      std::fill(v.begin(), v.end(), 0.0);
+      return 0;
+    }
+    block.apply_transposed(ctx, {u.data(), 1, p}, {v.data(), 1, q});
+    const double now = normalise(v);
+    const bool done =
+        std::abs(now - sigma) <= 1e-12 * now;  // the vectors are then right to 1e-6, the scores to 1e-12
+    sigma = now;
+    if (done && step >= 2) break;
+  }
+  block.apply(ctx, {v.data(), 1, q}, {u.data(), 1, p});
+  normalise(u);
+  return sigma;
+}
+
+namespace {
+
+struct intervals {
+  std::vector<std::int32_t> first, last;  // leaves below a node: [first, last)
+};
+// Checks what every function on trees relies on.
+intervals read_tree(std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                    std::ptrdiff_t rows) {
+  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
+                     n = static_cast<std::int32_t>(parent.size());
+  check(m >= 1 && n > m - (m == 1), "a tree of ", m, " leaves cannot have ", n, " nodes");
+  for (const std::int32_t i : leaves) check(i >= 0 && i < rows, "leaves names row ", i, " of ", rows);
+  intervals t{std::vector<std::int32_t>(parent.size(), m), std::vector<std::int32_t>(parent.size(), 0)};
+  std::vector<std::int32_t> size(parent.size(), 0);
+  for (std::int32_t i = 0; i < n; ++i) {
+    if (i < m) {
+      t.first[some(i)] = i;
+      t.last[some(i)] = i + 1;
+      size[some(i)] = 1;
+    }
+    const std::int32_t p = parent[some(i)];
+    check(i == n - 1 ? p == -1 : p > i && p < n && p >= m, "parent[", i, "] = ", p,
+          " is not a later inner node");
+    check(size[some(i)] > 0 && t.last[some(i)] - t.first[some(i)] == size[some(i)], "the leaves of node ", i,
+          " do not follow one another");
+    if (p < 0) break;
+    t.first[some(p)] = std::min(t.first[some(p)], t.first[some(i)]);
+    t.last[some(p)] = std::max(t.last[some(p)], t.last[some(i)]);
+    size[some(p)] += size[some(i)];
+  }
+  return t;
+}
+
+}  // namespace
+
+void edge_scores(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> leaves,
+                 std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score) {
+  check(s.rows == s.cols, "s must be square, got ", s.rows, " x ", s.cols);
+  check(u.size() == leaves.size() && score.size() == parent.size(), "u and score must have ", leaves.size(),
+        " and ", parent.size(), " entries");
+  const intervals t = read_tree(leaves, parent, s.rows);
+  const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(leaves.size()),
+                       n = static_cast<std::ptrdiff_t>(parent.size());
+  const std::ptrdiff_t parts = std::clamp<std::ptrdiff_t>(m / 32, 1, 32);
+  buffer<double> sums(ctx, parts * 2 * n, 0.0);
+  ctx.parallel_for(parts, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    // sums over the columns before and from each place on: nothing is ever subtracted
+    std::vector<double> before(some(2 * (m + 1))), after(some(2 * (m + 1)));
+    for (std::ptrdiff_t p = lo; p < hi; ++p) {
+      double* sum = sums.data() + p * 2 * n;
+      for (std::ptrdiff_t i = p * m / parts; i < (p + 1) * m / parts; ++i) {
+        if (ctx.checkpoint(worker)) return;
+        const double* row = &s(leaves[some(i)], 0);
+        double square = 0, product = 0;
+        for (std::ptrdiff_t j = 0; j < m; ++j) {
+          before[some(2 * j)] = square;
+          before[some(2 * j + 1)] = product;
+          const double x = row[leaves[some(j)]];
+          square += x * x;
+          product += x * u[some(j)];
+        }
+        square = product = 0;
+        for (std::ptrdiff_t j = m; j > 0; --j) {
+          after[some(2 * j)] = square;
+          after[some(2 * j + 1)] = product;
+          const double x = row[leaves[some(j - 1)]];
+          square += x * x;
+          product += x * u[some(j - 1)];
+        }
+        for (std::int32_t e = static_cast<std::int32_t>(i); parent[some(e)] >= 0; e = parent[some(e)]) {
+          const std::size_t a = some(t.first[some(e)]), b = some(t.last[some(e)]);
+          sum[2 * e] += before[2 * a] + after[2 * b];
+          sum[2 * e + 1] += u[some(i)] * (before[2 * a + 1] + after[2 * b + 1]);
+        }
+      }
+    }
+  });
+  std::vector<double> head(some(m + 1), 0.0), tail(some(m + 1), 0.0);
+  for (std::ptrdiff_t i = 0; i < m; ++i) head[some(i + 1)] = head[some(i)] + u[some(i)] * u[some(i)];
+  for (std::ptrdiff_t i = m; i > 0; --i) tail[some(i - 1)] = tail[some(i)] + u[some(i - 1)] * u[some(i - 1)];
+  for (std::ptrdiff_t e = 0; e < n; ++e) {
+    double f = 0, g = 0, inside = 0;
+    for (std::ptrdiff_t p = 0; p < parts; ++p) {
+      f += sums[p * 2 * n + 2 * e];
+      g += sums[p * 2 * n + 2 * e + 1];
+    }
+    const std::size_t a = some(t.first[some(e)]), b = some(t.last[some(e)]);
+    for (std::size_t i = a; i < b && b - a < 64; ++i) inside += u[i] * u[i];
+    if (b - a >= 64) inside = head[b] - head[a];
+    const double h = inside * (head[a] + tail[b]);
+    score[some(e)] = f > 0 && h > 0 && parent[some(e)] >= 0 ? std::max(0.0, 1 - g / f * (g / h)) : 1;
+  }
+}
+
+void least_squares_lengths(const context& ctx, matrix_view<const double> d,
+                           std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                           std::span<double> length) {
+  check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
+  check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
+  const intervals t = read_tree(leaves, parent, d.rows);
+  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
+                     n = static_cast<std::int32_t>(parent.size());
+  std::vector<std::vector<std::int32_t>> children(some(n));
+  for (std::int32_t i = 0; i + 1 < n; ++i) children[some(parent[some(i)])].push_back(i);
+  for (std::int32_t i = m; i < n; ++i)
+    check(children[some(i)].size() == 2 || (i == n - 1 && children[some(i)].size() == 3),
+          "the tree must be binary, but node ", i, " has ", children[some(i)].size(), " children");
+  std::fill(length.begin(), length.end(), 0.0);
+  if (m == 1) return;
+  const auto count = [&](std::int32_t x) { return static_cast<double>(t.last[some(x)] - t.first[some(x)]); };
+  // what lies below a node: itself for a leaf, else its two children
+  const auto split = [&](std::int32_t x, std::int32_t* to) {
+    if (x < m) {
+      to[0] = x;
+      return 1;
+    }
+    to[0] = children[some(x)][0];
+    to[1] = children[some(x)][1];
+    return 2;
+  };
+  // Sums of d over pairs of leaves: between the children of a node and between each of them and the children
+  // of the other. Every pair of leaves is read once, at its last common ancestor.
+  struct block {
+    double all = 0, part[2][2] = {};  // rows: children of the first, columns: children of the second
+  };
+  std::vector<block> between(some(n)),
+      more(2);  // of the first two children; at the root also (0, 2) and (1, 2)
+  const auto add = [&](std::int32_t x, std::int32_t y, block& b) {
+    std::int32_t rows[2], cols[2];
+    const int p = split(x, rows), q = split(y, cols);
+    for (int a = 0; a < p; ++a)
+      for (int c = 0; c < q; ++c) {
+        double sum = 0;
+        for (std::int32_t i = t.first[some(rows[a])]; i < t.last[some(rows[a])]; ++i) {
+          const double* row = &d(leaves[some(i)], 0);
+          double s = 0;
+          for (std::int32_t j = t.first[some(cols[c])]; j < t.last[some(cols[c])]; ++j)
+            s += row[leaves[some(j)]];
+          sum += s;
+        }
+        b.part[a][c] = sum;
+        b.all += sum;
+      }
+  };
+  ctx.parallel_for(n - m, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    for (std::ptrdiff_t x = lo; x < hi; ++x) {
+      if (ctx.checkpoint(worker)) return;
+      const std::int32_t node = n - 1 - static_cast<std::int32_t>(x);  // the large ones first
+      const auto& c = children[some(node)];
+      add(c[0], c[1], between[some(node)]);
+      if (c.size() == 3) {
+        add(c[0], c[2], more[0]);
+        add(c[1], c[2], more[1]);
+      }
+    }
+  });
+  // from the leaves below a node to all others
+  std::vector<double> out(some(n), 0.0);
+  ctx.parallel_for(m, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i)
+      for (std::int32_t j = 0; j < m; ++j)
+        if (j != i) out[some(i)] += d(leaves[some(i)], leaves[some(j)]);
+  });
+  const std::int32_t root = n - 1;
+  for (std::int32_t i = m; i < n; ++i) {
+    double s = 0;
+    for (const std::int32_t c : children[some(i)]) s += out[some(c)];
+    out[some(i)] = i == root ? 0 : s - 2 * between[some(i)].all;
+  }
+  const double total = m;
+  // the edge above x; s: the sibling; sx: sums of d between x and s, first index x's children; c, e: sizes of
+  // the sets beyond the edge and the sums from the parts of x to them
+  const auto edge = [&](std::int32_t x, double nc, double ne, const double* to_c, const double* to_e,
+                        double ce) {
+    std::int32_t part[2];
+    if (split(x, part) == 1) return 0.5 * (to_c[0] / nc + to_e[0] / ne - ce / (nc * ne));
+    const double na = count(part[0]), nb = count(part[1]);
+    const double g = (na * ne + nb * nc) / ((na + nb) * (nc + ne));
+    return 0.5 * (g * (to_c[0] / (na * nc) + to_e[1] / (nb * ne)) +
+                  (1 - g) * (to_c[1] / (nb * nc) + to_e[0] / (na * ne)) - between[some(x)].all / (na * nb) -
+                  ce / (nc * ne));
+  };
+  const auto row_sum = [](const block& b, int a) { return b.part[a][0] + b.part[a][1]; };
+  const auto column_sum = [](const block& b, int a) { return b.part[0][a] + b.part[1][a]; };
+  for (std::int32_t p = m; p < root; ++p) {
+    for (int which = 0; which < 2; ++which) {
+      const std::int32_t x = children[some(p)][some(which)], s = children[some(p)][some(1 - which)];
+      const block& b = between[some(p)];
+      std::int32_t part[2];
+      const int pieces = split(x, part);
+      double to_c[2] = {}, to_e[2] = {};
+      for (int a = 0; a < pieces; ++a) {
+        to_c[a] = which == 0 ? row_sum(b, a) : column_sum(b, a);
+        to_e[a] = out[some(part[a])] - to_c[a] - (pieces == 2 ? between[some(x)].all : 0);
+      }
+      length[some(x)] = edge(x, count(s), total - count(p), to_c, to_e, out[some(s)] - b.all);
+    }
+  }
+  const auto& top = children[some(root)];
+  if (m == 2) {
+    length[some(top[0])] = length[some(top[1])] = between[some(root)].all / 2;
+  } else if (top.size() == 3) {
+    const block* pair[3][3] = {{nullptr, &between[some(root)], &more[0]},
+                               {&between[some(root)], nullptr, &more[1]},
+                               {&more[0], &more[1], nullptr}};
+    for (int x = 0; x < 3; ++x) {
+      const int c = x == 0 ? 1 : 0, e = x == 2 ? 1 : 2;
+      std::int32_t part[2];
+      const int pieces = split(top[some(x)], part);
+      double to_c[2] = {}, to_e[2] = {};
+      for (int a = 0; a < pieces; ++a) {
+        to_c[a] = x < c ? row_sum(*pair[x][c], a) : column_sum(*pair[x][c], a);
+        to_e[a] = x < e ? row_sum(*pair[x][e], a) : column_sum(*pair[x][e], a);
+      }
+      length[some(top[some(x)])] =
+          edge(top[some(x)], count(top[some(c)]), count(top[some(e)]), to_c, to_e, pair[c][e]->all);
+    }
+  } else {  // one edge between the two children of the root
+    const std::int32_t x = top[0], y = top[1];
+    const block& b = between[some(root)];
+    double whole;
+    if (x >= m && y >= m) {
+      const double to_c[2] = {b.part[0][0], b.part[1][0]}, to_e[2] = {b.part[0][1], b.part[1][1]};
+      whole =
+          edge(x, count(children[some(y)][0]), count(children[some(y)][1]), to_c, to_e, between[some(y)].all);
+    } else {
+      const std::int32_t leaf = x < m ? x : y, inner = x < m ? y : x;
+      const double to_c[2] = {x < m ? b.part[0][0] : b.part[0][0]},
+                   to_e[2] = {x < m ? b.part[0][1] : b.part[1][0]};
+      whole = edge(leaf, count(children[some(inner)][0]), count(children[some(inner)][1]), to_c, to_e,
+                   between[some(inner)].all);
+    }
+    length[some(x)] = length[some(y)] = whole / 2;
+  }
+}
+
+}  // namespace lapwing::phylo

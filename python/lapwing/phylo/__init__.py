@@ -1,0 +1,32 @@
+"""Trees from alignments and distances: similarities, neighbour joining and its relatives, Newick."""
+
+from __future__ import annotations
+
+from lapwing.phylo._join import bionj, nj, snj, upgma
+from lapwing.phylo._merge import (
+    edge_lengths,
+    fiedler_cut,
+    merge_trees,
+    spectral_root_edge,
+)
+from lapwing.phylo._newick import read_newick, write_newick
+from lapwing.phylo._similarity import SimilarityInfo, distance_matrix, similarity_matrix
+from lapwing.phylo._tree import Layout, Tree
+
+__all__ = [
+    "Layout",
+    "SimilarityInfo",
+    "Tree",
+    "bionj",
+    "distance_matrix",
+    "edge_lengths",
+    "fiedler_cut",
+    "merge_trees",
+    "nj",
+    "read_newick",
+    "similarity_matrix",
+    "snj",
+    "spectral_root_edge",
+    "upgma",
+    "write_newick",
+]

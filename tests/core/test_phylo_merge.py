@@ -1,0 +1,259 @@
+"""Cuts and merges against exact trees, closed forms and direct evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lapwing import _core
+from lapwing.phylo import Tree, fiedler_cut, merge_trees, read_newick, spectral_root_edge
+from lapwing.phylo._merge import as_part
+from lapwing.trees import (
+    balanced,
+    birth_death,
+    caterpillar,
+    kingman,
+    partition_correct,
+    population_similarity,
+    robinson_foulds,
+)
+
+
+def exact(model: Any, m: int, seed: int) -> Tree:
+    tree = caterpillar(m) if model is caterpillar else model(m, random_state=seed)
+    return tree.with_lengths(np.random.default_rng(seed).uniform(0.02, 1.2, tree.n_nodes))
+
+
+@given(st.integers(4, 120), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))
+def test_the_cut_is_an_edge(m: int, seed: int, model: Any) -> None:
+    """Theorem 4.2, where the smallest entries of the vector are above what rounding leaves of it."""
+    tree = exact(model, m, seed)
+    S = population_similarity(tree, 1.0 if m <= 30 else 0.2)
+    assert partition_correct(tree, fiedler_cut(S, tol=1e-9).side)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 5, 7, 8])
+def test_spectrum_of_the_balanced_tree(levels: int) -> None:
+    m, delta = 2**levels, 0.8
+    S = population_similarity(balanced(m), -np.log(delta))
+    cut = fiedler_cut(S, tol=1e-10)
+    assert cut.lambda2 == pytest.approx((2 * delta**2) ** levels, rel=1e-9)
+    k = levels - 1
+    third = 2**k * delta ** (2 * k) + sum(2 ** (j - 1) * delta ** (2 * j) for j in range(k + 1, levels + 1))
+    assert cut.lambda3 == pytest.approx(third, rel=1e-7)
+    assert cut.vector is not None
+    assert np.allclose(np.abs(cut.vector), 1 / np.sqrt(m), atol=1e-7)
+    assert cut.side.tolist() in (
+        [False] * (m // 2) + [True] * (m // 2),
+        [True] * (m // 2) + [False] * (m // 2),
+    )
+    assert cut.sigma2 <= 1e-7 * cut.sigma1
+
+
+@pytest.mark.parametrize("q", [2, 10, 40, 100])
+def test_two_blocks(q: int) -> None:
+    a, b = 0.6, 0.1
+    S = np.full((2 * q, 2 * q), b)
+    S[:q, :q] = S[q:, q:] = a
+    np.fill_diagonal(S, 1.0)
+    cut = fiedler_cut(S, tol=1e-10)
+    assert cut.lambda2 == pytest.approx(2 * q * b, rel=1e-9)
+    assert cut.lambda3 == pytest.approx(q * (a + b), rel=1e-7)
+    assert cut.sigma1 == pytest.approx(q * b, rel=1e-9)
+    assert sorted(np.flatnonzero(cut.side)) in ([*range(q)], [*range(q, 2 * q)])
+
+
+@pytest.mark.parametrize("size", [4, 16, 64])
+def test_three_equal_clades(size: int) -> None:
+    """A double eigenvalue: a vector may vanish on a whole clade, which stays together."""
+    clade = balanced(size).with_lengths(np.full(2 * size - 1, 0.2))
+    parent = np.full(3 * (2 * size - 1) + 1, -1)
+    inner = size - 1
+    for c in range(3):
+        own = clade.parent.astype(int)
+        place = np.r_[np.arange(size) + c * size, np.arange(inner) + 3 * size + c * inner]
+        parent[place] = np.where(own >= 0, place[own], len(parent) - 1)
+    tree = Tree(parent, np.full(len(parent), 0.2))
+    cut = fiedler_cut(population_similarity(tree), tol=1e-10)
+    assert cut.lambda3 == pytest.approx(cut.lambda2, rel=1e-6)
+    assert partition_correct(tree, cut.side)
+    assert min(cut.side.sum(), (~cut.side).sum()) == size
+
+
+def test_pieces_without_similarity() -> None:
+    S = np.eye(7)
+    S[:4, :4] = 0.5
+    S[5:, 5:] = 0.3
+    np.fill_diagonal(S, 1)
+    cut = fiedler_cut(S)
+    assert cut.kind == "component"
+    assert np.flatnonzero(cut.side).tolist() == [0, 1, 2, 3]
+
+
+def test_small_sides_are_avoided() -> None:
+    S = population_similarity(caterpillar(40, edge=0.3))
+    for least in (1, 5, 12, 20):
+        side = fiedler_cut(S, min_split=least).side
+        assert min(side.sum(), (~side).sum()) >= least
+    flat = np.full((10, 10), 0.5)
+    np.fill_diagonal(flat, 1)
+    side = fiedler_cut(flat, min_split=5).side  # all cuts are alike
+    assert side.sum() == 5
+
+
+@pytest.mark.parametrize("m", [60, 300])
+def test_cuts_do_not_depend_on_threads(m: int) -> None:
+    tree = kingman(m, random_state=2)
+    noise = np.random.default_rng(0).normal(size=(m, m)) * 0.02
+    S = np.clip(population_similarity(tree) + noise + noise.T, 0, 1)
+    np.fill_diagonal(S, 1)
+    for normalization in (None, "rw"):
+        one = fiedler_cut(S, normalization=normalization, n_jobs=1)
+        for n_jobs in (2, 4):
+            other = fiedler_cut(S, normalization=normalization, n_jobs=n_jobs)
+            assert np.array_equal(one.side, other.side)
+            assert one.vector is not None
+            assert other.vector is not None
+            assert np.array_equal(one.vector, other.vector)
+            assert one[1:7] == other[1:7]
+
+
+@pytest.mark.parametrize("m", [40, 150])
+def test_fiedler_pairs_are_those_of_numpy(m: int) -> None:
+    tree = birth_death(m, random_state=1)
+    S = population_similarity(tree, 0.1)
+    d = S.sum(axis=1)
+    values, vectors = np.linalg.eigh(np.diag(d) - S)
+    cut = fiedler_cut(S, tol=1e-11)
+    assert [cut.lambda2, cut.lambda3] == pytest.approx(values[1:3], rel=1e-8)
+    assert abs(cut.vector @ vectors[:, 1]) == pytest.approx(1, abs=1e-8)
+    walk = fiedler_cut(S, tol=1e-11, normalization="rw")
+    root = np.sqrt(d)
+    values = np.linalg.eigvalsh(np.eye(m) - S / root[:, None] / root[None, :])
+    assert [walk.lambda2, walk.lambda3] == pytest.approx(values[1:3], rel=1e-8)
+    block = S[np.ix_(cut.side, ~cut.side)]
+    sigma = np.linalg.svd(block, compute_uv=False)
+    assert cut.sigma1 == pytest.approx(sigma[0], rel=1e-9)
+
+
+def direct_scores(S: np.ndarray, tree: Tree, u: np.ndarray) -> np.ndarray:
+    order, first, last = tree.layout
+    out = np.ones(tree.n_nodes)
+    for e in range(tree.n_nodes - 1):
+        A = order[first[e] : last[e]]
+        B = np.setdiff1d(np.arange(tree.n_leaves), A)
+        M, w = S[np.ix_(A, B)], np.outer(u[A], u[B])
+        F = (M**2).sum()
+        if F == 0 or (w**2).sum() == 0:
+            continue
+        alpha = (M * w).sum() / (w**2).sum()
+        out[e] = ((M - alpha * w) ** 2).sum() / F
+    return out
+
+
+@given(st.integers(3, 60), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))
+def test_scores_are_the_residuals_of_the_fit(m: int, seed: int, model: Any) -> None:
+    tree = exact(model, m, seed)
+    rng = np.random.default_rng(seed)
+    S = rng.random((m, m)) ** 3
+    S = (S + S.T) / 2
+    u = rng.random(m)
+    u[rng.random(m) < 0.2] = 0
+    if rng.random() < 0.3:
+        S[S < 0.2] = 0
+    part = as_part(tree, np.arange(m, dtype=np.int32))
+    score = np.empty(tree.n_nodes)
+    _core.phylo_edge_scores(S, part.rows, part.parent, u[part.rows], score, 2)
+    expected = direct_scores(S, tree, u)
+    expected[:m] = expected[part.rows]
+    assert np.allclose(score, expected, atol=1e-12)
+    one = np.empty(tree.n_nodes)
+    _core.phylo_edge_scores(S, part.rows, part.parent, u[part.rows], one, 1)
+    assert np.array_equal(score, one)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (7, 1), (30, 200), (150, 90)])
+def test_leading_pair(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    S = rng.random((sum(shape), sum(shape)))
+    rows = rng.permutation(sum(shape)).astype(np.int32)
+    rows, cols = rows[: shape[0]], rows[shape[0] :]
+    u, v = np.empty(len(rows)), np.empty(len(cols))
+    sigma = _core.phylo_leading_pair(S, rows, cols, u, v, 2)
+    left, values, right = np.linalg.svd(S[np.ix_(rows, cols)])
+    assert sigma == pytest.approx(values[0], rel=1e-10)
+    assert np.allclose(u, np.abs(left[:, 0]), atol=1e-5)
+    assert np.allclose(v, np.abs(right[0]), atol=1e-5)
+    assert _core.phylo_leading_pair(0 * S, rows, cols, u, v, 1) == 0
+    assert not u.any()
+
+
+@given(st.integers(4, 60), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))
+def test_merging_two_sides_of_an_edge(m: int, seed: int, model: Any) -> None:
+    """Theorem 4.5: with exact similarities the subtrees go back to where they were."""
+    tree = exact(model, m, seed)
+    S = population_similarity(tree, 0.3)
+    rng = np.random.default_rng(seed)
+    node = int(rng.integers(tree.n_nodes - 1))
+    order, first, last = tree.layout
+    inside = {tree.names[i] for i in order[first[node] : last[node]]}
+    if len(inside) == m:
+        return
+    one = tree.pruned(inside)
+    two = tree.pruned(set(tree.names) - inside)
+    merged = merge_trees(one, two.unrooted() if two.n_leaves > 2 else two, S, names=tree.names)
+    assert merged.names == tree.names
+    assert robinson_foulds(merged, tree) == 0
+    assert merged.rooted
+
+
+def root_sides(tree: Tree) -> set[frozenset[str]]:
+    order, first, last = tree.layout
+    return {frozenset(tree.names[i] for i in order[first[c] : last[c]]) for c in tree.children()[-1]}
+
+
+@given(st.integers(4, 40), st.integers(0, 10**6))
+def test_spectral_rooting(m: int, seed: int) -> None:
+    full = exact(birth_death, m, seed)
+    S = population_similarity(full, 0.3)
+    out = [full.names[0], full.names[1]] if m > 5 else [full.names[0]]
+    rest = [name for name in full.names if name not in out]
+    if len(out) == 2 and not partition_correct(full, [name in out for name in full.names]):
+        return
+    inside, outside = ([full.names.index(name) for name in part] for part in (rest, out))
+    tree = full.pruned(rest).unrooted() if len(rest) > 2 else full.pruned(rest)
+    node, scores = spectral_root_edge(tree, S[np.ix_(inside, inside)], S[np.ix_(inside, outside)])
+    rooted = full.root("outgroup", outgroup=out)
+    expected = rooted.pruned(rest)
+    again = tree.rerooted(node)
+    assert root_sides(again) == root_sides(expected)
+    assert np.isnan(scores[-1])
+
+
+def test_bad_merges() -> None:
+    tree = kingman(8)
+    S = population_similarity(tree)
+    one, two = tree.pruned(tree.names[:4]), tree.pruned(tree.names[4:])
+    with pytest.raises(ValueError, match="leaves in common: 3"):
+        merge_trees(tree.pruned(tree.names[:4]), tree.pruned(tree.names[3:]), S, names=tree.names)
+    with pytest.raises(ValueError, match="S has 8 rows, but there are 7 names"):
+        merge_trees(one, two, S, names=tree.names[:7])
+    with pytest.raises(ValueError, match="no row for the leaves 7 of T2"):
+        merge_trees(one, two, S, names=[*tree.names[:7], "x"])
+    blocks = S.copy()
+    blocks[:4, 4:] = blocks[4:, :4] = 0
+    with pytest.raises(ValueError, match="nothing tells where they belong"):
+        merge_trees(one, two, blocks, names=tree.names)
+    with pytest.raises(ValueError, match="S_in and S_cross must have 4 rows"):
+        spectral_root_edge(one, S, S[:, :2])
+    with pytest.raises(ValueError, match="must not be negative"):
+        spectral_root_edge(one, S[:4, :4], -S[:4, 4:])
+    with pytest.raises(ValueError, match="min_split must be between 1 and 4"):
+        fiedler_cut(S, min_split=5)
+    with pytest.raises(ValueError, match="num_gaps must be between"):
+        fiedler_cut(S, num_gaps=-1)
+    assert read_newick("(a,b);").rooted

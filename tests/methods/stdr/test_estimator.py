@@ -1,0 +1,340 @@
+"""The estimator: exact trees from exact similarities for every base, the rules of scikit-learn, bad input."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+import lapwing
+from lapwing.exceptions import DisconnectedSimilarityWarning
+from lapwing.phylo import Tree, edge_lengths, nj, read_newick
+from lapwing.trees import (
+    STDR,
+    balanced,
+    birth_death,
+    caterpillar,
+    kingman,
+    partition_correct,
+    population_similarity,
+    robinson_foulds,
+    simulate_gaussian,
+    simulate_sequences,
+)
+
+settings.register_profile("stdr", derandomize=True, deadline=None, max_examples=40)
+settings.load_profile("stdr")
+
+
+def exact(model: Any, m: int, seed: int) -> Tree:
+    tree = caterpillar(m) if model is caterpillar else model(m, random_state=seed)
+    return tree.with_lengths(np.random.default_rng(seed).uniform(0.05, 1.0, tree.n_nodes))
+
+
+@given(
+    st.integers(2, 120), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]),
+    st.sampled_from([3, 4, 10, 32]), st.sampled_from(["nj", "bionj", "snj"]),
+)  # fmt: skip
+def test_exact_similarities_give_the_tree(m: int, seed: int, model: Any, tau: int, base: str) -> None:
+    tree = exact(model, m, seed)
+    S = population_similarity(tree, 0.3)
+    found = STDR(tau=tau, base=base, similarity="precomputed", eig_tol=1e-9).fit(S, names=tree.names)
+    assert robinson_foulds(found.tree_, tree) == 0
+    assert np.abs(found.tree_.path_lengths() - 0.3 * tree.path_lengths()).max() < 1e-8
+    for split in found.partition_tree_:
+        inside = np.zeros(m, dtype=bool)
+        inside[np.r_[split.one, split.two]] = True
+        below = tree.pruned([tree.names[i] for i in np.flatnonzero(inside)])
+        mask = [i in set(split.one.tolist()) for i in np.flatnonzero(inside).tolist()]
+        assert partition_correct(below, mask)
+
+
+def test_upgma_recovers_clocks() -> None:
+    tree = birth_death(150, random_state=1)
+    S = population_similarity(tree, 0.05)
+    found = STDR(tau=16, base="upgma", similarity="precomputed").fit(S, names=tree.names)
+    assert robinson_foulds(found.tree_, tree) == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_is_better_than_joining_alone(seed: int) -> None:
+    tree = caterpillar(192)
+    X = simulate_sequences(tree, 800, model="hky85", rate=0.05, random_state=seed)
+    model = STDR(tau=24).fit(X, names=tree.names)
+    D = -np.log(np.where(model.similarity_ > 0, model.similarity_, 1))
+    D[model.similarity_ == 0] = D.max()
+    alone = robinson_foulds(nj(D, tree.names), tree, normalized=True)
+    assert robinson_foulds(model.tree_, tree, normalized=True) < 0.1 < 0.5 * alone
+
+
+def data(m: int = 90, n: int = 500) -> tuple[Tree, np.ndarray]:
+    tree = birth_death(m, random_state=1)
+    return tree, simulate_sequences(tree, n, rate=0.08, random_state=2)
+
+
+def test_attributes() -> None:
+    tree, X = data()
+    model = STDR(tau=20, n_bootstrap=3, random_state=0)
+    labels = model.fit_predict(X)
+    assert model.names_in_ == tuple(map(str, range(90)))
+    assert model.n_features_in_ == 500
+    assert np.array_equal(labels, model.labels_)
+    assert np.bincount(labels).max() <= 20
+    assert len(model.partition_tree_) == labels.max()
+    assert read_newick(model.newick_).n_leaves == 90
+    assert model.similarity_.shape == (90, 90)
+    found = model.diagnostics_
+    assert found["margins"].shape == found["scores"].shape == (labels.max(), 2)
+    assert set(found["seconds"]) == {"similarity", "partition", "base", "merge", "lengths"}
+    assert model.support_ is not None
+    assert np.isnan(model.support_[:90]).all()
+    inner = model.support_[90:-1]
+    assert ((inner >= 0) & (inner <= 1)).all()
+    assert inner.max() == 1
+    again = read_newick(model.newick_).reordered(tree.names)
+    assert np.allclose(again.support[90:-1], inner)
+
+
+def test_lengths_and_units() -> None:
+    tree, X = data(40, 20_000)
+    model = STDR(tau=12).fit(X, names=tree.names)
+    assert robinson_foulds(model.tree_, tree) <= 2
+    # 20 000 sites: lengths are right to about a percent
+    assert (
+        np.abs(model.tree_.path_lengths() / (0.08 * tree.path_lengths() + np.eye(40)) - 1 + np.eye(40)).max()
+        < 0.2
+    )
+    raw = STDR(tau=12, units="similarity").fit(X).tree_
+    assert np.allclose(raw.length[:-1], 4 * model.tree_.length[:-1])
+    none = STDR(tau=12, branch_lengths=None).fit(X).tree_
+    assert np.isnan(none.length[:-1]).all()
+    assert ":" not in none.newick()
+    D = -np.log(model.similarity_) / 4
+    expected = edge_lengths(none, D, negative="keep")
+    assert np.allclose(STDR(tau=12, negative="keep").fit(X).tree_.length, expected.length)
+    assert (STDR(tau=12, branch_lengths="nnls").fit(X).tree_.length >= 0).all()
+
+
+def test_roots() -> None:
+    _, X = data(40, 2000)
+    assert not STDR().fit(X).tree_.rooted
+    middle = STDR(root="midpoint").fit(X).tree_
+    assert middle.rooted
+    depth = middle.depths()[:40]
+    assert np.isclose(depth.max(), middle.path_lengths().max() / 2)
+    assert STDR(root="min_var").fit(X).tree_.rooted
+    out = STDR(root=["3"]).fit(X).tree_
+    assert 3 in out.children()[-1]
+    with pytest.raises(ValueError, match="not in the tree"):
+        STDR(root=["nobody"]).fit(X)
+
+
+@pytest.mark.parametrize("base", ["nj", "bionj", "snj", "upgma"])
+def test_threads_do_not_change_a_bit(base: str) -> None:
+    _, X = data(150, 300)
+    one = STDR(tau=16, base=base, n_jobs=1).fit(X)
+    for n_jobs in (2, 4):
+        other = STDR(tau=16, base=base, n_jobs=n_jobs).fit(X)
+        assert one.newick_ == other.newick_
+        assert np.array_equal(one.similarity_, other.similarity_)
+        assert np.array_equal(one.tree_.length, other.tree_.length)
+
+
+def test_order_of_leaves_does_not_matter() -> None:
+    tree, X = data(80, 1000)
+    order = np.random.default_rng(0).permutation(80)
+    one = STDR(tau=10).fit(X, names=tree.names).tree_
+    other = STDR(tau=10).fit(X[order], names=[tree.names[i] for i in order]).tree_
+    assert robinson_foulds(one, other) == 0
+    assert np.allclose(one.path_lengths(), other.reordered(one.names).path_lengths())
+
+
+def test_kinds_of_input() -> None:
+    tree, X = data(30, 400)
+    expected = STDR().fit(X).newick_
+    letters = np.array(list("ACGT"))[X]
+    assert STDR().fit(letters).newick_ == expected
+    assert STDR().fit(["".join(row) for row in letters]).newick_ == expected
+    assert STDR().fit(X.astype(float)).newick_ == expected
+    S = STDR().fit(X).similarity_
+    unit = STDR(units="similarity").fit(X).tree_
+    assert STDR(similarity="precomputed").fit(S).tree_ == unit
+    D = np.where(S > 0, -np.log(np.where(S > 0, S, 1)), 0)
+    if (S > 0).all():
+        assert robinson_foulds(STDR(similarity="precomputed_distance").fit(D).tree_, unit) == 0
+    assert (
+        robinson_foulds(STDR(similarity=lambda X: lapwing.trees.similarity_matrix(X)[0]).fit(X).tree_, unit)
+        == 0
+    )
+    real = simulate_gaussian(tree, 20_000, rate=0.05)
+    found = STDR(similarity="correlation", tau=8).fit(real)
+    assert robinson_foulds(found.tree_, tree) <= 4
+    for model in ("tn93", "logdet"):
+        assert STDR(similarity=model).fit(X).tree_.n_leaves == 30
+
+
+def test_missing_sites_and_identical_rows() -> None:
+    tree, X = data(60, 3000)
+    gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.2, -1, X)
+    gaps[7] = gaps[3]
+    model = STDR(tau=12).fit(gaps)
+    others = [str(i) for i in range(60) if i != 7]
+    assert robinson_foulds(model.tree_.pruned(others), tree.pruned(others), normalized=True) < 0.2
+    assert model.tree_.path_lengths()[3, 7] == pytest.approx(0, abs=1e-3)
+
+
+def test_all_rows_identical_but_one() -> None:
+    X = np.zeros((80, 50), dtype=int)
+    X[5, :9] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tree = STDR(tau=8, n_states=4).fit(X).tree_
+    assert tree.n_leaves == 80
+    assert tree.binary
+
+
+@pytest.mark.parametrize("m", [2, 3, 4])
+def test_the_smallest_trees(m: int) -> None:
+    X = np.array([[0, 1, 2, 3, 0, 0], [0, 1, 2, 3, 1, 0], [0, 1, 2, 0, 1, 0], [0, 1, 1, 0, 1, 0]])[:m]
+    tree = STDR(tau=3).fit(X).tree_
+    assert tree.n_leaves == m
+    if m == 4:
+        assert robinson_foulds(tree, read_newick("((0,1),(2,3));")) == 0
+
+
+def test_disconnected_similarities() -> None:
+    S = np.zeros((60, 60))
+    one, two = kingman(40, random_state=1), kingman(20, random_state=2)
+    S[:40, :40] = population_similarity(one)
+    S[40:, 40:] = population_similarity(two)
+    with pytest.warns(DisconnectedSimilarityWarning, match="1 parts"):
+        model = STDR(tau=8, similarity="precomputed").fit(S)
+    assert robinson_foulds(model.tree_.pruned([str(i) for i in range(40)]), one) == 0
+    assert model.partition_tree_[0].kind == "component"
+    assert model.diagnostics_["blind_merges"] == 1
+
+
+def test_own_base() -> None:
+    tree, X = data(70, 600)
+    seen = []
+
+    def base(S: np.ndarray, rows: np.ndarray, names: list[str], random_state: int) -> Tree:
+        assert S.shape == (len(names), len(names))
+        assert np.array_equal(rows, X[[int(x) for x in names]])
+        assert isinstance(random_state, int)
+        seen.append(len(names))
+        D = -np.log(np.maximum(S, 1e-9))
+        return nj(D[::-1, ::-1].copy(), names[::-1]).root("midpoint")
+
+    model = STDR(tau=16, base=base, random_state=0).fit(X)
+    assert sum(seen) <= 70
+    assert max(seen) <= 16
+    assert robinson_foulds(model.tree_, tree, normalized=True) < 0.4
+
+    with pytest.raises(ValueError, match="base returned a tree whose leaves are not those"):
+        STDR(tau=16, base=lambda S, X, names, seed: kingman(len(names) + 1)).fit(X)
+    with pytest.raises(TypeError, match="base must return a Tree, got str"):
+        STDR(tau=16, base=lambda S, X, names, seed: "(a,b);").fit(X)
+    star = STDR(
+        tau=16, base=lambda S, X, names, seed: Tree([len(names)] * len(names) + [-1], names=names)
+    ).fit(X)
+    assert not star.tree_.binary
+    assert np.isfinite(star.tree_.length[:-1]).all()
+
+
+def test_progress_and_stopping() -> None:
+    _, X = data()
+    infos: list[Any] = []
+    STDR(tau=10, callback=infos.append).fit(X)
+    stages = [i.stage for i in infos]
+    assert stages == sorted(stages, key=["partition", "base", "merge"].index)
+    parts = stages.count("base")
+    assert stages.count("partition") == parts == stages.count("merge") + 1
+    assert infos[parts - 1].iteration == infos[2 * parts - 1].iteration == 90
+    assert infos[0].n_leaves == 90
+    model = STDR(tau=10, callback=lambda info: True).fit(X)
+    assert model.diagnostics_["stopped"]
+    assert len(model.partition_tree_) < parts - 1
+    assert model.tree_.n_leaves == 90
+
+    def fail(info: Any) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        STDR(tau=10, callback=fail).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tau": 2}, "tau must be >= 3"),
+        ({"min_split": 0}, "min_split must be >= 1"),
+        ({"min_split": 50}, "min_split must be at most 45"),
+        ({"num_gaps": -1}, "num_gaps must be between 0 and 20"),
+        ({"alpha": 0}, "alpha must be > 0"),
+        ({"base": "ml"}, "base must be one of"),
+        ({"similarity": "hamming"}, "similarity must be one of"),
+        ({"normalization": "sym"}, "normalization must be one of"),
+        ({"eig_tol": 0.0}, "eig_tol must be > 0"),
+        ({"branch_lengths": "ml"}, "branch_lengths must be one of"),
+        ({"negative": "zero"}, "negative must be one of"),
+        ({"units": "years"}, "units must be one of"),
+        ({"root": "best"}, "root must be None"),
+        ({"n_bootstrap": -1}, "n_bootstrap must be >= 0"),
+        ({"similarity_params": {"beta": 1}}, "unknown names: beta"),
+        ({"similarity": "precomputed"}, "X must be square"),
+        ({"similarity": "precomputed", "n_bootstrap": 2}, "n_bootstrap needs observations"),
+        ({"similarity": "correlation", "base": "fasttree"}, "needs sequences"),
+        ({"n_jobs": 0}, "n_jobs must be"),
+    ],
+)
+def test_bad_parameters(options: dict[str, Any], words: str) -> None:
+    _, X = data()
+    with pytest.raises(ValueError, match=words):
+        STDR(**options).fit(X)
+
+
+def test_bad_data() -> None:
+    with pytest.raises(ValueError, match="need at least 2 leaves"):
+        STDR().fit(["ACGT"])
+    with pytest.raises(ValueError, match="names must be 2"):
+        STDR().fit(["ACGT", "ACGA"], names=["a"])
+    with pytest.raises(ValueError, match="'a' comes twice"):
+        STDR().fit(["ACGT", "ACGA"], names=["a", "a"])
+    S = population_similarity(balanced(8))
+    S[0, 1] = S[1, 0] = -0.1
+    with pytest.warns(UserWarning, match="1 similarities are negative"):
+        STDR(similarity="precomputed").fit(S)
+    with pytest.raises(ValueError, match="did you pass a distance matrix"):
+        STDR(similarity="precomputed").fit(-np.log(population_similarity(balanced(8))))
+    flat = np.full((40, 40), 0.5)
+    np.fill_diagonal(flat, 1)
+    flat[0, 1:] = flat[1:, 0] = 0.4
+    with pytest.raises(ValueError, match="no cut of a part of 40 leaves has min_split=20"):
+        STDR(similarity="precomputed", min_split=20, tau=10, strict=True).fit(flat)
+
+
+def test_missing_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RuntimeError, match="needs the program raxml-ng on PATH"):
+        STDR(base="raxml-ng").fit(data()[1])
+
+
+def test_rules_of_scikit_learn() -> None:
+    model = STDR(tau=12, base="snj")
+    copy = clone(model)
+    assert copy.get_params() == model.get_params()
+    assert copy.set_params(tau=9).tau == 9
+    import pickle
+
+    _, X = data(40)
+    model.fit(X)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.newick_ == model.newick_
+    assert again.tree_ == model.tree_
+    assert lapwing.STDR is STDR
