@@ -13,7 +13,7 @@ from lapwing import _core, _threads
 
 if TYPE_CHECKING:
     from lapwing import cluster, datasets, embedding, exceptions, graph, linalg, metrics, ot, plots
-    from lapwing.cluster import SpectralClustering
+    from lapwing.cluster import FiedlerPartition, SpectralClustering
     from lapwing.embedding import (
         DiffusionMaps,
         EOTEigenmaps,
@@ -45,6 +45,7 @@ __all__ = [
     "DisconnectedSimilarityWarning",
     "EOTEigenmaps",
     "EOTEigenmapsResult",
+    "FiedlerPartition",
     "HeatGeodesic",
     "HyperbolicDiffusion",
     "InfeasibleBalanceWarning",
@@ -79,6 +80,7 @@ _HOME = {
     "DiffusionMaps": "embedding",
     "EOTEigenmaps": "embedding",
     "EOTEigenmapsResult": "embedding",
+    "FiedlerPartition": "cluster",
     "HeatGeodesic": "embedding",
     "HyperbolicDiffusion": "embedding",
     "SpectralClustering": "cluster",

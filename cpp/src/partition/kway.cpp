@@ -1,5 +1,6 @@
 // Any number of parts: recursive bisection on a small graph, refined on every level; and the entry points.
 #include <cmath>
+#include <cstdlib>
 #include <lapwing/sparse.hpp>
 
 #include "level.hpp"
@@ -159,7 +160,28 @@ effort effort_of(refinement r) {
   effort e;
   e.flow = r == refinement::flow || r == refinement::multilevel;
   if (r == refinement::none) e.passes = 0;
+  if (getenv("LW_REACH")) e.reach = atof(getenv("LW_REACH"));
   return e;
+}
+
+std::uint64_t cycles(refinement r) {
+  if (getenv("LW_CYC")) return atoi(getenv("LW_CYC"));
+  return r == refinement::multilevel ? 3 : r == refinement::flow ? 1 : 0;
+}
+
+// The candidates of Hendrickson and Leland: each vector alone, then mixtures of the first two.
+void along(const weighted& g, const bounds& b, matrix_view<const double> x, std::ptrdiff_t which,
+           std::span<std::int32_t> labels) {
+  std::vector<double> key(at(g.n));
+  if (which < x.cols) {
+    for (node_t i = 0; i < g.n; ++i) key[at(i)] = x(i, which);
+  } else {
+    constexpr double angle = 0.39269908169872414;  // pi / 8; the fourth of them is the second vector
+    const std::ptrdiff_t t = which - x.cols + 1, turn = t < 4 ? t : t + 1;
+    const double c = std::cos(angle * static_cast<double>(turn)), s = std::sin(angle * static_cast<double>(turn));
+    for (node_t i = 0; i < g.n; ++i) key[at(i)] = c * x(i, 0) + s * x(i, 1);
+  }
+  fill_by(g, b, key, labels);
 }
 
 result report(const weighted& g, const bounds& b, std::span<const std::int32_t> labels) {
@@ -182,9 +204,51 @@ result split(const context& ctx, csr_view<const double> w, std::span<const doubl
     std::fill(labels.begin(), labels.end(), 0);
     return report(g, b, labels);
   }
-  divide(j, g, b, e, o.seed, labels);
-  rebalance(j, g, b, labels);
-  return report(g, b, labels);
+  // Independent runs side by side; of equal ones the first is kept.
+  std::vector<labels_t> runs;
+  const auto all = [&](std::ptrdiff_t count, const auto& make) {
+    runs.assign(at(count), labels_t(at(g.n)));
+    ctx.parallel_for(count, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+      for (std::ptrdiff_t c = lo; c < hi; ++c) make(job{ctx, worker}, c, runs[at(c)]);
+    });
+    std::vector<std::pair<worth, std::size_t>> order;
+    for (std::size_t c = 0; c < runs.size(); ++c) order.emplace_back(worth_of(g, b, runs[c]), c);
+    std::stable_sort(order.begin(), order.end(),
+                     [](const auto& x, const auto& y) { return x.first.better(y.first); });
+    std::vector<labels_t> sorted;
+    for (const auto& [w, c] : order) sorted.push_back(std::move(runs[c]));
+    runs = std::move(sorted);
+  };
+  if (o.directions.data != nullptr) {
+    const std::ptrdiff_t d = o.directions.cols, mixtures = d >= 2 ? 6 : 0;
+    effort moves = e;
+    moves.flow = false;
+    all(d + mixtures, [&](const job& here, std::ptrdiff_t c, labels_t& run) {
+      along(g, b, o.directions, c, run);
+      improve(here, g, b, moves, o.seed, run);
+    });
+    if (e.flow) {
+      const std::vector<labels_t> start(runs.begin(), runs.begin() + std::min<std::ptrdiff_t>(4, d + mixtures));
+      all(static_cast<std::ptrdiff_t>(start.size()), [&](const job& here, std::ptrdiff_t c, labels_t& run) {
+        run = start[at(c)];
+        improve(here, g, b, e, o.seed, run);
+      });
+    }
+  } else {
+    all(o.trials, [&](const job& here, std::ptrdiff_t c, labels_t& run) {
+      divide(here, g, b, e, c == 0 ? o.seed : mix(o.seed + static_cast<std::uint64_t>(c)), run);
+      rebalance(here, g, b, run);
+    });
+  }
+  std::copy(runs[0].begin(), runs[0].end(), labels.begin());
+  bool stopped = ctx.report("partition", 1, runs.empty() ? 0 : cut_of(g, labels));
+  for (std::uint64_t c = 0; c < cycles(o.refine) && !stopped; ++c) {
+    cycle(j, g, b, e, mix(o.seed + 7 * c + 1), labels);
+    stopped = ctx.report("partition", static_cast<std::ptrdiff_t>(c) + 2, cut_of(g, labels));
+  }
+  result r = report(g, b, labels);
+  r.stopped = stopped;
+  return r;
 }
 
 result refine(const context& ctx, csr_view<const double> w, std::span<const double> node, const options& o,
@@ -203,7 +267,7 @@ result refine(const context& ctx, csr_view<const double> w, std::span<const doub
   } else {
     improve(j, g, b, e, o.seed, labels);
     if (o.refine == refinement::multilevel)
-      for (std::uint64_t c = 0; c < 3; ++c) cycle(j, g, b, e, mix(o.seed + c), labels);
+      for (std::uint64_t c = 0; c < cycles(o.refine); ++c) cycle(j, g, b, e, mix(o.seed + c), labels);
   }
   return report(g, b, labels);
 }

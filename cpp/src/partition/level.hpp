@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <lapwing/context.hpp>
@@ -100,6 +101,19 @@ struct effort {
   bool flow = false;
   double reach = 8;         // of the bands of the flows, in units of the room that the balance leaves
 };
+
+// What a partition of one level is worth: first the balance, then the cut.
+struct worth {
+  double beyond = 0, cut = 0, full = 0;
+  bool better(const worth& o) const {
+    if (beyond != o.beyond) return beyond < o.beyond;
+    if (std::abs(cut - o.cut) > 1e-12 * std::max(cut, o.cut)) return cut < o.cut;
+    return full < o.full;
+  }
+};
+worth worth_of(const weighted& g, const bounds& b, std::span<const std::int32_t> labels);
+// Part 0: the nodes with the smallest keys, until it has its target.
+void fill_by(const weighted& g, const bounds& b, std::span<const double> key, std::span<std::int32_t> labels);
 
 // ---- multilevel.cpp ------------------------------------------------------------------------------------
 // Pairs of nodes to be contracted, heavy edges first. `keep` (or empty): only nodes of the same label pair.

@@ -18,6 +18,26 @@ constexpr double least_weight = 1e-9;  // of a node without weight, relative to 
 
 }  // namespace
 
+worth worth_of(const weighted& g, const bounds& b, std::span<const std::int32_t> labels) {
+  const auto weights = part_weights(g, labels, b.parts());
+  return {violation(weights, b), cut_of(g, labels), fullness(weights, b)};
+}
+
+void fill_by(const weighted& g, const bounds& b, std::span<const double> key, std::span<std::int32_t> labels) {
+  std::vector<node_t> order(at(g.n));
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](node_t x, node_t y) {
+    return key[at(x)] != key[at(y)] ? key[at(x)] < key[at(y)] : x < y;
+  });
+  double weight = 0;
+  std::fill(labels.begin(), labels.end(), 1);
+  for (const node_t i : order) {
+    if (weight + g.node[i] / 2 > b.targets[0]) break;
+    weight += g.node[i];
+    labels[at(i)] = 0;
+  }
+}
+
 std::vector<node_t> match(const job& j, const weighted& g, double heaviest,
                           std::span<const std::int32_t> keep, std::uint64_t seed) {
   const node_t n = g.n;
@@ -135,20 +155,6 @@ level contract(const job& j, const weighted& g, std::span<const node_t> partner,
 
 namespace {
 
-// What a partition of one level is worth.
-struct worth {
-  double beyond, cut, full;
-  bool better(const worth& o) const {
-    if (beyond != o.beyond) return beyond < o.beyond;
-    if (std::abs(cut - o.cut) > 1e-12 * std::max(cut, o.cut)) return cut < o.cut;
-    return full < o.full;
-  }
-};
-worth value_of(const weighted& g, const bounds& b, std::span<const std::int32_t> labels) {
-  const auto weights = part_weights(g, labels, b.parts());
-  return {violation(weights, b), cut_of(g, labels), fullness(weights, b)};
-}
-
 // Part 0 grows from one node, always by the node that costs least.
 void grow(const weighted& g, const bounds& b, node_t start, dice& d, std::span<std::int32_t> labels) {
   std::fill(labels.begin(), labels.end(), 1);
@@ -196,22 +202,6 @@ void grow(const weighted& g, const bounds& b, node_t start, dice& d, std::span<s
   }
 }
 
-// Part 0: the nodes with the smallest keys, until it has its target.
-void fill_by(const weighted& g, const bounds& b, std::span<const double> key, std::span<std::int32_t> labels) {
-  std::vector<node_t> order(at(g.n));
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](node_t x, node_t y) {
-    return key[at(x)] != key[at(y)] ? key[at(x)] < key[at(y)] : x < y;
-  });
-  double weight = 0;
-  std::fill(labels.begin(), labels.end(), 1);
-  for (const node_t i : order) {
-    if (weight + g.node[i] / 2 > b.targets[0]) break;
-    weight += g.node[i];
-    labels[at(i)] = 0;
-  }
-}
-
 // The smallest three eigenvectors of L x = lambda M x beyond the constant, M the node weights.
 std::vector<std::vector<double>> modes(const weighted& g) {
   const std::size_t n = at(g.n);
@@ -243,7 +233,7 @@ void start_two(const job& j, const weighted& g, const bounds& b, const effort& e
   moves.passes = std::max(e.passes, 6);
   const auto consider = [&] {
     refine_two(j, g, b, moves, trial);
-    const worth w = value_of(g, b, trial);
+    const worth w = worth_of(g, b, trial);
     if (best.empty() || w.better(kept)) {
       kept = w;
       best = trial;
