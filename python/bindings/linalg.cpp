@@ -91,6 +91,17 @@ void bind_linalg(nb::module_& m) {
       },
       CSR, "Component of each node, the largest first, and the sizes.");
   m.def(
+      "is_symmetric",
+      [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+         const vec_in<double>& values) {
+        const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
+        return run(1, nb::none(), [&](const context&) {
+          sparse::check_structure(w, "w");
+          return sparse::is_symmetric(w);
+        });
+      },
+      CSR, "Whether a matrix is symmetric to the last bit.");
+  m.def(
       "symmetrize",
       [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
          const vec_in<double>& values, const std::string& rule) {

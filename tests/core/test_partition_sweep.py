@@ -127,9 +127,7 @@ def test_metrics_are_their_definitions(seed, n, k):
         assert m.conductance == pytest.approx((leave[cuts] / rest[cuts]).max(initial=0.0))
         assert m.imbalance == pytest.approx(w.max() / np.ceil(weight.sum() / k) - 1)
         G = nx.from_numpy_array(A)
-        pieces = [
-            nx.number_connected_components(G.subgraph(np.flatnonzero(labels == p))) for p in range(k)
-        ]
+        pieces = [nx.number_connected_components(G.subgraph(np.flatnonzero(labels == p))) for p in range(k)]
         assert m.pieces.tolist() == pieces
         assert m.boundary_size == sum((A[i] * (labels != labels[i])).any() for i in range(n))
 

@@ -1,4 +1,5 @@
-// Sweep cuts, refinement and the multilevel scheme: optimal cuts in closed form, balance, brute force, threads.
+// Sweep cuts, refinement and the multilevel scheme: optimal cuts in closed form, balance, brute force,
+// threads.
 #include <algorithm>
 #include <cmath>
 #include <lapwing/error.hpp>
@@ -267,8 +268,8 @@ TEST(runs_can_be_cancelled) {
   int asked = 0;
   const context ctx({.threads = 2, .should_stop = [&] { return ++asked > 0; }});
   CHECK_THROWS(cancelled,
-               partition::split(ctx, w.view(), node, equal(14400, 16, 0.03, partition::refinement::multilevel),
-                                labels),
+               partition::split(ctx, w.view(), node,
+                                equal(14400, 16, 0.03, partition::refinement::multilevel), labels),
                "cancelled");
 }
 

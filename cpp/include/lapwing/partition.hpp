@@ -1,6 +1,6 @@
 /// \file
-/// Partitions of weighted graphs: sweep cuts of a vector, refinement by moves and by flows, and the multilevel
-/// scheme around them.
+/// Partitions of weighted graphs: sweep cuts of a vector, refinement by moves and by flows, and the
+/// multilevel scheme around them.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -51,9 +51,9 @@ struct options {
   std::vector<double> targets;  ///< wanted weight of each part
   std::vector<double> limits;   ///< largest weight of each part
   refinement refine = refinement::flow;
-  objective goal = objective::cut;     ///< others: two parts, by moves alone
-  std::span<const double> volume{};    ///< n degrees, for the normalised cut and conductance
-  int trials = 1;                      ///< independent runs, of which the best is kept
+  objective goal = objective::cut;   ///< others: two parts, by moves alone
+  std::span<const double> volume{};  ///< n degrees, for the normalised cut and conductance
+  int trials = 1;                    ///< independent runs, of which the best is kept
   std::uint64_t seed = 0;
   matrix_view<const double> directions{};  ///< n x d or empty: two parts start from cuts along these vectors
 };
@@ -71,5 +71,15 @@ result split(const context&, csr_view<const double> w, std::span<const double> n
 /// Improves the partition in `labels`, of limits.size() parts. A cut that was feasible never gets worse.
 result refine(const context&, csr_view<const double> w, std::span<const double> node, const options&,
               std::span<std::int32_t> labels);
+
+struct measures {
+  double cut = 0;
+  std::vector<double> weights, volumes, leaving;  ///< of each part: nodes, degrees, edges to other parts
+  std::vector<std::int64_t> pieces;               ///< connected pieces of each part
+  std::int64_t boundary = 0;                      ///< nodes with a neighbour in another part
+};
+/// What the partition in `labels` (0 to k - 1) costs. node and volume: n each.
+measures measure(const context&, csr_view<const double> w, std::span<const double> node,
+                 std::span<const double> volume, std::span<const std::int32_t> labels, std::ptrdiff_t k);
 
 }  // namespace lapwing::partition

@@ -60,8 +60,7 @@ void recurse(const job& j, const weighted& g, const bounds& b, std::ptrdiff_t fi
     two.limits.push_back(std::min(share * room, sum(b.limits, lo, hi)));
   }
   labels_t side(at(g.n), 0);
-  if (g.n >= 2)
-    bisect(j, g, two, e, seed, side);
+  if (g.n >= 2) bisect(j, g, two, e, seed, side);
   for (std::int32_t s = 0; s < 2; ++s) {
     std::vector<node_t> nodes;
     const level part = extract(g, side, s, nodes);
@@ -74,11 +73,12 @@ void recurse(const job& j, const weighted& g, const bounds& b, std::ptrdiff_t fi
 
 }  // namespace
 
-void divide(const job& j, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
-            std::span<std::int32_t> labels) {
+void divide(const job& j, const weighted& g, const bounds& wanted, const effort& e, std::uint64_t seed,
+            std::span<std::int32_t> labels, bool finest) {
   j.breathe();
-  const std::ptrdiff_t k = b.parts();
-  if (k == 2) return bisect(j, g, b, e, seed, labels);
+  const std::ptrdiff_t k = wanted.parts();
+  if (k == 2) return bisect(j, g, wanted, e, seed, labels);
+  const bounds b = finest ? wanted : loosened(g, wanted);
   const node_t enough = static_cast<node_t>(std::max<std::ptrdiff_t>(60 * k, 500));
   if (g.n > enough) {
     std::vector<node_t> map;
@@ -86,7 +86,7 @@ void divide(const job& j, const weighted& g, const bounds& b, const effort& e, s
     const level c = contract(j, g, match(j, g, heaviest, {}, seed), map);
     if (static_cast<double>(c.view().n) < 0.95 * g.n) {
       labels_t coarse(c.node.size());
-      divide(j, c.view(), b, e, mix(seed), coarse);
+      divide(j, c.view(), wanted, e, mix(seed), coarse, false);
       for (node_t i = 0; i < g.n; ++i) labels[at(i)] = coarse[at(map[at(i)])];
       improve(j, g, b, e, seed, labels);
       return;
@@ -151,8 +151,8 @@ bounds checked(csr_view<const double> w, std::span<const double> node, const opt
   check(o.goal == objective::cut || k == 2, "an objective other than the cut takes two parts, got ", k);
   check(!volumes || o.volume.size() == node.size(), "volume must have ", n, " entries, got ",
         o.volume.size());
-  check(o.directions.data == nullptr || (o.directions.rows == n && k == 2),
-        "directions must have ", n, " rows and go with two parts, got ", o.directions.rows, " and ", k);
+  check(o.directions.data == nullptr || (o.directions.rows == n && k == 2), "directions must have ", n,
+        " rows and go with two parts, got ", o.directions.rows, " and ", k);
   return {o.targets, o.limits};
 }
 
@@ -160,13 +160,15 @@ effort effort_of(refinement r) {
   effort e;
   e.flow = r == refinement::flow || r == refinement::multilevel;
   if (r == refinement::none) e.passes = 0;
+  if (getenv("LW_DEPTH")) e.depth = atoi(getenv("LW_DEPTH"));
+  if (getenv("LW_TRIES")) e.tries = atoi(getenv("LW_TRIES"));
   if (getenv("LW_REACH")) e.reach = atof(getenv("LW_REACH"));
   return e;
 }
 
 std::uint64_t cycles(refinement r) {
   if (getenv("LW_CYC")) return atoi(getenv("LW_CYC"));
-  return r == refinement::multilevel ? 3 : r == refinement::flow ? 1 : 0;
+  return r == refinement::multilevel ? 3 : 0;
 }
 
 // The candidates of Hendrickson and Leland: each vector alone, then mixtures of the first two.
@@ -178,7 +180,8 @@ void along(const weighted& g, const bounds& b, matrix_view<const double> x, std:
   } else {
     constexpr double angle = 0.39269908169872414;  // pi / 8; the fourth of them is the second vector
     const std::ptrdiff_t t = which - x.cols + 1, turn = t < 4 ? t : t + 1;
-    const double c = std::cos(angle * static_cast<double>(turn)), s = std::sin(angle * static_cast<double>(turn));
+    const double c = std::cos(angle * static_cast<double>(turn)),
+                 s = std::sin(angle * static_cast<double>(turn));
     for (node_t i = 0; i < g.n; ++i) key[at(i)] = c * x(i, 0) + s * x(i, 1);
   }
   fill_by(g, b, key, labels);
@@ -226,9 +229,11 @@ result split(const context& ctx, csr_view<const double> w, std::span<const doubl
     all(d + mixtures, [&](const job& here, std::ptrdiff_t c, labels_t& run) {
       along(g, b, o.directions, c, run);
       improve(here, g, b, moves, o.seed, run);
+      rebalance(here, g, b, run);
     });
     if (e.flow) {
-      const std::vector<labels_t> start(runs.begin(), runs.begin() + std::min<std::ptrdiff_t>(4, d + mixtures));
+      const std::vector<labels_t> start(runs.begin(),
+                                        runs.begin() + std::min<std::ptrdiff_t>(4, d + mixtures));
       all(static_cast<std::ptrdiff_t>(start.size()), [&](const job& here, std::ptrdiff_t c, labels_t& run) {
         run = start[at(c)];
         improve(here, g, b, e, o.seed, run);
@@ -262,6 +267,7 @@ result refine(const context& ctx, csr_view<const double> w, std::span<const doub
   const job j{ctx};
   const effort e = effort_of(o.refine);
   if (b.parts() == 1 || o.refine == refinement::none) return report(g, b, labels);
+  rebalance(j, g, b, labels);
   if (o.goal != objective::cut) {
     refine_two(j, g, b, e, labels, o.goal, o.volume);
   } else {
@@ -270,6 +276,50 @@ result refine(const context& ctx, csr_view<const double> w, std::span<const doub
       for (std::uint64_t c = 0; c < cycles(o.refine); ++c) cycle(j, g, b, e, mix(o.seed + c), labels);
   }
   return report(g, b, labels);
+}
+
+measures measure(const context&, csr_view<const double> w, std::span<const double> node,
+                 std::span<const double> volume, std::span<const std::int32_t> labels, std::ptrdiff_t k) {
+  sparse::check_structure(w, "w");
+  const std::ptrdiff_t n = w.rows();
+  check(w.cols == n, "w must be square, got ", n, " x ", w.cols);
+  for (const std::size_t length : {node.size(), volume.size(), labels.size()})
+    check(length == at(n), "node, volume and labels must have ", n, " entries, got ", length);
+  measures r;
+  for (auto* list : {&r.weights, &r.volumes, &r.leaving}) list->assign(at(k), 0.0);
+  r.pieces.assign(at(k), 0);
+  std::vector<std::uint8_t> seen(at(n), 0);
+  std::vector<node_t> stack;
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const std::int32_t p = labels[at(i)];
+    check(p >= 0 && p < k, "labels must be between 0 and ", k - 1, ", got ", p, " at ", i);
+    r.weights[at(p)] += node[at(i)];
+    r.volumes[at(p)] += volume[at(i)];
+  }
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const std::int32_t p = labels[at(i)];
+    double out = 0;
+    for (std::int64_t q = w.offsets[at(i)]; q < w.offsets[at(i + 1)]; ++q)
+      if (labels[at(w.indices[at(q)])] != p) out += w.values[at(q)];
+    r.leaving[at(p)] += out;
+    r.boundary += out > 0;
+    if (seen[at(i)]) continue;
+    ++r.pieces[at(p)];
+    seen[at(i)] = 1;
+    stack.assign(1, static_cast<node_t>(i));
+    while (!stack.empty()) {
+      const node_t u = stack.back();
+      stack.pop_back();
+      for (std::int64_t q = w.offsets[at(u)]; q < w.offsets[at(u + 1)]; ++q) {
+        const node_t v = w.indices[at(q)];
+        if (seen[at(v)] || labels[at(v)] != p || w.values[at(q)] == 0) continue;
+        seen[at(v)] = 1;
+        stack.push_back(v);
+      }
+    }
+  }
+  r.cut = std::accumulate(r.leaving.begin(), r.leaving.end(), 0.0) / 2;
+  return r;
 }
 
 }  // namespace lapwing::partition

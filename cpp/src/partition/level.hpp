@@ -46,8 +46,8 @@ struct level {
   bool integers = false;
 
   weighted view() const {
-    return {offsets.data(), targets.data(),  weights.data(),
-            node.data(),    static_cast<node_t>(node.size()), integers};
+    return {offsets.data(), targets.data(), weights.data(), node.data(), static_cast<node_t>(node.size()),
+            integers};
   }
 };
 
@@ -94,12 +94,13 @@ double fullness(std::span<const double> weights, const bounds& b);
 
 // How much work the steps may do.
 struct effort {
-  int passes = 10;          // of moves
-  double patience = 0.01;   // moves without a gain before a pass ends, in units of n
+  int passes = 10;         // of moves
+  double patience = 0.01;  // moves without a gain before a pass ends, in units of n
   int least = 25, most = 100;
-  int tries = 4;            // starts on the coarsest graph
+  int tries = 4;  // starts on the coarsest graph
   bool flow = false;
   double reach = 8;         // of the bands of the flows, in units of the room that the balance leaves
+  std::int32_t depth = 24;  // and in steps from the boundary
 };
 
 // What a partition of one level is worth: first the balance, then the cut.
@@ -121,7 +122,9 @@ std::vector<node_t> match(const job&, const weighted& g, double heaviest, std::s
                           std::uint64_t seed);
 // The graph of the pairs, and the coarse node of each node.
 level contract(const job&, const weighted& g, std::span<const node_t> partner, std::vector<node_t>& map);
-// Two parts by the whole scheme. keep_going: the labels are a partition to start from.
+// On a coarse graph no balance finer than its nodes can be asked for: that is left to the finer ones.
+bounds loosened(const weighted& g, const bounds& b);
+// Two parts by the whole scheme.
 void bisect(const job&, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
             std::span<std::int32_t> labels);
 // One coarsening that keeps the cut, and refinement on the way back. Any number of parts.
@@ -139,7 +142,7 @@ void refine_two(const job&, const weighted& g, const bounds& b, const effort& e,
 // Localised searches on any number of parts.
 void refine_many(const job&, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
                  std::span<std::int32_t> labels);
-// Moves nodes out of parts that are too heavy, at the least cost.
+// Moves nodes into parts that have none and out of those that are too heavy, at the least cost.
 void rebalance(const job&, const weighted& g, const bounds& b, std::span<std::int32_t> labels);
 
 // ---- refine_flow.cpp -----------------------------------------------------------------------------------
@@ -150,6 +153,6 @@ bool refine_flows(const job&, const weighted& g, const bounds& b, const effort& 
 // ---- kway.cpp ------------------------------------------------------------------------------------------
 // Any number of parts by the whole scheme.
 void divide(const job&, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
-            std::span<std::int32_t> labels);
+            std::span<std::int32_t> labels, bool finest = true);
 
 }  // namespace lapwing::partition

@@ -1,7 +1,7 @@
 // The multilevel scheme. S. T. Barnard, H. D. Simon, "Fast Multilevel Implementation of Recursive Spectral
-// Bisection", 1994; G. Karypis, V. Kumar, "A Fast and High Quality Multilevel Scheme for Partitioning Irregular
-// Graphs", 1998; cycles that keep the cut: C. Walshaw, "Multilevel Refinement for Combinatorial Optimisation
-// Problems", 2004.
+// Bisection", 1994; G. Karypis, V. Kumar, "A Fast and High Quality Multilevel Scheme for Partitioning
+// Irregular Graphs", 1998; cycles that keep the cut: C. Walshaw, "Multilevel Refinement for Combinatorial
+// Optimisation Problems", 2004.
 #include <cmath>
 
 #include "../linalg/small.hpp"
@@ -11,9 +11,9 @@ namespace lapwing::partition {
 
 namespace {
 
-constexpr node_t coarsest = 120;      // nodes of the graph that is divided directly
-constexpr node_t dense_nodes = 240;   // up to here eigenvectors are computed densely
-constexpr double stall = 0.95;        // a contraction that leaves more than this is given up
+constexpr node_t coarsest = 120;       // nodes of the graph that is divided directly
+constexpr node_t dense_nodes = 240;    // up to here eigenvectors are computed densely
+constexpr double stall = 0.95;         // a contraction that leaves more than this is given up
 constexpr double least_weight = 1e-9;  // of a node without weight, relative to the mean
 
 }  // namespace
@@ -23,12 +23,12 @@ worth worth_of(const weighted& g, const bounds& b, std::span<const std::int32_t>
   return {violation(weights, b), cut_of(g, labels), fullness(weights, b)};
 }
 
-void fill_by(const weighted& g, const bounds& b, std::span<const double> key, std::span<std::int32_t> labels) {
+void fill_by(const weighted& g, const bounds& b, std::span<const double> key,
+             std::span<std::int32_t> labels) {
   std::vector<node_t> order(at(g.n));
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](node_t x, node_t y) {
-    return key[at(x)] != key[at(y)] ? key[at(x)] < key[at(y)] : x < y;
-  });
+  std::sort(order.begin(), order.end(),
+            [&](node_t x, node_t y) { return key[at(x)] != key[at(y)] ? key[at(x)] < key[at(y)] : x < y; });
   double weight = 0;
   std::fill(labels.begin(), labels.end(), 1);
   for (const node_t i : order) {
@@ -286,15 +286,18 @@ void improve(const job& j, const weighted& g, const bounds& b, const effort& e, 
   if (e.flow && refine_flows(j, g, b, e, seed, labels)) refine_many(j, g, b, e, mix(seed), labels);
 }
 
-void bisect(const job& j, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
-            std::span<std::int32_t> labels) {
+namespace {
+
+void bisect_level(const job& j, const weighted& g, const bounds& wanted, const effort& e, std::uint64_t seed,
+                  bool finest, std::span<std::int32_t> labels) {
   j.breathe();
+  const bounds b = finest ? wanted : loosened(g, wanted);
   if (g.n > coarsest) {
     std::vector<node_t> map;
     const level c = contract(j, g, match(j, g, heaviest_pair(g, b), {}, seed), map);
     if (static_cast<double>(c.view().n) < stall * g.n) {
       labels_t coarse(c.node.size());
-      bisect(j, c.view(), b, e, mix(seed), coarse);
+      bisect_level(j, c.view(), wanted, e, mix(seed), false, coarse);
       project(map, coarse, labels);
       improve(j, g, b, e, seed, labels);
       return;
@@ -302,6 +305,21 @@ void bisect(const job& j, const weighted& g, const bounds& b, const effort& e, s
   }
   start_two(j, g, b, e, seed, labels);
   improve(j, g, b, e, seed, labels);
+}
+
+}  // namespace
+
+bounds loosened(const weighted& g, const bounds& b) {
+  bounds loose = b;
+  const double node = g.heaviest();
+  for (std::size_t p = 0; p < b.limits.size(); ++p)
+    loose.limits[p] = std::max(b.limits[p], b.targets[p] + node);
+  return loose;
+}
+
+void bisect(const job& j, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
+            std::span<std::int32_t> labels) {
+  bisect_level(j, g, b, e, seed, true, labels);
 }
 
 void cycle(const job& j, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,

@@ -1,6 +1,6 @@
 // Refinement by minimum cuts in a band around the boundary of two parts. P. Sanders, C. Schulz, "Engineering
-// Multilevel Graph Partitioning Algorithms", 2011; a cut that is not balanced is mended by growing its smaller
-// side: M. Hamann, B. Strasser, "Graph Bisection with Pareto-Optimization", 2016.
+// Multilevel Graph Partitioning Algorithms", 2011; a cut that is not balanced is mended by growing its
+// smaller side: M. Hamann, B. Strasser, "Graph Bisection with Pareto-Optimization", 2016.
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -29,15 +29,15 @@ class band {
   band(const weighted& g, const bounds& b, std::span<std::int32_t> labels, double unit)
       : g_(g), b_(b), labels_(labels), unit_(unit), local_(at(g.n), -1) {}
 
-  // Improves the cut between parts s and t; `weight` are the weights of all parts. The weight by which the cut
-  // fell; 0 with `changed`: equal, but more even.
-  double run(const job& j, std::int32_t s, std::int32_t t, std::span<const node_t> of_s, std::span<const node_t> of_t,
-             std::vector<double>& weight, double reach, bool& changed) {
+  // Improves the cut between parts s and t; `weight` are the weights of all parts. The weight by which the
+  // cut fell; 0 with `changed`: equal, but more even.
+  double run(const job& j, std::int32_t s, std::int32_t t, std::span<const node_t> of_s,
+             std::span<const node_t> of_t, std::vector<double>& weight, const effort& e, bool& changed) {
     changed = false;
     j_ = &j;
     s_ = s;
     t_ = t;
-    collect(of_s, of_t, weight, reach);
+    collect(of_s, of_t, weight, e.reach, e.depth);
     double fell = 0;
     if (count_[0] > 0 && count_[1] > 0) {
       build();
@@ -60,7 +60,7 @@ class band {
 
   // Breadth first from the boundary, as far as the balance lets nodes change sides (times `reach`).
   void collect(std::span<const node_t> of_s, std::span<const node_t> of_t, const std::vector<double>& weight,
-               double reach) {
+               double reach, std::int32_t deepest) {
     nodes_.clear();
     depth_.clear();
     const double w[2] = {weight[at(s_)], weight[at(t_)]};
@@ -82,6 +82,7 @@ class band {
       for (std::size_t p = first; p < nodes_.size(); ++p) {
         const node_t i = nodes_[p];
         const std::int32_t d = std::abs(depth_[p]) + 1;
+        if (d > deepest) break;
         for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q)
           if (label_of(g_.targets[q]) == part[side]) add(g_.targets[q], d);
       }
@@ -161,8 +162,8 @@ class band {
   }
 
   // Dinic's phases from `start` on one side to the settled nodes of the other: along the arcs from the source
-  // side, against them from the sink side. The settled nodes of its own side are closed, no path returns there.
-  // False: the flow has passed `bound`.
+  // side, against them from the sink side. The settled nodes of its own side are closed, no path returns
+  // there. False: the flow has passed `bound`.
   bool augment(std::size_t start, std::uint8_t side, flow_t bound, bool& any) {
     const std::uint8_t goal_side = static_cast<std::uint8_t>(3 - side);
     const auto room = [&](std::int32_t a) -> flow_t& {
@@ -284,12 +285,13 @@ class band {
   // Whether a cut with parts of these weights may be taken: it is smaller, or as small and more even.
   bool acceptable(double ws, double wt, const std::vector<double>& weight) const {
     const double slack = 1e-12 * (ws + wt);
-    const double old_beyond = std::max(
-        {weight[at(s_)] - b_.limits[at(s_)], weight[at(t_)] - b_.limits[at(t_)], 0.0});
+    const double old_beyond =
+        std::max({weight[at(s_)] - b_.limits[at(s_)], weight[at(t_)] - b_.limits[at(t_)], 0.0});
     const double beyond = std::max({ws - b_.limits[at(s_)], wt - b_.limits[at(t_)], 0.0});
     if (beyond > slack && beyond > old_beyond) return false;
     if (flow_ < old_cut_) return true;
-    const double old_full = std::max(weight[at(s_)] / b_.targets[at(s_)], weight[at(t_)] / b_.targets[at(t_)]);
+    const double old_full =
+        std::max(weight[at(s_)] / b_.targets[at(s_)], weight[at(t_)] / b_.targets[at(t_)]);
     return std::max(ws / b_.targets[at(s_)], wt / b_.targets[at(t_)]) < old_full * (1 - 1e-9);
   }
 
@@ -357,7 +359,8 @@ class band {
     std::push_heap(front_[side].begin(), front_[side].end());
   }
   std::ptrdiff_t pierce(int side) {
-    const std::uint8_t mine = static_cast<std::uint8_t>(side + 1), other = static_cast<std::uint8_t>(3 - mine);
+    const std::uint8_t mine = static_cast<std::uint8_t>(side + 1),
+                       other = static_cast<std::uint8_t>(3 - mine);
     auto& heap = front_[side];
     while (!heap.empty()) {
       const std::int32_t v = heap.front().second;
@@ -502,7 +505,7 @@ bool refine_flows(const job& j, const weighted& g, const bounds& b, const effort
         if (!mine) mine = std::make_unique<band>(g, b, labels, unit);
         for (std::ptrdiff_t c = lo; c < hi; ++c) {
           border& x = batch[at(c)];
-          x.gain = mine->run(here, x.s, x.t, x.of_s, x.of_t, weight, e.reach, x.changed);
+          x.gain = mine->run(here, x.s, x.t, x.of_s, x.of_t, weight, e, x.changed);
         }
       };
       j.ctx.parallel_for(static_cast<std::ptrdiff_t>(batch.size()), 1, solve);

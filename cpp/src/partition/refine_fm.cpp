@@ -1,6 +1,6 @@
-// Refinement by moves of single nodes. C. M. Fiduccia, R. M. Mattheyses, "A Linear-Time Heuristic for Improving
-// Network Partitions", 1982; searches that start from one node each: P. Sanders, C. Schulz, "Engineering
-// Multilevel Graph Partitioning Algorithms", 2011.
+// Refinement by moves of single nodes. C. M. Fiduccia, R. M. Mattheyses, "A Linear-Time Heuristic for
+// Improving Network Partitions", 1982; searches that start from one node each: P. Sanders, C. Schulz,
+// "Engineering Multilevel Graph Partitioning Algorithms", 2011.
 #include <cmath>
 
 #include "level.hpp"
@@ -211,8 +211,8 @@ class two_sides {
     }
   }
 
-  // The side to move from, or -1: the larger gain, then the heavier side. A target may be exceeded by one node
-  // on the way, else two sides of equal weight could never change.
+  // The side to move from, or -1: the larger gain, then the heavier side. A target may be exceeded by one
+  // node on the way, else two sides of equal weight could never change.
   int choose() {
     bool allowed[2];
     for (int s = 0; s < 2; ++s) {
@@ -253,9 +253,9 @@ class two_sides {
     score best = start;
     moves_.clear();
     std::size_t kept = 0;
-    const std::size_t patience = at(std::clamp(static_cast<std::ptrdiff_t>(e_.patience * g_.n),
-                                               static_cast<std::ptrdiff_t>(e_.least),
-                                               static_cast<std::ptrdiff_t>(e_.most)));
+    const std::size_t patience =
+        at(std::clamp(static_cast<std::ptrdiff_t>(e_.patience * g_.n), static_cast<std::ptrdiff_t>(e_.least),
+                      static_cast<std::ptrdiff_t>(e_.most)));
     while (moves_.size() < kept + patience || now().beyond > 0) {
       const int s = choose();
       if (s < 0) break;
@@ -339,6 +339,28 @@ class many_sides {
         if (++tried % 1024 == 0) j_.breathe();
       }
       if (gained <= tiny_) break;
+    }
+  }
+
+  // A node for each part that has none: one with little weight to its own part.
+  void fill() {
+    for (std::ptrdiff_t p = 0; p < b_.parts(); ++p) {
+      if (count_[at(p)] > 0) continue;
+      node_t best = -1;
+      double least = std::numeric_limits<double>::infinity(), beyond = least;
+      for (node_t i = 0; i < g_.n; ++i) {
+        if (count_[at(labels_[at(i)])] < 2) continue;
+        const double over = std::max(g_.node[i] - b_.limits[at(p)], 0.0);
+        if (over > beyond) continue;
+        const double inside = survey(i);
+        for (const std::int32_t t : touched_) towards_[at(t)] = 0;
+        if (over < beyond || inside < least) {
+          beyond = over;
+          least = inside;
+          best = i;
+        }
+      }
+      if (best >= 0) move(best, static_cast<std::int32_t>(p));
     }
   }
 
@@ -546,7 +568,13 @@ void refine_many(const job& j, const weighted& g, const bounds& b, const effort&
 }
 
 void rebalance(const job& j, const weighted& g, const bounds& b, std::span<std::int32_t> labels) {
-  if (violation(part_weights(g, labels, b.parts()), b) > 0) many_sides(j, g, b, labels).rebalance();
+  std::vector<std::uint8_t> used(at(b.parts()), 0);
+  for (const std::int32_t p : labels) used[at(p)] = 1;
+  const bool empty = std::find(used.begin(), used.end(), 0) != used.end();
+  if (!empty && violation(part_weights(g, labels, b.parts()), b) == 0) return;
+  many_sides m(j, g, b, labels);
+  m.fill();
+  m.rebalance();
 }
 
 }  // namespace lapwing::partition

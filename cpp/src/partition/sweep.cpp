@@ -66,7 +66,7 @@ sweep_result sweep(const context& ctx, csr_view<const double> w, std::span<const
   buffer<std::int32_t> place(ctx, n);
   for (std::ptrdiff_t p = 0; p < n; ++p) place[order[at(p)]] = static_cast<std::int32_t>(p);
   // What the cut gains when a node crosses over: edges to later nodes less edges to earlier ones.
-  buffer<double> change(ctx, n);
+  buffer<double> change(ctx, n), rest(ctx, n);  // and what rounding left out of it
   ctx.parallel_for(n, grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
     for (std::ptrdiff_t i = lo; i < hi; ++i) {
       exact_sum s;
@@ -74,7 +74,8 @@ sweep_result sweep(const context& ctx, csr_view<const double> w, std::span<const
         const std::int32_t j = w.indices[at(q)];
         if (j != i) s.add(place[j] > place[i] ? w.values[at(q)] : -w.values[at(q)]);
       }
-      change[place[i]] = s.value();
+      change[place[i]] = s.sum;
+      rest[place[i]] = s.rest;
     }
   });
   exact_sum all_w, all_vol;
@@ -93,6 +94,7 @@ sweep_result sweep(const context& ctx, csr_view<const double> w, std::span<const
   const double slack = 1e-12 * total_w;
   for (std::ptrdiff_t p = 0; p + 1 < n; ++p) {
     cut.add(change[p]);
+    cut.add(rest[p]);
     weight.add(node[at(order[at(p)])]);
     vol.add(volume[at(order[at(p)])]);
     const double c = std::max(cut.value(), 0.0), x = weight.value();

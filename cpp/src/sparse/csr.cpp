@@ -25,6 +25,26 @@ void check_structure(csr_view<const double> a, const std::string& what) {
   }
 }
 
+namespace {
+
+// The first entry without its mirror image, or (-1, -1).
+std::pair<std::ptrdiff_t, std::ptrdiff_t> asymmetry(csr_view<const double> w) {
+  // Walk all columns at once: entry (j, i) must be the next one of row j when row i arrives at (i, j).
+  std::vector<std::int64_t> next(w.offsets.begin(), w.offsets.end() - 1);
+  for (std::ptrdiff_t i = 0; i < w.rows(); ++i)
+    for (std::int64_t q = w.offsets[static_cast<std::size_t>(i)];
+         q < w.offsets[static_cast<std::size_t>(i + 1)]; ++q) {
+      const std::size_t j = static_cast<std::size_t>(w.indices[static_cast<std::size_t>(q)]);
+      const std::size_t at = static_cast<std::size_t>(next[j]++);
+      if (static_cast<std::int64_t>(at) >= w.offsets[j + 1] || w.indices[at] != i ||
+          w.values[at] != w.values[static_cast<std::size_t>(q)])
+        return {i, static_cast<std::ptrdiff_t>(j)};
+    }
+  return {-1, -1};
+}
+
+}  // namespace
+
 void check_graph(csr_view<const double> w, const std::string& what) {
   check(w.rows() == w.cols, what, " must be square, got ", w.rows(), " x ", w.cols);
   check_structure(w, what);
@@ -35,18 +55,11 @@ void check_graph(csr_view<const double> w, const std::string& what) {
       check(v >= 0 && v <= std::numeric_limits<double>::max(), what, " must be finite and >= 0, got ", v,
             " at (", i, ", ", w.indices[static_cast<std::size_t>(q)], ")");
     }
-  // Walk all columns at once: entry (j, i) must be the next one of row j when row i arrives at (i, j).
-  std::vector<std::int64_t> next(w.offsets.begin(), w.offsets.end() - 1);
-  for (std::ptrdiff_t i = 0; i < w.rows(); ++i)
-    for (std::int64_t q = w.offsets[static_cast<std::size_t>(i)];
-         q < w.offsets[static_cast<std::size_t>(i + 1)]; ++q) {
-      const std::size_t j = static_cast<std::size_t>(w.indices[static_cast<std::size_t>(q)]);
-      const std::size_t at = static_cast<std::size_t>(next[j]++);
-      check(static_cast<std::int64_t>(at) < w.offsets[j + 1] && w.indices[at] == i &&
-                w.values[at] == w.values[static_cast<std::size_t>(q)],
-            what, " must be symmetric; it is not at (", i, ", ", j, ")");
-    }
+  const auto [i, j] = asymmetry(w);
+  check(i < 0, what, " must be symmetric; it is not at (", i, ", ", j, ")");
 }
+
+bool is_symmetric(csr_view<const double> a) { return a.rows() == a.cols && asymmetry(a).first < 0; }
 
 csr transpose(csr_view<const double> a) {
   csr t;

@@ -139,30 +139,25 @@ def cut_metrics(A: Any, labels: Any, *, node_weight: Any = None, self_loops: boo
 def metrics_of(graph: Graph, part: NDArray[np.int32], weights: Floats, degrees: Floats) -> CutMetrics:
     """`cut_metrics` of arguments that were checked."""
     k = int(part.max()) + 1
-    source = graph.sources
-    crossing = part[source] != part[graph.indices]
-    leaving = np.bincount(part[source[crossing]], weights=graph.values[crossing], minlength=k)
-    part_weights = np.bincount(part, weights=weights, minlength=k).astype(np.float64)
-    volumes = np.bincount(part, weights=degrees, minlength=k).astype(np.float64)
+    found = _backend.extension().cut_measures(*graph.csr, weights, degrees, part, k)
+    cut, boundary = float(found[0]), int(found[5])
+    part_weights, volumes, leaving = (np.array(x, dtype=np.float64) for x in found[1:4])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(leaving > 0, leaving / part_weights, 0.0)
         normalized = np.where(leaving > 0, leaving / volumes, 0.0)
         conduct = np.where(leaving > 0, leaving / np.minimum(volumes, degrees.sum() - volumes), 0.0)
-    inside = np.where(crossing, 0.0, graph.values)
-    label, _ = _backend.extension().components(graph.offsets, graph.indices, inside)
-    _, first = np.unique(label, return_index=True)
     return CutMetrics(
         n_parts=k,
-        cut=float(graph.values[crossing].sum()) / 2.0,
+        cut=cut,
         ratio_cut=float(ratios.sum()),
         ncut=float(normalized.sum()),
         conductance=float(conduct.max()),
         imbalance=float(part_weights.max() / fair_share(weights, k) - 1.0),
         part_weights=part_weights,
         volumes=volumes,
-        boundary_weights=leaving.astype(np.float64),
-        pieces=np.bincount(part[first], minlength=k).astype(np.int64),
-        boundary_size=len(np.unique(source[crossing])),
+        boundary_weights=leaving,
+        pieces=np.array(found[4], dtype=np.int64),
+        boundary_size=boundary,
     )
 
 
@@ -259,7 +254,7 @@ def sweep(
     order = np.empty(graph.n, np.int32)
     profile = np.empty(graph.n - 1)
     size, value, _, _ = _backend.extension().sweep(
-        *graph.csr, v, weights, degrees, objective, low, high, order, profile, threads
+        *graph.csr, np.ascontiguousarray(v), weights, degrees, objective, low, high, order, profile, threads
     )
     mask = np.zeros(graph.n, bool)
     mask[order[:size]] = True

