@@ -2,8 +2,8 @@
 A mesh in eight parts
 =====================
 
-Balanced parts with few edges between them, as a finite-element code wants them: a mesh around a hole, cut along
-its Fiedler vector, and by the multilevel scheme.
+Balanced parts with few edges between them, as a finite-element code wants them: a mesh around a hole, cut
+along its Fiedler vector, and by the multilevel scheme.
 """
 
 # %%

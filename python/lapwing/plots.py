@@ -224,7 +224,7 @@ def draw_graph(
                 rasterized=many,
             )
         )  # fmt: skip
-    ax.scatter(*points.T, s=size, c=colors[labels], linewidths=0, zorder=2, rasterized=many)
+    ax.scatter(points[:, 0], points[:, 1], s=size, c=colors[labels], linewidths=0, zorder=2, rasterized=many)
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_xticks([])
     ax.set_yticks([])

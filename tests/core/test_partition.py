@@ -48,7 +48,7 @@ def random_graph(seed, n, p=0.4, weighted=False):
 
 
 def roach(k):
-    """Two paths of 2k nodes with rungs between their second halves: the Fiedler vector's cut is k, 2 is best."""
+    """Two paths of 2k nodes, rungs between their second halves: 2 is best, the Fiedler vector cuts k."""
     G = nx.Graph()
     nx.add_path(G, range(2 * k))
     nx.add_path(G, range(2 * k, 4 * k))
@@ -288,7 +288,7 @@ def test_refinement_mends_the_balance(seed, n):
 @given(st.integers(0, 10**6), st.integers(4, 25))
 def test_bounds_of_the_certificate(seed, n):
     W = random_graph(seed, n, 0.3, weighted=True)
-    labels, info = graph.bisect(W, return_info=True)
+    _, info = graph.bisect(W, return_info=True)
     m = info.metrics
     lam = np.linalg.eigvalsh(graph.laplacian(W).toarray())[1]
     assert info.fiedler_value == pytest.approx(lam, rel=1e-6, abs=1e-12)

@@ -105,7 +105,8 @@ def _write(path: Path, labels: Any, names: list[str] | None) -> None:
     if suffix == ".npy":
         np.save(path, labels)
     elif suffix == ".npz":
-        np.savez(path, labels=labels, **({} if names is None else {"names": np.array(names)}))
+        arrays = {"labels": labels} if names is None else {"labels": labels, "names": np.array(names)}
+        np.savez(path, **arrays)
     elif suffix in (".csv", ".tsv"):
         mark = "," if suffix == ".csv" else "\t"
         rows = (f"{names[i] if names is not None else i}{mark}{p}" for i, p in enumerate(labels.tolist()))

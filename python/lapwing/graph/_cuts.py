@@ -28,14 +28,16 @@ class CutMetrics:
     cut : float
         Weight of the edges between different parts.
     ratio_cut, ncut : float
-        Sums over the parts of (weight of the edges that leave it) / (weight of its nodes), and / (its volume).
+        Sums over the parts of the weight of the edges that leave it, over the weight of its nodes, or over
+        its volume.
     conductance : float
         Largest of (weight of the edges that leave a part) / (the smaller of the volumes inside and outside).
     imbalance : float
         Largest weight of a part over what it should be, less 1: W / k, rounded up where all weights are whole
         numbers.
     part_weights, volumes, boundary_weights : float64 arrays of shape (k,)
-        Of each part: the weight of its nodes, the sum of their degrees, the weight of the edges that leave it.
+        Of each part: the weight of its nodes, the sum of their degrees, and the weight of the edges that
+        leave it.
     pieces : int array of shape (k,)
         Connected pieces of each part.
     boundary_size : int

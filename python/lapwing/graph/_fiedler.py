@@ -383,7 +383,7 @@ def _weighted(graph: Graph, mass: Floats, k: int, tol: float, options: dict[str,
 
 
 def _fixed(n: int) -> Floats:
-    return np.cos(1.0 + 2.399963 * np.arange(n))
+    return np.asarray(np.cos(1.0 + 2.399963 * np.arange(n)))
 
 
 def _pick(find: _Finder, k: int, room: int) -> tuple[Floats, Floats, _Found, int]:

@@ -202,7 +202,7 @@ def _by_first_node(labels: Labels) -> Labels:
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int32)
     rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    return rank[inverse]
+    return np.asarray(rank[inverse], dtype=np.int32)
 
 
 # ---- from a vector to two sides ----------------------------------------------------------------------
@@ -977,7 +977,7 @@ def _refine(
 ) -> Labels:
     allowed = _validate.check_positive(imbalance, "imbalance", zero=True)
     p = _problem(A, node_weight, False, 1e-5, random_state, n_jobs, callback, verbose)
-    mine = check_labels(labels, p.graph.n).copy()
+    mine: Labels = check_labels(labels, p.graph.n).copy()
     k = int(mine.max()) + 1
     if target_fractions is None:
         fractions = np.full(k, 1.0 / k)
