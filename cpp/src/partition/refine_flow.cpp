@@ -237,6 +237,156 @@ class band {
     }
   }
 
+  // The maximum flow between the two outsides, by trees that grow from both and are mended after every path
+  // (Boykov and Kolmogorov, 2004): on a mesh the paths are short and the trees hardly change. False: the flow
+  // has passed `bound`.
+  bool first_flow(flow_t bound) {
+    constexpr std::int32_t no_parent = -1, root = -2, orphan = -3;
+    const std::size_t m = nodes_.size();
+    tree_.assign(m + 2, 0);
+    parent_.assign(m + 2, no_parent);
+    time_.assign(m + 2, 0);
+    active_.clear();
+    queued_.assign(m + 2, 0);
+    std::size_t next = 0;
+    std::uint32_t now = 0;
+    const auto activate = [&](std::size_t u) {
+      if (queued_[u]) return;
+      queued_[u] = 1;
+      active_.push_back(static_cast<std::int32_t>(u));
+    };
+    for (const std::size_t u : {m, m + 1}) {
+      tree_[u] = u == m ? in_source : in_sink;
+      parent_[u] = root;
+      distance_[u] = 0;
+      activate(u);
+    }
+    // Room from the tree of `side` outwards along arc a, whose tail is in the tree.
+    const auto outward = [&](std::int32_t a, std::uint8_t side) {
+      return room_[at(side == in_source ? a : twin_[at(a)])];
+    };
+    const auto orphaned = [&](std::size_t u) {
+      parent_[u] = orphan;
+      orphans_.push_back(static_cast<std::int32_t>(u));
+    };
+    const auto adopt = [&](std::size_t u) {
+      const std::uint8_t side = tree_[u];
+      std::int32_t best = -1, shortest = std::numeric_limits<std::int32_t>::max();
+      for (std::int32_t a = first_[u]; a < first_[u + 1]; ++a) {
+        std::size_t v = at(head_[at(a)]);
+        if (tree_[v] != side || outward(twin_[at(a)], side) == 0) continue;
+        // Does v hang on a root? Distances found on the way are kept for the next question.
+        std::int32_t steps = 0;
+        std::size_t w = v;
+        bool rooted = false;
+        for (;;) {
+          if (time_[w] == now) {
+            steps += distance_[w];
+            rooted = true;
+            break;
+          }
+          const std::int32_t p = parent_[w];
+          if (p == root) {
+            time_[w] = now;
+            distance_[w] = 0;
+            rooted = true;
+            break;
+          }
+          if (p < 0) break;
+          ++steps;
+          w = at(head_[at(p)]);
+        }
+        if (!rooted) continue;
+        if (steps < shortest) {
+          shortest = steps;
+          best = a;
+        }
+        for (w = v; time_[w] != now; w = at(head_[at(parent_[w])])) {
+          time_[w] = now;
+          distance_[w] = steps--;
+        }
+      }
+      if (best >= 0) {
+        parent_[u] = best;
+        time_[u] = now;
+        distance_[u] = shortest + 1;
+        return;
+      }
+      for (std::int32_t a = first_[u]; a < first_[u + 1]; ++a) {
+        const std::size_t v = at(head_[at(a)]);
+        if (tree_[v] != side) continue;
+        if (outward(twin_[at(a)], side) > 0) activate(v);
+        if (parent_[v] >= 0 && at(head_[at(parent_[v])]) == u) orphaned(v);
+      }
+      tree_[u] = 0;
+      parent_[u] = no_parent;
+    };
+    std::size_t paths = 0;
+    while (next < active_.size()) {
+      const std::size_t u = at(active_[next]);
+      const std::uint8_t side = tree_[u];
+      std::int32_t bridge = -1;
+      if (side != 0) {
+        for (std::int32_t a = first_[u]; a < first_[u + 1]; ++a) {
+          if (outward(a, side) == 0) continue;
+          const std::size_t v = at(head_[at(a)]);
+          if (tree_[v] == 0) {
+            tree_[v] = side;
+            parent_[v] = twin_[at(a)];
+            time_[v] = time_[u];
+            distance_[v] = distance_[u] + 1;
+            activate(v);
+          } else if (tree_[v] != side) {
+            bridge = side == in_source ? a : twin_[at(a)];
+            break;
+          } else if (time_[v] <= time_[u] && distance_[v] > distance_[u] + 1 && parent_[v] >= 0) {
+            parent_[v] = twin_[at(a)];  // a shorter way to the root
+            time_[v] = time_[u];
+            distance_[v] = distance_[u] + 1;
+          }
+        }
+      }
+      if (bridge < 0) {
+        queued_[u] = 0;
+        ++next;
+        if (next > 65536 && 2 * next > active_.size()) {
+          active_.erase(active_.begin(), active_.begin() + static_cast<std::ptrdiff_t>(next));
+          next = 0;
+        }
+        continue;
+      }
+      if (++paths % 1024 == 0) j_->breathe();
+      ++now;
+      flow_t most = room_[at(bridge)];
+      const std::size_t tail = at(head_[at(twin_[at(bridge)])]), tip = at(head_[at(bridge)]);
+      for (std::size_t v = tail; parent_[v] != root; v = at(head_[at(parent_[v])]))
+        most = std::min(most, room_[at(twin_[at(parent_[v])])]);
+      for (std::size_t v = tip; parent_[v] != root; v = at(head_[at(parent_[v])]))
+        most = std::min(most, room_[at(parent_[v])]);
+      orphans_.clear();
+      room_[at(bridge)] -= most;
+      room_[at(twin_[at(bridge)])] += most;
+      for (std::size_t v = tail; parent_[v] != root;) {
+        const std::int32_t p = parent_[v], a = twin_[at(p)];
+        room_[at(a)] -= most;
+        room_[at(p)] += most;
+        if (room_[at(a)] == 0) orphaned(v);
+        v = at(head_[at(p)]);
+      }
+      for (std::size_t v = tip; parent_[v] != root;) {
+        const std::int32_t p = parent_[v];
+        room_[at(p)] -= most;
+        room_[at(twin_[at(p)])] += most;
+        if (room_[at(p)] == 0) orphaned(v);
+        v = at(head_[at(p)]);
+      }
+      flow_ += most;
+      if (flow_ > bound) return false;
+      for (std::size_t o = 0; o < orphans_.size(); ++o) adopt(at(orphans_[o]));
+    }
+    return true;
+  }
+
   // The nodes that `start` reaches (in_source) or that reach it (in_sink) by arcs with room.
   void spread(std::size_t start, std::uint8_t side) {
     line_.assign(1, static_cast<std::int32_t>(start));
@@ -308,7 +458,7 @@ class band {
     later_[1].clear();
     settled_[0] = settled_[1] = 0;
     bool any = false;
-    if (!augment(m, in_source, old_cut_, any)) return false;
+    if (!first_flow(old_cut_)) return false;
     spread(m, in_source);
     spread(m + 1, in_sink);
     for (std::size_t steps = 0;; ++steps) {
@@ -427,8 +577,10 @@ class band {
   std::vector<std::int32_t> depth_;  // steps from the boundary: > 0 in s, < 0 in t
   std::size_t count_[2] = {0, 0};
   double fixed_[2] = {0, 0}, weight_[2] = {0, 0};
-  std::vector<std::int32_t> first_, head_, twin_, distance_, arc_, line_, path_;
+  std::vector<std::int32_t> first_, head_, twin_, distance_, arc_, line_, path_, parent_, active_, orphans_;
   std::vector<flow_t> room_;
+  std::vector<std::uint8_t> tree_, queued_;
+  std::vector<std::uint32_t> time_;
   std::vector<std::uint8_t> mark_, base_;  // reached by which sides; settled on which side
   std::vector<std::uint32_t> seen_;
   std::uint32_t stamp_ = 0;
