@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <lapwing/context.hpp>
 #include <lapwing/error.hpp>
 #include <lapwing/partition.hpp>
@@ -100,6 +101,8 @@ struct effort {
   int tries = 4;  // starts on the coarsest graph
   bool flow = false;
   double reach = 8;         // of the bands of the flows, in units of the room that the balance leaves
+  node_t branch = 0;        // graphs of so many nodes are solved `repeats` times
+  std::ptrdiff_t repeats = 1;
   std::int32_t depth = 24;  // and in steps from the boundary
 };
 
@@ -113,6 +116,15 @@ struct worth {
   }
 };
 worth worth_of(const weighted& g, const bounds& b, std::span<const std::int32_t> labels);
+// Several runs side by side, each with a seed of its own; of equal ones the first is kept.
+using solver = std::function<void(const job&, std::uint64_t seed, std::span<std::int32_t> labels)>;
+void best_of(const job&, const weighted& g, const bounds& b, std::ptrdiff_t count, std::uint64_t seed,
+             std::span<std::int32_t> labels, const solver& solve);
+// Where in the multilevel scheme a level stands: where it is small enough it is solved more than once, from
+// different coarse graphs.
+struct stage {
+  bool finest = true, branched = false;
+};
 // Part 0: the nodes with the smallest keys, until it has its target.
 void fill_by(const weighted& g, const bounds& b, std::span<const double> key, std::span<std::int32_t> labels);
 
@@ -153,6 +165,6 @@ bool refine_flows(const job&, const weighted& g, const bounds& b, const effort& 
 // ---- kway.cpp ------------------------------------------------------------------------------------------
 // Any number of parts by the whole scheme.
 void divide(const job&, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
-            std::span<std::int32_t> labels, bool finest = true);
+            std::span<std::int32_t> labels);
 
 }  // namespace lapwing::partition

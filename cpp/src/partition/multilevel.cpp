@@ -38,6 +38,24 @@ void fill_by(const weighted& g, const bounds& b, std::span<const double> key,
   }
 }
 
+void best_of(const job& j, const weighted& g, const bounds& b, std::ptrdiff_t count, std::uint64_t seed,
+             std::span<std::int32_t> labels, const solver& solve) {
+  std::vector<labels_t> runs(at(count), labels_t(at(g.n)));
+  j.ctx.parallel_for(count, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    for (std::ptrdiff_t c = lo; c < hi; ++c)
+      solve({j.ctx, worker}, c == 0 ? seed : mix(seed + 31 * static_cast<std::uint64_t>(c)), runs[at(c)]);
+  });
+  std::size_t best = 0;
+  worth kept = worth_of(g, b, runs[0]);
+  for (std::size_t c = 1; c < runs.size(); ++c) {
+    const worth w = worth_of(g, b, runs[c]);
+    if (!w.better(kept)) continue;
+    kept = w;
+    best = c;
+  }
+  std::copy(runs[best].begin(), runs[best].end(), labels.begin());
+}
+
 std::vector<node_t> match(const job& j, const weighted& g, double heaviest,
                           std::span<const std::int32_t> keep, std::uint64_t seed) {
   const node_t n = g.n;
@@ -289,15 +307,22 @@ void improve(const job& j, const weighted& g, const bounds& b, const effort& e, 
 namespace {
 
 void bisect_level(const job& j, const weighted& g, const bounds& wanted, const effort& e, std::uint64_t seed,
-                  bool finest, std::span<std::int32_t> labels) {
+                  stage s, std::span<std::int32_t> labels) {
   j.breathe();
-  const bounds b = finest ? wanted : loosened(g, wanted);
+  const bounds b = s.finest ? wanted : loosened(g, wanted);
+  if (!s.branched && g.n <= e.branch && e.repeats > 1) {
+    best_of(j, g, b, e.repeats, seed, labels,
+            [&](const job& here, std::uint64_t own, std::span<std::int32_t> run) {
+              bisect_level(here, g, wanted, e, own, {s.finest, true}, run);
+            });
+    return;
+  }
   if (g.n > coarsest) {
     std::vector<node_t> map;
     const level c = contract(j, g, match(j, g, heaviest_pair(g, b), {}, seed), map);
     if (static_cast<double>(c.view().n) < stall * g.n) {
       labels_t coarse(c.node.size());
-      bisect_level(j, c.view(), wanted, e, mix(seed), false, coarse);
+      bisect_level(j, c.view(), wanted, e, mix(seed), {false, s.branched}, coarse);
       project(map, coarse, labels);
       improve(j, g, b, e, seed, labels);
       return;
@@ -319,7 +344,7 @@ bounds loosened(const weighted& g, const bounds& b) {
 
 void bisect(const job& j, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
             std::span<std::int32_t> labels) {
-  bisect_level(j, g, b, e, seed, true, labels);
+  bisect_level(j, g, b, e, seed, {}, labels);
 }
 
 void cycle(const job& j, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
