@@ -98,10 +98,11 @@ struct effort {
   int passes = 10;         // of moves
   double patience = 0.01;  // moves without a gain before a pass ends, in units of n
   int least = 25, most = 100;
-  int tries = 4;  // starts on the coarsest graph
+  int local = 25;  // the same of a search from one node
+  int tries = 4;   // starts on the coarsest graph
   bool flow = false;
-  double reach = 8;         // of the bands of the flows, in units of the room that the balance leaves
-  node_t branch = 0;        // graphs of so many nodes are solved `repeats` times
+  double reach = 8;   // of the bands of the flows, in units of the room that the balance leaves
+  node_t branch = 0;  // graphs of so many nodes are solved `repeats` times
   std::ptrdiff_t repeats = 1;
   std::int32_t depth = 24;  // and in steps from the boundary
 };

@@ -323,6 +323,7 @@ class many_sides {
   void run(const effort& e, std::uint64_t seed) {
     dice d(seed);
     moved_.assign(at(g_.n), 0);
+    tried_.assign(at(g_.n), 0);
     std::vector<node_t> seeds;
     for (int round = 1; round <= e.passes; ++round) {
       j_.breathe();
@@ -334,7 +335,7 @@ class many_sides {
       double gained = 0;
       std::size_t tried = 0;
       for (const node_t i : seeds) {
-        if (moved_[at(i)] == round) continue;
+        if (moved_[at(i)] == round || tried_[at(i)] == round) continue;
         gained += search(i, e);
         if (++tried % 1024 == 0) j_.breathe();
       }
@@ -471,7 +472,7 @@ class many_sides {
     moves_.clear();
     double sum = 0, best = 0;
     std::size_t kept = 0;
-    while (!queue_.empty() && moves_.size() < kept + at(e.least)) {
+    while (!queue_.empty() && moves_.size() < kept + at(e.local)) {
       const node_t i = queue_.top();
       const double key = queue_.key(), fresh = gain(i);
       if (fresh == none) {
@@ -507,6 +508,7 @@ class many_sides {
       moves_.pop_back();
       move(i, from);
       moved_[at(i)] = 0;
+      tried_[at(i)] = round_;  // it may move in another search, but does not start one
     }
     return best;
   }
@@ -518,7 +520,7 @@ class many_sides {
   std::vector<double> weight_;
   std::vector<node_t> count_;
   std::vector<double> towards_;
-  std::vector<std::int32_t> place_, touched_, moved_;
+  std::vector<std::int32_t> place_, touched_, moved_, tried_;
   queue queue_;
   std::vector<std::pair<node_t, std::int32_t>> moves_;
   double tiny_ = 0, fill_ = 0;
