@@ -42,6 +42,12 @@ vector_view<T> view(const vec_out<T>& a) {
   return {a.data(), a.shape(0)};
 }
 
+// The matrix of three arrays.
+inline csr_view<const double> csr(const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+                                  const vec_in<double>& values, std::ptrdiff_t cols) {
+  return {view<std::int64_t>(offsets), view<std::int32_t>(indices), view<double>(values), cols};
+}
+
 // The process-wide settings of the Python layer (module.cpp).
 int default_threads();
 isa level();

@@ -17,12 +17,7 @@ namespace {
 
 using namespace nb::literals;
 using namespace lapwing;
-using python::mat_in, python::mat_out, python::vec_in, python::run, python::view;
-
-csr_view<const double> csr(const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
-                           const vec_in<double>& values, std::ptrdiff_t cols) {
-  return {view<std::int64_t>(offsets), view<std::int32_t>(indices), view<double>(values), cols};
-}
+using python::csr, python::mat_in, python::mat_out, python::vec_in, python::run, python::view;
 
 // The memory of a vector as an array: nothing is copied.
 template <class T>

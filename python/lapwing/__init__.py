@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         plots,
         trees,
     )
-    from lapwing.cluster import SpectralClustering
+    from lapwing.cluster import FiedlerPartition, SpectralClustering
     from lapwing.embedding import (
         DiffusionMaps,
         EOTEigenmaps,
@@ -58,6 +58,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has them
     "DisconnectedSimilarityWarning",
     "EOTEigenmaps",
     "EOTEigenmapsResult",
+    "FiedlerPartition",
     "HeatGeodesic",
     "HyperbolicDiffusion",
     "InfeasibleBalanceWarning",
@@ -107,6 +108,7 @@ _HOME = {
     "DiffusionMaps": "embedding",
     "EOTEigenmaps": "embedding",
     "EOTEigenmapsResult": "embedding",
+    "FiedlerPartition": "cluster",
     "HeatGeodesic": "embedding",
     "HyperbolicDiffusion": "embedding",
     "STDR": "trees",

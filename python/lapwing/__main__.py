@@ -16,6 +16,7 @@ _ROOMS = (
     "lapwing.embedding.eot_eigenmaps._cli",
     "lapwing.embedding._spectral_cli",
     "lapwing.trees._cli",
+    "lapwing.cluster._partition_cli",
 )
 
 
@@ -39,7 +40,10 @@ def _config(args: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     import lapwing
 
-    parser = _Parser(prog="lapwing", description="Embed one dataset or two, and tell how lapwing was built.")
+    parser = _Parser(
+        prog="lapwing",
+        description="Embed one dataset or two, divide a graph, and tell how lapwing was built.",
+    )
     parser.add_argument("--version", action="version", version=f"lapwing {lapwing.__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     config = verbs.add_parser("config", help="print version, instruction set, threads and paths")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-__all__ = ["new_axes", "new_figure", "save_figure", "scatter_groups"]
+__all__ = ["draw_graph", "new_axes", "new_figure", "save_figure", "scatter_groups"]
 
 
 def new_figure(
@@ -155,6 +155,77 @@ def scatter_groups(
                     frameon=False,
                     fontsize="small",
                 )
+    ax.set_xticks([])
+    ax.set_yticks([])
+    if title is not None:
+        ax.set_title(title)
+    return ax
+
+
+def draw_graph(
+    ax: Axes,
+    W: Any,
+    points: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    title: str | None = None,
+    point_size: float | None = None,
+) -> Axes:
+    """Draw a graph in the plane: edges within a group in its colour, those between groups black.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    W : sparse array of shape (n, n)
+        The edges; their weights do not matter.
+    points : array_like of shape (n, 2)
+        Where the nodes are.
+    groups : array_like of int of shape (n,) or None, default=None
+        The group of each node.
+    title : str or None, default=None
+        Title of the panel.
+    point_size : float or None, default=None
+        Marker area in points^2; None: from the number of nodes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+    """
+    from matplotlib import colormaps
+    from matplotlib.collections import LineCollection
+
+    points = np.asarray(points, dtype=np.float64)
+    n = W.shape[0]
+    if points.shape != (n, 2):
+        raise ValueError(f"points must have shape ({n}, 2), got {points.shape}")
+    labels = np.zeros(n, dtype=int) if groups is None else np.asarray(groups, dtype=int)
+    if labels.shape != (n,):
+        raise ValueError(f"groups must have shape ({n},), got {labels.shape}")
+    entries = W.tocoo()
+    once = entries.row < entries.col
+    source, target = entries.row[once], entries.col[once]
+    parts = int(labels.max(initial=0)) + 1
+    palette = colormaps["tab10" if parts <= 10 else "tab20"]
+    colors = np.array([palette(k % palette.N) for k in range(parts)])
+    size = float(np.clip(9000.0 / max(n, 1), 0.1, 20.0)) if point_size is None else point_size
+    width = float(np.clip(40.0 / np.sqrt(max(n, 1)), 0.1, 1.0))
+    across = labels[source] != labels[target]
+    many = len(source) > 20000
+    for some, color, wide, order in (
+        (~across, colors[labels[source[~across]]], width, 1),
+        (across, "black", max(2.0 * width, 0.7), 3),
+    ):
+        segments = np.stack([points[source[some]], points[target[some]]], axis=1)
+        ax.add_collection(
+            LineCollection(
+                list(segments), colors=color, linewidths=wide, alpha=0.5 if order == 1 else 1.0, zorder=order,
+                rasterized=many,
+            )
+        )  # fmt: skip
+    ax.scatter(points[:, 0], points[:, 1], s=size, c=colors[labels], linewidths=0, zorder=2, rasterized=many)
+    ax.set_aspect("equal", adjustable="datalim")
     ax.set_xticks([])
     ax.set_yticks([])
     if title is not None:

@@ -7,6 +7,7 @@
 #include <lapwing/linalg.hpp>
 #include <lapwing/operator.hpp>
 #include <lapwing/ot.hpp>
+#include <lapwing/partition.hpp>
 #include <lapwing/phylo.hpp>
 #include <lapwing/sparse.hpp>
 #include <lapwing/version.hpp>

@@ -1,0 +1,589 @@
+"""The Fiedler vector: the second eigenvector of a graph Laplacian."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lapwing import _backend, _graphs, _threads, _validate
+from lapwing._graphs import Graph
+from lapwing._progress import Callback
+from lapwing.exceptions import ConvergenceError, DisconnectedGraphWarning
+from lapwing.linalg import _canonical, eigsh, laplacian_eigs
+from lapwing.linalg._approx import ApproxCholesky
+from lapwing.linalg._laplacian import METHODS
+
+__all__ = ["FiedlerInfo", "FiedlerResult", "fiedler_vector"]
+
+Floats = NDArray[np.float64]
+#: Eigenvalues this close, relative to the smallest, are taken for copies of it.
+COPIES = 1e-6
+#: Estimated error of the vector that ``accuracy="relative"`` accepts.
+VECTOR_ERROR = 1e-3
+#: Copies of the smallest eigenvalue that are looked for.
+MOST_COPIES = 64
+
+
+@dataclass(frozen=True)
+class FiedlerInfo:
+    """How a Fiedler vector came about, and how far it can be trusted.
+
+    Attributes
+    ----------
+    next_value : float
+        The smallest eigenvalue that is larger than those returned and not a copy of them; NaN if there is
+        none, or if it was not computed.
+    multiplicity : int
+        Copies of the smallest eigenvalue beyond the null space that were found.
+    residual : float
+        ``‖A v - λ v‖ / ‖A‖``, the largest of the vectors returned.
+    vector_error : float
+        Estimated sine of the angle between the vector and the eigenspace.
+    zero_tolerance : float
+        Entries of at most this size count as 0 in a cut: the vector has no digits below.
+    norm : float
+        Bound on the norm of the Laplacian.
+    n_components : int
+        Connected components of the graph.
+    component : int array or None
+        With ``disconnected="largest"``: the nodes that have an entry, the others being 0.
+    method, reason : str
+        What was used, and why.
+    iterations, products : int
+        Of the eigensolver.
+    seconds : float
+        Time spent.
+    converged : bool
+        Whether the vector is as accurate as was asked.
+    """
+
+    next_value: float
+    multiplicity: int
+    residual: float
+    vector_error: float
+    zero_tolerance: float
+    norm: float
+    n_components: int
+    component: NDArray[np.intp] | None
+    method: str
+    reason: str
+    iterations: int
+    products: int
+    seconds: float
+    converged: bool
+
+
+class FiedlerResult(NamedTuple):
+    """What `fiedler_vector` returns: eigenvalue, vector, and how they came about."""
+
+    value: Any  # float; an array for n_vectors > 1
+    vector: Floats  # (n,), or (n, n_vectors)
+    info: FiedlerInfo
+
+
+class _Found(NamedTuple):
+    """Pairs from one of the solvers, before a choice among equal ones."""
+
+    values: Floats
+    vectors: Floats
+    residuals: Floats
+    errors: Floats
+    norm: float
+    method: str
+    reason: str
+    iterations: int
+    products: int
+    converged: bool
+
+
+def fiedler_vector(
+    A: Any,
+    *,
+    normalization: str | None = None,
+    node_weight: Any = None,
+    degree: Any = None,
+    tol: float = 1e-6,
+    accuracy: str = "relative",
+    method: str = "auto",
+    n_vectors: int = 1,
+    v0: Any = None,
+    disconnected: str = "warn",
+    random_state: int | None = 0,
+    n_jobs: int | None = None,
+    callback: Callback | None = None,
+    verbose: int = 0,
+    on_fail: str = "warn",
+) -> FiedlerResult:
+    """Second smallest eigenpair of a graph Laplacian, and the next ones.
+
+    Parameters
+    ----------
+    A : sparse matrix or array, dense array, networkx or igraph graph, or LinearOperator
+        Symmetric weights >= 0 of shape (n, n), n >= 2. A diagonal (self loops) has no effect. An operator
+        must come with `degree`.
+    normalization : {None, "sym", "rw"}, default=None
+        ``D - A``; ``I - D^-1/2 A D^-1/2``; or the random walk's ``I - D^-1 A``, with ``vᵀ D v = 1``.
+    node_weight : array of shape (n,) or None, default=None
+        Weights m >= 0 of the nodes: the pair of ``(D - A) v = λ diag(m) v``, with ``vᵀ diag(m) v = 1``. Only
+        for ``normalization=None``.
+    degree : array of shape (n,) or None, default=None
+        For an operator: the sums of the rows of its matrix.
+    tol : float, default=1e-6
+        Largest residual ``‖A v - λ v‖ / ‖A‖``.
+    accuracy : {"relative", "residual"}, default="relative"
+        "relative": also the vector must be right, to an estimated error of 1e-3 or better. A small residual
+        alone does not say so where λ is tiny or the next eigenvalue is near.
+    method : {"auto", "dense", "approxchol", "cholesky", "chebyshev", "lanczos"}, default="auto"
+        As in `lapwing.linalg.laplacian_eigs`.
+    n_vectors : int, default=1
+        Number of vectors.
+    v0 : array of shape (n,) or (n, j), or None, default=None
+        Vectors to start from, such as those of a similar graph, where the method can use them.
+    disconnected : {"warn", "raise", "largest"}, default="warn"
+        A graph of several components has the eigenvalue 0 more than once. "warn": return 0 and a vector that
+        is constant on the component of node 0 and on the rest. "raise": ValueError. "largest": the vector of
+        the largest component, 0 elsewhere.
+    random_state : int, numpy generator or None, default=0
+        Of the start and of the preconditioner.
+    n_jobs : int or None
+        Number of threads; None or -1: every core that the process may use. The result does not depend on it.
+    callback : callable or None
+        Called after every iteration of the eigensolver; returning True stops it.
+    verbose : int, default=0
+        Above 0: a progress bar.
+    on_fail : {"warn", "raise"}, default="warn"
+        What to do when the accuracy is not reached.
+
+    Returns
+    -------
+    value : float
+        The eigenvalue; for `n_vectors` > 1 an array of shape (n_vectors,).
+    vector : float64 array of shape (n,)
+        The vector, its entry of largest magnitude positive; for `n_vectors` > 1 of shape (n, n_vectors).
+    info : FiedlerInfo
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not as described.
+    ConvergenceError
+        With ``on_fail="raise"``.
+
+    Warns
+    -----
+    DisconnectedGraphWarning
+        The graph has more than one component.
+    ConvergenceWarning
+        The accuracy was not reached; `info` carries what was.
+
+    Notes
+    -----
+    Where the eigenvalue has several copies (cycles, square grids, complete graphs), the vector is the
+    projection of ``z_i = cos(1 + 2.399963 i)`` onto their eigenspace, which does not depend on how it was
+    found.
+
+    References
+    ----------
+    Miroslav Fiedler, "Algebraic connectivity of graphs", 1973; "A property of eigenvectors of nonnegative
+    symmetric matrices and its application to graph theory", 1975.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.graph import fiedler_vector
+    >>> path = np.diag(np.ones(4), 1) + np.diag(np.ones(4), -1)
+    >>> value, vector, info = fiedler_vector(path)
+    >>> round(value, 6), vector.round(3).tolist()
+    (0.381966, [0.602, 0.372, 0.0, -0.372, -0.602])
+    """
+    start = time.perf_counter()
+    form = _validate.check_choice(normalization, "normalization", (None, "sym", "rw"))
+    tol = _validate.check_positive(tol, "tol")
+    relative = _validate.check_choice(accuracy, "accuracy", ("relative", "residual")) == "relative"
+    _validate.check_choice(method, "method", METHODS)
+    _validate.check_choice(on_fail, "on_fail", ("warn", "raise"))
+    _validate.check_choice(disconnected, "disconnected", ("warn", "raise", "largest"))
+    _threads.resolve(n_jobs)
+    options = {
+        "random_state": _validate.check_seed(random_state), "n_jobs": n_jobs,
+        "callback": callback, "verbose": verbose,
+    }  # fmt: skip
+    if node_weight is not None and form is not None:
+        raise ValueError("node_weight goes with normalization=None: the others have the degrees for weights")
+    if _is_operator(A):
+        return _of_operator(A, degree, form, node_weight, n_vectors, tol, on_fail, start, options)
+    if degree is not None:
+        raise ValueError("degree goes with an operator: the degrees of a matrix are its own")
+    graph = _graphs.as_graph(A, "A")
+    n = graph.n
+    if n < 2:
+        raise ValueError(f"A needs at least 2 nodes, got {n}")
+    mass = None if node_weight is None else _validate.check_weights(node_weight, n, "node_weight")
+    k = _validate.check_integer(n_vectors, "n_vectors", 1, n - 1)
+    labels, sizes = _backend.extension().components(*graph.csr)
+    if len(sizes) > 1 and disconnected != "largest":
+        return _disconnected(graph, labels, sizes, form, mass, k, disconnected, start)
+    keep: NDArray[np.intp] | None = None
+    part = graph
+    if len(sizes) > 1:
+        keep = np.flatnonzero(labels == 0)
+        if len(keep) <= k:
+            raise ValueError(
+                f"n_vectors must be less than the {len(keep)} nodes of the largest component, got {k}"
+            )
+        part = _graphs.as_graph(graph.matrix()[keep][:, keep], "A")
+        mass = None if mass is None else mass[keep]
+        if mass is not None and not mass.any():
+            raise ValueError("node_weight is 0 on all of the largest component")
+        _tell_disconnected(sizes, "the vector is that of the largest")
+    first = _start_vectors(v0, n, keep)
+    find = _Finder(part, form, mass, tol, relative, method, first, options)
+    value, vector, found, copies = _pick(find, k, part.n - 1)
+    info = _info(found, k, copies, keep, len(sizes), start, relative, tol)
+    if keep is not None:
+        whole = np.zeros((n, k))
+        whole[keep] = vector
+        vector = whole
+    return _finish(value, vector, info, k, on_fail)
+
+
+class _Finder:
+    """The smallest so many pairs of one graph."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        form: str | None,
+        mass: Floats | None,
+        tol: float,
+        relative: bool,
+        method: str,
+        start: Floats | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.graph, self.form, self.mass, self.tol = graph, form, mass, tol
+        self.relative, self.method, self.start, self.options = relative, method, start, options
+        if form == "rw":
+            self.mass = graph.degrees
+
+    def __call__(self, k: int, wanted: int, start: Floats | None = None) -> _Found:
+        """`k` pairs, the first `wanted` of them to the accuracy that was asked for."""
+        if self.form is None and self.mass is not None:
+            return _weighted(self.graph, self.mass, k, self.tol, self.options)
+        start = start if start is not None else self.start
+        # A residual says nothing about an eigenvalue that is no larger.
+        found = self._solve(k, self.tol, "residual", start)
+        if not self.relative or self._trusted(found, wanted) or self.method in ("dense", "lanczos"):
+            return found
+        if self.method == "chebyshev":
+            return self._solve(k, min(1e-12, self.tol), "residual", found.vectors)
+        better = self._solve(k, self.tol, "relative", None)
+        for tol in (1e-9, 1e-12):
+            if better.errors[:wanted].max() <= VECTOR_ERROR:
+                break
+            better = self._solve(k, min(self.tol, tol), "relative", None)
+        return better
+
+    def _trusted(self, found: _Found, wanted: int) -> bool:
+        floor = 1e-3 * found.values[:wanted] / found.norm
+        return bool(
+            found.converged
+            and (found.errors[:wanted] <= VECTOR_ERROR).all()
+            and (found.residuals[:wanted] <= floor).all()
+        )
+
+    def _solve(self, k: int, tol: float, accuracy: str, start: Floats | None) -> _Found:
+        method = self.method
+        if method == "auto" and _dense(self.graph):
+            method = "lanczos"  # a factor of such a matrix would be full
+        if accuracy == "relative" and method not in ("approxchol", "cholesky"):
+            method = "auto"
+        if method not in ("auto", "approxchol", "chebyshev"):
+            start = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            r = laplacian_eigs(
+                self.graph.matrix(), k, normalization=self.form, method=method, tol=tol, accuracy=accuracy,
+                tol_vec=1e-6, X0=start, canonical=False, **self.options,
+            )  # fmt: skip
+        return _Found(
+            r.values, r.vectors, r.residuals, r.vector_errors, float(r.info["norm"]), r.info["method"],
+            r.info["reason"], int(r.info["iterations"]), int(r.info["products"]), r.converged,
+        )  # fmt: skip
+
+
+def _dense(graph: Graph) -> bool:
+    return graph.n > 1500 and len(graph.values) > 0.1 * graph.n**2
+
+
+def _is_operator(A: Any) -> bool:
+    return hasattr(A, "matmat") and not hasattr(A, "tocsr") and not isinstance(A, np.ndarray)
+
+
+def _start_vectors(v0: Any, n: int, keep: NDArray[np.intp] | None) -> Floats | None:
+    if v0 is None:
+        return None
+    start = np.asarray(v0, dtype=np.float64)
+    if start.ndim == 1:
+        start = start[:, None]
+    start = np.array(_validate.check_points(start, "v0"), dtype=np.float64, order="C")
+    if len(start) != n:
+        raise ValueError(f"v0 must have {n} entries, got shape {np.shape(v0)}")
+    return start if keep is None else np.ascontiguousarray(start[keep])
+
+
+def _weighted(graph: Graph, mass: Floats, k: int, tol: float, options: dict[str, Any]) -> _Found:
+    """Pairs of ``L v = λ M v`` from the largest of ``M^1/2 L⁺ M^1/2``; M may vanish at nodes."""
+    root, total = np.sqrt(mass), float(mass.sum())
+    support = int((mass > 0).sum())
+    if k >= support:
+        raise ValueError(f"node_weight must be positive at more than {k} nodes, got {support}")
+    solver = ApproxCholesky(graph.matrix(), random_state=options["random_state"], n_jobs=options["n_jobs"])
+    accuracy = 1e-12
+
+    def solve(x: Floats) -> Floats:
+        b = root[:, None] * x
+        b = b - mass[:, None] * (b.sum(axis=0) / total)
+        y = solver.solve(b, tol=accuracy)
+        return np.asarray(y - (mass @ y) / total)  # orthogonal to the constant under M
+
+    class Inverse:
+        shape = (graph.n, graph.n)
+
+        def matmat(self, x: Floats) -> Floats:
+            return root[:, None] * solve(np.asarray(x))
+
+    null = (root / np.sqrt(total))[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        r = eigsh(Inverse(), k, "LA", tol=min(tol, 1e-9), null=null, canonical=False, **options)
+    values = 1.0 / r.values
+    vectors = solve(r.vectors)
+    vectors /= np.sqrt((mass[:, None] * vectors**2).sum(axis=0))
+    W = graph.matrix()
+    degrees = graph.degrees
+    scale = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
+    image = degrees[:, None] * vectors - W @ vectors
+    values = (vectors * image).sum(axis=0)
+    norm = float((2 * degrees * scale**2).max())
+    rest = image - mass[:, None] * vectors * values
+    residuals = np.linalg.norm(rest * np.where(scale > 0, scale, 1.0)[:, None], axis=0) / norm
+    groups = _canonical.clusters(values, COPIES * float(values[0]))
+    gaps = _canonical.separations(values, groups)
+    errors = np.minimum(residuals * norm / gaps, 1.0)
+    return _Found(
+        values, vectors, residuals, errors, norm, "inverse", "eigenvalues weighted by nodes", 0,
+        int(r.info["products"]), r.converged,
+    )  # fmt: skip
+
+
+def _fixed(n: int) -> Floats:
+    return np.asarray(np.cos(1.0 + 2.399963 * np.arange(n)))
+
+
+def _pick(find: _Finder, k: int, room: int) -> tuple[Floats, Floats, _Found, int]:
+    """The pairs wanted, the choice among copies of the smallest one independent of how they were found."""
+    mass = find.mass
+    z = _fixed(find.graph.n)
+    known = min(k + 1, room)
+    start: Floats | None = None
+    while True:
+        found = find(known, k, start)
+        near = COPIES * float(found.values[0]) + 64 * np.finfo(float).eps * found.norm
+        copies = int((found.values - found.values[0] <= near).sum())
+        if copies < known or known == room or known >= MOST_COPIES:
+            break
+        known = min(4 * known, room, MOST_COPIES)
+        if known == MOST_COPIES < room:
+            start = z[:, None]  # so that its projection is there, however many copies there are
+    vectors = found.vectors[:, :known].copy()
+    weigh = np.ones(len(z)) if mass is None else mass
+    if copies > 1:
+        c = vectors[:, :copies].T @ (weigh * z)
+        if np.linalg.norm(c) > 0:
+            vectors[:, :copies] = vectors[:, :copies] @ _first_column(c / np.linalg.norm(c))
+    groups = [slice(i, i + 1) for i in range(copies)]
+    rest = _canonical.clusters(found.values[copies:], COPIES * float(found.values[0]))
+    groups += [slice(copies + g.start, copies + g.stop) for g in rest]
+    if copies > 2 and k > 1:
+        groups = [slice(0, 1), slice(1, copies), *groups[copies:]]
+    _canonical.canonical_basis(vectors, [g for g in groups if g.start < k])
+    noise = 64 * np.finfo(float).eps * np.sqrt(len(vectors))
+    vectors[np.abs(vectors) <= noise * np.abs(vectors).max(axis=0)] = 0.0
+    return found.values[:k], np.ascontiguousarray(vectors[:, :k]), found, copies
+
+
+def _first_column(c: Floats) -> Floats:
+    """An orthogonal matrix whose first column is the unit vector `c`: a reflection."""
+    e = np.zeros_like(c)
+    e[0] = 1.0
+    u = c - e if c[0] < 0 else c + e
+    u /= np.linalg.norm(u)
+    H = np.eye(len(c)) - 2.0 * np.outer(u, u)
+    return H if c[0] < 0 else -H
+
+
+def _info(
+    found: _Found,
+    k: int,
+    copies: int,
+    keep: NDArray[np.intp] | None,
+    components: int,
+    start: float,
+    relative: bool,
+    tol: float,
+) -> FiedlerInfo:
+    beyond = found.values[max(k, copies) :]
+    residual = float(found.residuals[:k].max())
+    error = float(found.errors[:k].max())
+    fine = found.converged or residual <= tol
+    return FiedlerInfo(
+        next_value=float(beyond[0]) if len(beyond) else np.nan,
+        multiplicity=copies,
+        residual=residual,
+        vector_error=error,
+        zero_tolerance=max(64 * np.finfo(float).eps * np.sqrt(len(found.vectors)), error),
+        norm=found.norm,
+        n_components=components,
+        component=keep,
+        method=found.method,
+        reason=found.reason,
+        iterations=found.iterations,
+        products=found.products,
+        seconds=time.perf_counter() - start,
+        converged=bool(fine and (not relative or error <= VECTOR_ERROR)),
+    )
+
+
+def _finish(value: Floats, vector: Floats, info: FiedlerInfo, k: int, on_fail: str) -> FiedlerResult:
+    if not info.converged:
+        message = (
+            f"the Fiedler vector stopped at a residual of {info.residual:.1e} and an estimated error of "
+            f"{info.vector_error:.1e}"
+        )
+        if on_fail == "raise":
+            raise ConvergenceError(message)
+        from lapwing.exceptions import ConvergenceWarning
+
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+    if k == 1:
+        return FiedlerResult(float(value[0]), vector[:, 0].copy(), info)
+    return FiedlerResult(value, vector, info)
+
+
+def _tell_disconnected(sizes: NDArray[np.int64], what: str) -> None:
+    largest = ", ".join(str(int(s)) for s in sizes[:3])
+    warnings.warn(
+        f"the graph has {len(sizes)} connected components (the largest have {largest} nodes): {what}",
+        DisconnectedGraphWarning,
+        stacklevel=4,
+    )
+
+
+def _disconnected(
+    graph: Graph,
+    labels: NDArray[np.int32],
+    sizes: NDArray[np.int64],
+    form: str | None,
+    mass: Floats | None,
+    k: int,
+    rule: str,
+    start: float,
+) -> FiedlerResult:
+    """The component of node 0 against the rest, at the eigenvalue 0."""
+    if rule == "raise":
+        raise ValueError(f"A is not connected: it has {len(sizes)} components")
+    if k > 1:
+        raise ValueError(
+            "n_vectors > 1 needs a connected graph: pass disconnected='largest', or see laplacian_eigs"
+        )
+    _tell_disconnected(sizes, "the second eigenvalue is 0")
+    degrees = graph.degrees
+    weigh = np.ones(graph.n) if form is None and mass is None else degrees if mass is None else mass
+    here = labels == labels[0]
+    inside, outside = float(weigh[here].sum()), float(weigh[~here].sum())
+    if inside > 0 and outside > 0:
+        x = np.where(here, 1.0 / inside, -1.0 / outside)
+        x /= np.sqrt(1.0 / inside + 1.0 / outside)
+    else:  # no weight on one side: its own indicator is orthogonal already
+        x = (here if inside == 0 else ~here).astype(float)
+        x /= np.linalg.norm(x)
+    if form == "sym":
+        x = x * np.sqrt(np.where(weigh > 0, weigh, 1.0))
+    vector = x[:, None].copy()
+    _canonical.canonical_basis(vector, [slice(0, 1)])
+    info = FiedlerInfo(
+        next_value=np.nan, multiplicity=len(sizes) - 1, residual=0.0, vector_error=0.0,
+        zero_tolerance=64 * np.finfo(float).eps * float(np.sqrt(graph.n)),
+        norm=2.0 if form is not None else 2.0 * float(degrees.max()), n_components=len(sizes), component=None,
+        method="components", reason="the graph is not connected", iterations=0, products=0,
+        seconds=time.perf_counter() - start, converged=True,
+    )  # fmt: skip
+    return FiedlerResult(0.0, vector[:, 0].copy(), info)
+
+
+def _of_operator(
+    A: Any,
+    degree: Any,
+    form: str | None,
+    node_weight: Any,
+    n_vectors: int,
+    tol: float,
+    on_fail: str,
+    start: float,
+    options: dict[str, Any],
+) -> FiedlerResult:
+    """From products with the weights alone."""
+    n = int(A.shape[0])
+    if A.shape != (n, n):
+        raise ValueError(f"A must be square, got shape {A.shape}")
+    if n < 2:
+        raise ValueError(f"A needs at least 2 nodes, got {n}")
+    if degree is None:
+        raise ValueError("an operator A needs degree, the sums of its rows")
+    if node_weight is not None:
+        raise ValueError("node_weight is not offered for operators")
+    d = _validate.check_weights(degree, n, "degree")
+    if form is not None and not (d > 0).all():
+        raise ValueError(f"degree must be > 0, got {d.min():g} at {int(np.argmin(d))}")
+    k = _validate.check_integer(n_vectors, "n_vectors", 1, n - 1)
+    root = np.sqrt(d) if form is not None else np.ones(n)
+
+    class Laplacian:
+        shape = (n, n)
+
+        def matmat(self, x: Floats) -> Floats:
+            y = x / root[:, None]
+            return np.asarray((d[:, None] * y - A.matmat(y)) / root[:, None])
+
+    norm = 2.0 if form is not None else 2.0 * float(d.max())
+    null = (root / np.linalg.norm(root))[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        r = eigsh(
+            Laplacian(),
+            min(k + 1, n - 1),
+            "SA",
+            tol=tol,
+            norm_bound=norm,
+            null=null,
+            canonical=False,
+            **options,
+        )
+    found = _Found(
+        r.values, r.vectors, r.residuals, r.vector_errors, norm, "lanczos", "products are all there is",
+        0, int(r.info["products"]), r.converged,
+    )  # fmt: skip
+    near = COPIES * abs(float(r.values[0])) + 64 * np.finfo(float).eps * norm
+    copies = int((r.values - r.values[0] <= near).sum())
+    vectors = r.vectors[:, :k].copy()
+    _canonical.canonical_basis(vectors, [slice(i, i + 1) for i in range(k)])
+    if form == "rw":
+        vectors /= root[:, None]
+    info = _info(found, k, copies, None, 1, start, False, tol)
+    return _finish(r.values[:k], vectors, info, k, on_fail)

@@ -1,0 +1,279 @@
+"""The Fiedler vector: closed forms, peers, several copies, weights of nodes, components, operators."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.linalg import eigh
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import aslinearoperator
+
+from lapwing import graph
+from lapwing.exceptions import ConvergenceError, ConvergenceWarning, DisconnectedGraphWarning
+
+
+def path(n):
+    return sp.diags_array([np.ones(n - 1), np.ones(n - 1)], offsets=[1, -1]).tocsr()
+
+
+def product(*graphs):
+    W = sp.csr_array((1, 1))
+    for G in graphs:
+        W = sp.kron(W, sp.eye_array(G.shape[0])) + sp.kron(sp.eye_array(W.shape[0]), G)
+    return W.tocsr()
+
+
+def nxa(G):
+    return nx.to_scipy_sparse_array(G, dtype=float)
+
+
+def laplacian(W):
+    W = W.toarray() if sp.issparse(W) else np.asarray(W, float)
+    return np.diag(W.sum(0)) - W
+
+
+def random_graph(seed, n, p=0.3):
+    rng = np.random.default_rng(seed)
+    W = np.triu((rng.random((n, n)) < p) * rng.gamma(1.0, size=(n, n)), 1)
+    for i in range(1, n):
+        W[rng.integers(0, i), i] = rng.gamma(1.0) + 0.1
+    return W + W.T
+
+
+CLOSED = [
+    ("path", path(50), 4 * np.sin(np.pi / 100) ** 2, 1),
+    ("cycle", nxa(nx.cycle_graph(31)), 2 - 2 * np.cos(2 * np.pi / 31), 2),
+    ("grid", product(path(20), path(13)), 4 * np.sin(np.pi / 40) ** 2, 1),
+    ("square", product(path(12), path(12)), 4 * np.sin(np.pi / 24) ** 2, 2),
+    ("cube", product(path(6), path(6), path(6)), 4 * np.sin(np.pi / 12) ** 2, 3),
+    ("torus", product(nxa(nx.cycle_graph(14)), nxa(nx.cycle_graph(9))), 2 - 2 * np.cos(2 * np.pi / 14), 2),
+    ("Q6", nxa(nx.hypercube_graph(6)), 2.0, 6),
+    ("complete", np.ones((15, 15)), 15.0, 14),
+    ("star", nxa(nx.star_graph(11)), 1.0, 10),
+    ("bipartite", nxa(nx.complete_bipartite_graph(4, 7)), 4.0, 6),
+    ("even bipartite", nxa(nx.complete_bipartite_graph(5, 5)), 5.0, 8),
+    ("two cliques", nxa(nx.barbell_graph(9, 0)), (11 - np.sqrt(121 - 8)) / 2, 1),
+    ("petersen", nxa(nx.petersen_graph()), 2.0, 5),
+    ("pair", np.array([[0.0, 3.0], [3.0, 0.0]]), 6.0, 1),
+]
+
+
+@pytest.mark.parametrize(("name", "W", "value", "copies"), CLOSED, ids=[c[0] for c in CLOSED])
+def test_closed_forms(name, W, value, copies):
+    found, v, info = graph.fiedler_vector(W)
+    assert found == pytest.approx(value, rel=1e-10)
+    assert info.multiplicity == copies
+    assert info.converged
+    assert info.n_components == 1
+    L = laplacian(W)
+    assert np.linalg.norm(L @ v - value * v) <= 1e-8 * np.abs(L).sum(0).max()
+    assert np.linalg.norm(v) == pytest.approx(1.0)
+    assert abs(v.sum()) < 1e-9
+    assert v[np.argmax(np.abs(v) >= np.abs(v).max() * (1 - 1e-6))] > 0
+    values, vectors = np.linalg.eigh(L)
+    if copies == 1:
+        assert abs(v @ vectors[:, 1]) == pytest.approx(1.0)
+    else:  # the projection of the fixed vector
+        space = vectors[:, np.abs(values - value) < 1e-8 * max(1.0, value)]
+        z = space @ (space.T @ np.cos(1 + 2.399963 * np.arange(len(v))))
+        assert abs(v @ z) == pytest.approx(np.linalg.norm(z), rel=1e-8)
+    beyond = values[1 + copies :]
+    if len(beyond):
+        assert info.next_value == pytest.approx(beyond[0], rel=1e-8)
+    else:
+        assert np.isnan(info.next_value)
+
+
+def test_path_vector_is_a_cosine():
+    n = 40
+    v = graph.fiedler_vector(path(n)).vector
+    expected = np.cos(np.pi * (np.arange(n) + 0.5) / n)
+    np.testing.assert_allclose(v, expected / np.linalg.norm(expected), atol=1e-10)
+    assert graph.fiedler_vector(path(5)).vector[2] == 0.0  # the middle of the path, exactly
+
+
+@pytest.mark.parametrize("n", [20_000])
+def test_tiny_eigenvalues(n):
+    found, v, info = graph.fiedler_vector(path(n))
+    assert found == pytest.approx(4 * np.sin(np.pi / (2 * n)) ** 2, rel=1e-6)
+    expected = np.cos(np.pi * (np.arange(n) + 0.5) / n)
+    assert abs(v @ expected) / np.linalg.norm(expected) >= 1 - 1e-6
+    assert info.converged
+
+
+@pytest.mark.parametrize("form", ["sym", "rw"])
+def test_normalized_closed_forms(form):
+    for W, value in [
+        (path(30), 1 - np.cos(np.pi / 29)),
+        (nxa(nx.cycle_graph(20)), 1 - np.cos(2 * np.pi / 20)),
+        (nxa(nx.hypercube_graph(5)), 2 / 5),
+        (np.ones((9, 9)), 9 / 8),
+        (nxa(nx.star_graph(8)), 1.0),
+    ]:
+        found, v, _ = graph.fiedler_vector(W, normalization=form)
+        assert found == pytest.approx(value, rel=1e-10)
+        W = W.toarray() if sp.issparse(W) else W - np.eye(9)
+        d = W.sum(0)
+        if form == "rw":
+            assert v @ d == pytest.approx(0.0, abs=1e-9)
+            assert v @ (d * v) == pytest.approx(1.0)
+            np.testing.assert_allclose(np.diag(d) @ v - W @ v, value * d * v, atol=1e-8)
+        else:
+            assert v @ np.sqrt(d) == pytest.approx(0.0, abs=1e-9)
+
+
+@given(st.integers(0, 10**6), st.integers(3, 30))
+def test_agrees_with_dense_algebra(seed, n):
+    W = random_graph(seed, n)
+    L = laplacian(W)
+    values, vectors = np.linalg.eigh(L)
+    found, v, info = graph.fiedler_vector(W)
+    assert found == pytest.approx(values[1], rel=1e-8)
+    if n > 2 and values[2] - values[1] > 1e-3 * values[1]:
+        assert abs(v @ vectors[:, 1]) == pytest.approx(1.0, abs=1e-6)
+        assert info.next_value == pytest.approx(values[2], rel=1e-6)
+    scaled = graph.fiedler_vector(8.0 * W)
+    assert scaled.value == pytest.approx(8.0 * found)
+    # Fiedler's theorem: the nodes with v >= 0 hang together, and those with v <= 0.
+    for side in (v >= -1e-9, v <= 1e-9):
+        inner = W[np.ix_(side, side)]
+        assert connected_components(inner)[0] == 1
+
+
+def test_agrees_with_networkx():
+    for G in (nx.karate_club_graph(), nx.random_regular_graph(3, 40, seed=1), nx.balanced_tree(2, 5)):
+        value = graph.fiedler_vector(G).value
+        assert value == pytest.approx(nx.algebraic_connectivity(G, method="tracemin_lu"), rel=1e-7)
+    G = nx.karate_club_graph()
+    for _, _, data in G.edges(data=True):
+        data.pop("weight")
+    value, v, _ = graph.fiedler_vector(G)
+    assert value == pytest.approx(0.4685252267, rel=1e-9)
+    assert sorted(np.bincount((v > 0).astype(int)).tolist()) == [15, 19]
+
+
+def test_weights_of_nodes():
+    for seed in range(4):
+        W = random_graph(seed, 25)
+        m = np.random.default_rng(seed).gamma(1.0, size=25) + 0.05
+        values, vectors = eigh(laplacian(W), np.diag(m))
+        found, v, info = graph.fiedler_vector(W, node_weight=m, n_vectors=2)
+        np.testing.assert_allclose(found, values[1:3], rtol=1e-7)
+        assert v[:, 0] @ (m * v[:, 0]) == pytest.approx(1.0)
+        assert abs(v[:, 0] @ (m * vectors[:, 1])) == pytest.approx(1.0, abs=1e-6)
+        assert info.converged
+    m[:5] = 0.0  # massless nodes follow their neighbours
+    found, v, _ = graph.fiedler_vector(W, node_weight=m)
+    L = laplacian(W)
+    np.testing.assert_allclose(L @ v, found * m * v, atol=1e-7 * np.abs(L).max())
+
+
+def test_many_vectors():
+    W = random_graph(3, 40)
+    values, vectors = np.linalg.eigh(laplacian(W))
+    found, v, _ = graph.fiedler_vector(W, n_vectors=5)
+    np.testing.assert_allclose(found, values[1:6], rtol=1e-8)
+    np.testing.assert_allclose(np.abs((v * vectors[:, 1:6]).sum(0)), 1.0, atol=1e-6)
+    W = nxa(nx.hypercube_graph(4))
+    found, v, info = graph.fiedler_vector(W, n_vectors=3)
+    np.testing.assert_allclose(found, 2.0)
+    np.testing.assert_allclose(v.T @ v, np.eye(3), atol=1e-10)
+    np.testing.assert_allclose(v[:, 0], graph.fiedler_vector(W).vector, atol=1e-8)
+    assert info.multiplicity == 4
+
+
+def test_methods_agree():
+    W = product(path(45), path(40))
+    for form in (None, "sym", "rw"):
+        vectors = [
+            graph.fiedler_vector(W, normalization=form, method=m, tol=1e-10).vector
+            for m in ("dense", "approxchol", "cholesky", "chebyshev", "lanczos")
+        ]
+        for v in vectors[1:]:
+            np.testing.assert_allclose(v, vectors[0], atol=1e-4 * np.abs(v).max())
+
+
+def test_components():
+    W = sp.block_diag([path(3), path(5), np.zeros((1, 1))]).tocsr()
+    with pytest.warns(DisconnectedGraphWarning, match="3 connected components"):
+        value, v, info = graph.fiedler_vector(W)
+    assert value == 0.0
+    assert info.n_components == 3
+    assert info.multiplicity == 2
+    assert len(np.unique(v[:3])) == 1
+    assert len(np.unique(v[3:])) == 1
+    assert v.sum() == pytest.approx(0.0, abs=1e-12)
+    for form in ("rw", "sym"):
+        with pytest.warns(DisconnectedGraphWarning):
+            assert np.isfinite(graph.fiedler_vector(W, normalization=form).vector).all()
+    with pytest.raises(ValueError, match="A is not connected: it has 3 components"):
+        graph.fiedler_vector(W, disconnected="raise")
+    with pytest.warns(DisconnectedGraphWarning, match="largest"):
+        value, v, info = graph.fiedler_vector(W, disconnected="largest")
+    assert value == pytest.approx(4 * np.sin(np.pi / 10) ** 2)
+    assert info.component.tolist() == [3, 4, 5, 6, 7]
+    assert (v[[0, 1, 2, 8]] == 0).all()
+
+
+def test_operator_and_dense_similarity():
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(400, 3))
+    X[:200, 0] += 4.0
+    S = np.exp(-((X[:, None] - X[None]) ** 2).sum(-1) / 4)
+    np.fill_diagonal(S, 0.0)
+    for form in (None, "rw", "sym"):
+        value, v, _ = graph.fiedler_vector(S, normalization=form, tol=1e-9)
+        other, w, info = graph.fiedler_vector(
+            aslinearoperator(S), degree=S.sum(0), normalization=form, tol=1e-9
+        )
+        assert other == pytest.approx(value, rel=1e-6)
+        np.testing.assert_allclose(w, v, atol=1e-4 * np.abs(v).max())
+        assert info.converged
+    labels = graph.bisect(S)  # one in forty of each cloud lies in the other half
+    assert (labels[:200] == labels[0]).mean() > 0.94
+    assert (labels[200:] == labels[0]).mean() < 0.06
+
+
+def test_same_bits_for_any_number_of_threads():
+    W = product(path(60), path(50))
+    runs = [graph.fiedler_vector(W, n_jobs=t) for t in (1, 2, 4)]
+    assert all(r.value == runs[0].value for r in runs)
+    assert all((r.vector == runs[0].vector).all() for r in runs)
+
+
+def test_stopping():
+    W = product(path(60), path(50))
+    with pytest.warns(ConvergenceWarning, match="stopped at a residual"):
+        _, v, info = graph.fiedler_vector(W, method="approxchol", tol=1e-14, callback=lambda info: True)
+    assert not info.converged
+    assert np.isfinite(v).all()
+    with pytest.raises(ConvergenceError, match="stopped"):
+        graph.fiedler_vector(W, method="approxchol", tol=1e-14, callback=lambda info: True, on_fail="raise")
+
+
+def test_bad_arguments():
+    W = path(10)
+    for change, error, text in [
+        ({"n_vectors": 10}, ValueError, "n_vectors must be between 1 and 9"),
+        ({"n_vectors": 0}, ValueError, "n_vectors"),
+        ({"tol": 0.0}, ValueError, "tol must be > 0"),
+        ({"accuracy": "high"}, ValueError, "accuracy must be one of"),
+        ({"method": "amg"}, ValueError, "method must be one of"),
+        ({"normalization": "left"}, ValueError, "normalization must be one of"),
+        ({"disconnected": "no"}, ValueError, "disconnected must be one of"),
+        ({"node_weight": np.ones(10), "normalization": "rw"}, ValueError, "node_weight goes with"),
+        ({"node_weight": np.ones(3)}, ValueError, r"node_weight must have shape \(10,\)"),
+        ({"degree": np.ones(10)}, ValueError, "degree goes with an operator"),
+        ({"v0": np.ones(3)}, ValueError, "v0 must have 10 entries"),
+        ({"callback": 1}, TypeError, "callback must be callable"),
+    ]:
+        with pytest.raises(error, match=text):
+            graph.fiedler_vector(W, **change)
+    with pytest.raises(ValueError, match="at least 2 nodes, got 1"):
+        graph.fiedler_vector(np.zeros((1, 1)))
+    with pytest.raises(ValueError, match="an operator A needs degree"):
+        graph.fiedler_vector(aslinearoperator(W))
