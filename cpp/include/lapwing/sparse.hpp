@@ -34,9 +34,6 @@ bool is_symmetric(csr_view<const double> a);
 /// and >= 0, and values and pattern symmetric to the last bit.
 void check_graph(csr_view<const double> w, const std::string& what);
 
-/// Whether pattern and values are symmetric to the last bit. a: as check_structure demands.
-bool is_symmetric(csr_view<const double> a);
-
 csr transpose(csr_view<const double> a);
 
 /// How w_ij and w_ji become one weight.
