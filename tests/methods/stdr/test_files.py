@@ -280,3 +280,22 @@ def test_real_alignments(tmp_path: Path, name: str, capsys: pytest.CaptureFixtur
     if "compared" in report:
         assert report["compared"]["normalized"] <= 0.45
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("base", ["fasttree", "iqtree", "raxml-ng"])
+def test_installed_programs(base: str) -> None:
+    """The programs themselves, where they are."""
+    from lapwing.trees.stdr._base import find_program
+
+    try:
+        find_program(base)
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    tree = birth_death(40, random_state=2)
+    X = simulate_sequences(tree, 1500, model="hky85", rate=0.08)
+    gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.02, -1, X)
+    gaps[5] = gaps[4]  # identical rows must stay both
+    model = STDR(base=base, tau=16, random_state=1).fit(gaps, names=tree.names)
+    assert model.tree_.n_leaves == 40
+    others = [str(i) for i in range(40) if i != 5]
+    assert robinson_foulds(model.tree_.pruned(others), tree.pruned(others), normalized=True) < 0.12
