@@ -388,6 +388,18 @@ def test_hard_weights():
     assert graph.partition(hub.tocsr(), 2)[1].feasible
 
 
+def test_hubs_and_expanders():
+    """No band to flow in, and hubs whose neighbours nobody should look at again and again."""
+    for G in (nx.barabasi_albert_graph(6000, 4, seed=1), nx.random_regular_graph(6, 4000, seed=1)):
+        n = G.number_of_nodes()
+        for k in (2, 16):
+            labels, info = graph.partition(G, k)
+            assert info.feasible
+            random = np.random.default_rng(0).permutation(np.arange(n) % k)
+            assert info.cut < 0.75 * graph.cut_metrics(G, random).cut
+            assert np.unique(labels).size == k
+
+
 def test_callback_stops_and_counts():
     W = delaunay(2000, 8)
     seen = []

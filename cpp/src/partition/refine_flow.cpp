@@ -49,6 +49,7 @@ class band {
 
  private:
   static constexpr std::uint8_t in_source = 1, in_sink = 2;
+  static constexpr std::int64_t patience = 100;  // arcs looked at by growing trees, for each arc there is
 
   // Other threads move nodes between two other parts meanwhile: which of them it is does not matter here.
   std::int32_t label_of(node_t i) const {
@@ -238,8 +239,9 @@ class band {
   }
 
   // The maximum flow between the two outsides, by trees that grow from both and are mended after every path
-  // (Boykov and Kolmogorov, 2004): on a mesh the paths are short and the trees hardly change. False: the flow
-  // has passed `bound`.
+  // (Boykov and Kolmogorov, 2004): on a mesh the paths are short and the trees hardly change. Where they do
+  // not pay (expanders, hubs) Dinic's phases go on from the flow there is: paths are short, so there are few.
+  // False: the flow has passed `bound`.
   bool first_flow(flow_t bound) {
     constexpr std::int32_t no_parent = -1, root = -2, orphan = -3;
     const std::size_t m = nodes_.size();
@@ -269,8 +271,10 @@ class band {
       parent_[u] = orphan;
       orphans_.push_back(static_cast<std::int32_t>(u));
     };
+    std::int64_t work = 0;
     const auto adopt = [&](std::size_t u) {
       const std::uint8_t side = tree_[u];
+      work += first_[u + 1] - first_[u];
       std::int32_t best = -1, shortest = std::numeric_limits<std::int32_t>::max();
       for (std::int32_t a = first_[u]; a < first_[u + 1]; ++a) {
         std::size_t v = at(head_[at(a)]);
@@ -294,6 +298,7 @@ class band {
           }
           if (p < 0) break;
           ++steps;
+          ++work;
           w = at(head_[at(p)]);
         }
         if (!rooted) continue;
@@ -322,10 +327,16 @@ class band {
       parent_[u] = no_parent;
     };
     std::size_t paths = 0;
+    const std::int64_t most_work = patience * static_cast<std::int64_t>(head_.size()) + 10000;
     while (next < active_.size()) {
+      if (work > most_work) {
+        bool any = false;
+        return augment(m, in_source, bound, any);
+      }
       const std::size_t u = at(active_[next]);
       const std::uint8_t side = tree_[u];
       std::int32_t bridge = -1;
+      work += first_[u + 1] - first_[u];
       if (side != 0) {
         for (std::int32_t a = first_[u]; a < first_[u + 1]; ++a) {
           if (outward(a, side) == 0) continue;
@@ -603,10 +614,12 @@ bool refine_flows(const job& j, const weighted& g, const bounds& b, const effort
   bool fell = false;
   struct border {
     std::int32_t s, t;
-    double cut = 0;
-    std::vector<node_t> of_s, of_t;
+    std::vector<node_t> of_s{}, of_t{};
+    std::size_t nodes = 0;
     double gain = 0;
     bool changed = false;
+    // In an expander nearly all nodes are at the boundary: there is no band, and flows find nothing.
+    bool hopeless() const { return nodes > 2000 && 2 * (of_s.size() + of_t.size()) > nodes; }
   };
   constexpr int rounds = 12;
   for (int round = 0; round < rounds; ++round) {
@@ -638,12 +651,13 @@ bool refine_flows(const job& j, const weighted& g, const bounds& b, const effort
           continue;
         }
         busy[at(p.first)] = busy[at(p.second)] = static_cast<std::int32_t>(batch.size());
-        batch.push_back({p.first, p.second, 0, {}, {}, 0, false});
+        batch.push_back({p.first, p.second});
       }
       pairs.resize(keep);
       for (node_t i = 0; i < g.n; ++i) {
         const std::int32_t s = labels[at(i)], which = busy[at(s)];
         if (which < 0) continue;
+        ++batch[at(which)].nodes;
         for (std::int64_t q = g.offsets[i]; q < g.offsets[i + 1]; ++q) {
           const std::int32_t t = labels[at(g.targets[q])];
           if (t == s || busy[at(t)] != which) continue;
@@ -657,6 +671,7 @@ bool refine_flows(const job& j, const weighted& g, const bounds& b, const effort
         if (!mine) mine = std::make_unique<band>(g, b, labels, unit);
         for (std::ptrdiff_t c = lo; c < hi; ++c) {
           border& x = batch[at(c)];
+          if (x.hopeless()) continue;
           x.gain = mine->run(here, x.s, x.t, x.of_s, x.of_t, weight, e, x.changed);
         }
       };

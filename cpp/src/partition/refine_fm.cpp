@@ -390,6 +390,11 @@ class many_sides {
   }
 
  private:
+  // A search neither reaches a node of so many neighbours nor goes on from one: it would look at all of them,
+  // and at theirs, at every step. Such a node starts a search of its own.
+  static constexpr std::int64_t hub = 128;
+  std::int64_t neighbours(node_t i) const { return g_.offsets[i + 1] - g_.offsets[i]; }
+
   bool at_boundary(node_t i) const {
     for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q)
       if (labels_[at(g_.targets[q])] != labels_[at(i)]) return true;
@@ -492,9 +497,10 @@ class many_sides {
         best = sum;
         kept = moves_.size();
       }
+      if (neighbours(i) > hub) continue;
       for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q) {
         const node_t k = g_.targets[q];
-        if (moved_[at(k)] == round_) continue;
+        if (moved_[at(k)] == round_ || neighbours(k) > hub) continue;
         const double value = gain(k);
         if (value != none)
           queue_.put(k, value);
