@@ -325,6 +325,8 @@ class many_sides {
     moved_.assign(at(g_.n), 0);
     tried_.assign(at(g_.n), 0);
     std::vector<node_t> seeds;
+    work_ = 0;
+    const std::int64_t most_work = 60 * g_.edges() + 100000;
     for (int round = 1; round <= e.passes; ++round) {
       j_.breathe();
       seeds.clear();
@@ -337,7 +339,9 @@ class many_sides {
       for (const node_t i : seeds) {
         if (moved_[at(i)] == round || tried_[at(i)] == round) continue;
         gained += search(i, e);
-        if (++tried % 1024 == 0) j_.breathe();
+        if (++tried % 64 == 0) j_.breathe();
+        // Where everything is near everything, searches cost more than they bring.
+        if (work_ > most_work) return;
       }
       if (gained <= tiny_) break;
     }
@@ -406,6 +410,7 @@ class many_sides {
     const std::int32_t own = labels_[at(i)];
     double inside = 0;
     touched_.clear();
+    work_ += neighbours(i);
     for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q) {
       const std::int32_t p = labels_[at(g_.targets[q])];
       if (p == own) {
@@ -530,6 +535,7 @@ class many_sides {
   queue queue_;
   std::vector<std::pair<node_t, std::int32_t>> moves_;
   double tiny_ = 0, fill_ = 0;
+  std::int64_t work_ = 0;  // neighbours looked at
   std::int32_t target_ = -1;
   int round_ = 0;
 };
