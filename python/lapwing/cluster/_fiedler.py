@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import check_random_state
 
-from lapwing import _validate, graph
+from lapwing import _graphs, _validate, graph
 from lapwing.graph import _similarity
 
 __all__ = ["FiedlerPartition"]
@@ -155,7 +155,7 @@ class FiedlerPartition(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         _validate.check_integer(self.n_clusters, "n_clusters", 1)
         _validate.check_integer(self.min_cluster_size, "min_cluster_size", 1)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        if _similarity.is_graph(X) and self.affinity == "precomputed":
+        if _graphs.is_graph(X) and self.affinity == "precomputed":
             W = similarity.fit(X, seed)
             self.n_features_in_ = W.shape[0]
         else:
