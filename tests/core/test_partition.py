@@ -328,7 +328,7 @@ def test_permuted_graph_has_the_same_cut():
 @pytest.mark.parametrize("k", [2, 7])
 @pytest.mark.parametrize("refine", ["fm", "flow", "multilevel"])
 def test_same_bits_for_any_number_of_threads(k, refine):
-    W = delaunay(3000, 3)
+    W = delaunay(1500, 3)
     runs = [graph.partition(W, k, refine=refine, n_trials=3, n_jobs=t)[0] for t in (1, 2, 4)]
     assert (runs[0] == runs[1]).all()
     assert (runs[0] == runs[2]).all()
@@ -390,7 +390,7 @@ def test_hard_weights():
 
 def test_hubs_and_expanders():
     """No band to flow in, and hubs whose neighbours nobody should look at again and again."""
-    for G in (nx.barabasi_albert_graph(6000, 4, seed=1), nx.random_regular_graph(6, 4000, seed=1)):
+    for G in (nx.barabasi_albert_graph(2500, 4, seed=1), nx.random_regular_graph(6, 2500, seed=1)):
         n = G.number_of_nodes()
         for k in (2, 16):
             labels, info = graph.partition(G, k)
