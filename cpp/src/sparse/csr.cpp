@@ -75,8 +75,6 @@ void check_graph(csr_view<const double> w, const std::string& what) {
     }
 }
 
-bool is_symmetric(csr_view<const double> a) { return a.rows() == a.cols && asymmetry(a).first < 0; }
-
 csr transpose(csr_view<const double> a) {
   csr t;
   t.cols = a.rows();
