@@ -17,8 +17,8 @@ __all__ = ["KNNGraph", "knn_graph"]
 
 METRICS = ("euclidean", "cosine")
 METHODS = ("auto", "exact", "pynndescent", "hnswlib", "faiss")
-#: Points up to which the exact search is taken without looking for an approximate one: about where those begin
-#: to be faster (1e5 x 50, one thread: 9 s, NN-descent 9 s, HNSW 26 s).
+#: Points up to which the exact search is taken without looking for an approximate one: about where those
+#: begin to be faster (1e5 x 50, one thread: 9 s, NN-descent 9 s, HNSW 26 s).
 EXACT_POINTS = 100_000
 #: Rows on which an approximate graph is compared with the exact one.
 RECALL_ROWS = 1000
