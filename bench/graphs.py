@@ -42,6 +42,16 @@ def mixture(n: int, d: int) -> Any:
     return centres[rng.integers(10, size=n)] + rng.normal(size=(n, d))
 
 
+def noisy_torus(n: int, d: int) -> Any:
+    """A torus turned into d dimensions, with noise in all of them; float32."""
+    rng = np.random.default_rng(0)
+    s, t = rng.uniform(0, 2 * np.pi, size=(2, n))
+    radius = 2 + 0.8 * np.cos(t)
+    frame, _ = np.linalg.qr(rng.normal(size=(d, 3)))
+    X = np.stack([radius * np.cos(s), radius * np.sin(s), 0.8 * np.sin(t)], axis=1) @ frame.T
+    return (X + 0.1 * rng.normal(size=(n, d))).astype(np.float32)
+
+
 def swiss_roll(n: int) -> Any:
     rng = np.random.default_rng(0)
     t, h = 1.5 * np.pi * (1 + 2 * rng.random(n)), 21 * rng.random(n)
@@ -265,7 +275,7 @@ EMBEDDINGS: dict[str, tuple[tuple[str, ...], Any]] = {
 
 
 def prepare_embedding(n: int, d: int, method: str, threads: int) -> Any:
-    X = mixture(n, d)
+    X = noisy_torus(n, d)
 
     def again() -> dict[str, Any]:
         model = EMBEDDINGS[method][1](X, threads)
