@@ -52,7 +52,6 @@ nb::dict answer(const partition::result& r) {
   d["cut"] = r.cut;
   d["feasible"] = r.feasible;
   d["stopped"] = r.stopped;
-  d["levels"] = r.levels;
   return d;
 }
 

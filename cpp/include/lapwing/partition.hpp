@@ -61,7 +61,6 @@ struct result {
   double cut = 0;
   bool feasible = true;  ///< every part is within its limit
   bool stopped = false;
-  int levels = 0;
 };
 
 /// Splits the graph into limits.size() parts of small cut. node: n weights >= 0.
