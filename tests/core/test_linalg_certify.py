@@ -71,7 +71,6 @@ def test_counts_of_a_torus_at_any_scale(scale):
 def test_bits_do_not_depend_on_threads():
     rng = np.random.default_rng(0)
     W = torus(60)
-    W.data *= 1.0
     D = sp.diags_array(rng.random(3600) + 0.5)
     W = D @ W @ D
     W = (W + W.T).tocsr()

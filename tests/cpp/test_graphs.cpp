@@ -12,43 +12,13 @@
 
 #include "check.hpp"
 #include "naive_ot.hpp"
+#include "sample_graphs.hpp"
 
 using namespace lapwing;
 using namespace lapwing::test;
 
 namespace {
 
-using entries_t = std::vector<std::tuple<int, int, double>>;
-
-// From (row, column, value), each once.
-sparse::csr matrix(int n, int m, entries_t list) {
-  std::sort(list.begin(), list.end());
-  sparse::csr a;
-  a.cols = m;
-  std::size_t at = 0;
-  for (int i = 0; i < n; ++i) {
-    for (; at < list.size() && std::get<0>(list[at]) == i; ++at) {
-      a.indices.push_back(std::get<1>(list[at]));
-      a.values.push_back(std::get<2>(list[at]));
-    }
-    a.offsets.push_back(static_cast<std::int64_t>(a.indices.size()));
-  }
-  return a;
-}
-sparse::csr graph(int n, const entries_t& edges) {
-  entries_t all = edges;
-  for (const auto& [i, j, w] : edges) all.emplace_back(j, i, w);
-  return matrix(n, n, all);
-}
-sparse::csr grid(int n, int m) {
-  entries_t edges;
-  for (int i = 0; i < n; ++i)
-    for (int j = 0; j < m; ++j) {
-      if (j + 1 < m) edges.emplace_back(i * m + j, i * m + j + 1, 1.0);
-      if (i + 1 < n) edges.emplace_back(i * m + j, (i + 1) * m + j, 1.0);
-    }
-  return graph(n * m, edges);
-}
 sparse::csr random_tree(numbers& random, int n, double decades) {
   entries_t edges;
   for (int i = 1; i < n; ++i)

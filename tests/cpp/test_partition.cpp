@@ -11,39 +11,13 @@
 
 #include "check.hpp"
 #include "naive_ot.hpp"
+#include "sample_graphs.hpp"
 
 using namespace lapwing;
 using namespace lapwing::test;
 
 namespace {
 
-using entries_t = std::vector<std::tuple<int, int, double>>;
-
-sparse::csr graph(int n, const entries_t& edges) {
-  entries_t all = edges;
-  for (const auto& [i, j, w] : edges) all.emplace_back(j, i, w);
-  std::sort(all.begin(), all.end());
-  sparse::csr a;
-  a.cols = n;
-  std::size_t at = 0;
-  for (int i = 0; i < n; ++i) {
-    for (; at < all.size() && std::get<0>(all[at]) == i; ++at) {
-      a.indices.push_back(std::get<1>(all[at]));
-      a.values.push_back(std::get<2>(all[at]));
-    }
-    a.offsets.push_back(static_cast<std::int64_t>(a.indices.size()));
-  }
-  return a;
-}
-sparse::csr grid(int n, int m) {
-  entries_t edges;
-  for (int i = 0; i < n; ++i)
-    for (int j = 0; j < m; ++j) {
-      if (j + 1 < m) edges.emplace_back(i * m + j, i * m + j + 1, 1.0);
-      if (i + 1 < n) edges.emplace_back(i * m + j, (i + 1) * m + j, 1.0);
-    }
-  return graph(n * m, edges);
-}
 sparse::csr random_graph(numbers& random, int n, double p) {
   entries_t edges;
   for (int i = 0; i < n; ++i)

@@ -154,6 +154,12 @@ small_matrix whiten(const small_matrix& g, std::ptrdiff_t n, double floor, doubl
   return t;
 }
 
+projector without(matrix_view<double> known) {
+  return [known](const context& ctx, matrix_view<double> x) {
+    if (known.cols > 0) deflate(ctx, known, gram(ctx, known, x, nullptr), x, nullptr);
+  };
+}
+
 std::ptrdiff_t orthonormalise(const context& ctx, const double* m, const projector& project, const panels& v,
                               matrix_view<double> w) {
   const std::ptrdiff_t p = v.cols();

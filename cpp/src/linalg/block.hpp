@@ -91,6 +91,24 @@ small_matrix whiten(const small_matrix& g, std::ptrdiff_t n, double floor, doubl
                     double* smallest = nullptr);
 // Removes a null space from the columns of a block.
 using projector = std::function<void(const context&, matrix_view<double>)>;
+// The projector that removes the span of orthonormal columns, possibly none.
+projector without(matrix_view<double> known);
+// Calls a product of an operator, which takes vectors as rows, with blocks of at most `size` numbers.
+class by_rows {
+ public:
+  by_rows(const context& ctx, std::ptrdiff_t size) : in_(ctx, size), out_(ctx, size) {}
+  template <class F>
+  void operator()(const context& ctx, const F& product, matrix_view<const double> x,
+                  matrix_view<double> y) const {
+    const matrix_view<double> from{in_.data(), x.cols, x.rows}, to{out_.data(), y.cols, y.rows};
+    transpose(ctx, x, from);
+    product(from, to);
+    transpose(ctx, to, y);
+  }
+
+ private:
+  mutable buffer<double> in_, out_;
+};
 // Makes the columns of w orthonormal in diag(m) (none: 1) to those of v, which are that already, to the null
 // space and to each other; returns how many independent ones are left (in front).
 std::ptrdiff_t orthonormalise(const context&, const double* m, const projector&, const panels& v,

@@ -32,16 +32,11 @@ eigs_result eigs(const context& ctx, const linear_operator& a, matrix_view<const
         error = std::max(error, std::abs(g[static_cast<std::size_t>(i * fixed + j)] - (i == j)));
     check(error <= 1e-8, "the columns of known must be orthonormal; they are off by ", error);
   }
-  const projector project = [&](const context& c, matrix_view<double> x) {
-    if (fixed > 0) deflate(c, left.view(0, fixed), gram(c, left.view(0, fixed), x, nullptr), x, nullptr);
-  };
+  const projector project = without(left.view(0, fixed));
   eigs_result r;
-  buffer<double> in(ctx, n * width), out(ctx, n * width);
+  const by_rows call(ctx, n * width);
   const block_operator apply = [&](const context& c, matrix_view<const double> x, matrix_view<double> y) {
-    const matrix_view<double> from{in.data(), x.cols, n}, to{out.data(), x.cols, n};
-    transpose(c, x, from);
-    a.apply(c, from, to);
-    transpose(c, to, y);
+    call(c, [&](auto from, auto to) { a.apply(c, from, to); }, x, y);
   };
   krylov_options inner;
   inner.seed = o.seed;

@@ -19,6 +19,7 @@ count_result count_below(const context& ctx, csr_view<const double> w, normaliza
   const ordered_graph g(ctx, w);
   const bool weighted = form == normalization::symmetric;
   const graph_pencil a(ctx, g.weights.view(), weighted, g.ends);
+  const double* mass = a.mass();
   const std::ptrdiff_t n = a.size();
   const double unit = weighted ? 1 : g.scale;
   buffer<double> ground(ctx, n);
@@ -29,7 +30,7 @@ count_result count_below(const context& ctx, csr_view<const double> w, normaliza
   bool singular = true;
   for (int attempt = 0; singular && attempt < 3; ++attempt) {
     const double shift = sigma * (1 - 0x1p-26 * attempt);
-    for (std::ptrdiff_t i = 0; i < n; ++i) ground[i] = -shift * unit * (weighted ? a.degrees()[i] : 1.0);
+    for (std::ptrdiff_t i = 0; i < n; ++i) ground[i] = -shift * unit * (mass ? mass[i] : 1.0);
     factor.emplace(ctx, g.weights.view(), std::vector<std::int64_t>(), max_memory);
     factor->factor(ctx, ground.data());
     r = {w.rows() - n, sigma - shift};  // isolated nodes count
@@ -52,7 +53,7 @@ count_result count_below(const context& ctx, csr_view<const double> w, normaliza
   for (std::ptrdiff_t c = 0; c < 4; ++c) {
     double rest = 0, size = 0;  // in the norms of M^-1 and M
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-      const double m = weighted ? a.degrees()[i] : 1.0, v = x.row(i)[c],
+      const double m = mass ? mass[i] : 1.0, v = x.row(i)[c],
                    d = image.row(i)[c] + ground[i] * v - right.row(i)[c];
       rest += d * d / m;
       size += m * v * v;

@@ -18,13 +18,6 @@ block column(const context& ctx, std::span<const double> x) {
   return b;
 }
 
-// Removes a known vector, if there is one.
-projector without(block& known) {
-  return [v = known.view(0, known.cols())](const context& ctx, matrix_view<double> x) {
-    if (v.cols > 0) deflate(ctx, v, gram(ctx, v, x, nullptr), x, nullptr);
-  };
-}
-
 // Makes the columns of x orthonormal to each other and to a known vector, one after the other: the first,
 // which are the largest, are not moved by what is rounding error in the last. Where nothing is left of a
 // column something random comes in; there must be room for it.
@@ -69,14 +62,9 @@ svds_result svds(const context& ctx, const linear_operator& a, std::span<const d
 
   block known_left = column(ctx, left), known_right = column(ctx, right);
   svds_result r;
-  buffer<double> in(ctx, std::max(n, m) * width), out(ctx, std::max(n, m) * width);
-  // Operators take vectors as rows.
-  const auto call = [&](auto&& product, matrix_view<const double> x, matrix_view<double> y) {
-    const matrix_view<double> from{in.data(), x.cols, x.rows}, to{out.data(), y.cols, y.rows};
-    transpose(ctx, x, from);
-    product(from, to);
-    transpose(ctx, to, y);
-  };
+  const projector project = without(known_left.view(0, known)),
+                  project_right = without(known_right.view(0, known));
+  const by_rows call(ctx, std::max(n, m) * width);
   krylov_options inner;
   inner.k = k;
   inner.more = std::min(width, n - known) - k;
@@ -96,22 +84,23 @@ svds_result svds(const context& ctx, const linear_operator& a, std::span<const d
   inner.seed = o.seed;
   krylov_result found = krylov(
       ctx, m,
-      [&](const context&, matrix_view<const double> x, matrix_view<double> y) {
+      [&](const context& c, matrix_view<const double> x, matrix_view<double> y) {
         ++r.applications;
-        call([&](auto from, auto to) { a.normal(ctx, from, to); }, x, y);
+        call(c, [&](auto from, auto to) { a.normal(c, from, to); }, x, y);
       },
-      without(known_right), {}, inner);
+      project_right, {}, inner);
 
   // Q spans A V. What A^T makes of it, Z = P R, holds all that is wanted: A is Q Z^T on these spaces, and
   // from there small values have all their digits, which A^T A has lost beside the largest.
   const std::ptrdiff_t p = found.vectors.cols(), kept = std::min(k, p);
   const matrix_view<double> basis = found.vectors.view(0, p);
   block q(ctx, n, p), z(ctx, m, p), across(ctx, m, p);
-  call([&](auto from, auto to) { a.apply(ctx, from, to); }, basis, q.view(0, p));
-  const projector project = without(known_left), project_right = without(known_right);
+  call(ctx, [&](auto from, auto to) { a.apply(ctx, from, to); }, basis, q.view(0, p));
+
   complete(ctx, project, known_left, q, ~o.seed);
-  call([&](auto from, auto to) { a.apply_transposed(ctx, from, to); }, std::as_const(q).view(0, p),
-       z.view(0, p));
+  call(
+      ctx, [&](auto from, auto to) { a.apply_transposed(ctx, from, to); }, std::as_const(q).view(0, p),
+      z.view(0, p));
   project_right(ctx, z.view(0, p));
   copy(ctx, std::as_const(z).view(0, p), across.view(0, p));
   complete(ctx, project_right, known_right, across, ~o.seed + 1);
@@ -125,8 +114,9 @@ svds_result svds(const context& ctx, const linear_operator& a, std::span<const d
   combine(ctx, q.view(0, p), leading(small.right), uk.view(0, kept));
   combine(ctx, across.view(0, p), leading(small.left), vk.view(0, kept));
   combine(ctx, z.view(0, p), leading(small.right), back.view(0, kept));  // A^T u
-  call([&](auto from, auto to) { a.apply(ctx, from, to); }, std::as_const(vk).view(0, kept),
-       image.view(0, kept));
+  call(
+      ctx, [&](auto from, auto to) { a.apply(ctx, from, to); }, std::as_const(vk).view(0, kept),
+      image.view(0, kept));
   const auto squares = [&](const block& x,
                            const block& y) {  // of the lengths of the columns of X - Y diag(s)
     return summed(

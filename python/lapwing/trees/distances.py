@@ -80,6 +80,13 @@ def _splits(tree: Tree, *, trivial: bool) -> tuple[NDArray[Any], NDArray[np.floa
     return unique, lengths
 
 
+def _count_splits(T: Tree, U: Tree, prune: bool) -> tuple[int, int, int]:
+    """Splits of the one, of the other and of both, those of single leaves left out."""
+    T, U = _align(T, U, prune)
+    one, two = _splits(T, trivial=False)[0], _splits(U, trivial=False)[0]
+    return len(one), len(two), len(np.intersect1d(one, two, assume_unique=True))
+
+
 def robinson_foulds(T: Tree, U: Tree, *, normalized: bool = False, prune: bool = False) -> float:
     """Robinson-Foulds distance: the number of splits of the leaves that only one of the trees has.
 
@@ -113,10 +120,8 @@ def robinson_foulds(T: Tree, U: Tree, *, normalized: bool = False, prune: bool =
     >>> robinson_foulds(read_newick("((a,b),(c,d),e);"), read_newick("((a,c),(b,d),e);"))
     4.0
     """
-    T, U = _align(T, U, prune)
-    one, two = _splits(T, trivial=False)[0], _splits(U, trivial=False)[0]
-    common = len(np.intersect1d(one, two, assume_unique=True))
-    total = len(one) + len(two)
+    one, two, common = _count_splits(T, U, prune)
+    total = one + two
     distance = float(total - 2 * common)
     return distance / total if normalized and total else distance
 
@@ -147,10 +152,8 @@ def split_precision_recall(T: Tree, truth: Tree, *, prune: bool = False) -> tupl
     >>> split_precision_recall(read_newick("((a,b),c,d,e);"), read_newick("((a,b),(c,d),e);"))
     (1.0, 0.5)
     """
-    T, truth = _align(T, truth, prune)
-    one, two = _splits(T, trivial=False)[0], _splits(truth, trivial=False)[0]
-    common = len(np.intersect1d(one, two, assume_unique=True))
-    return (common / len(one) if len(one) else 1.0, common / len(two) if len(two) else 1.0)
+    one, two, common = _count_splits(T, truth, prune)
+    return (common / one if one else 1.0, common / two if two else 1.0)
 
 
 def _length_differences(T: Tree, U: Tree, prune: bool) -> NDArray[np.float64]:
