@@ -1,26 +1,58 @@
 // Products with graph Laplacians and triangular solves, for blocks of vectors stored as the rows of an n x b
 // matrix (`ld` apart): one gathered row serves all columns.
 
-// Columns are worked on in strips of V: whole vectors, then 16 bytes, then one by one. do_strips calls
-// f(tag, first column) with a tag that knows V and how many of them.
+// Columns are worked on in strips of N vectors V. do_strips calls f(tag, first column) with a tag that knows
+// both. Every strip is a pass over the matrix, so few wide ones are wanted: 12 doubles are three vectors of
+// 32 bytes rather than one of 64 and one of 32.
 template <class V, long N>
 struct strip {};
 template <class T>
-struct short_lanes;
+struct lanes_16;  // of 16 bytes, whatever the instruction set
 template <>
-struct short_lanes<float> {
+struct lanes_16<float> {
   typedef float value __attribute__((vector_size(16)));
   typedef float memory __attribute__((vector_size(16), aligned(4), may_alias));
 };
 template <>
-struct short_lanes<double> {
+struct lanes_16<double> {
   typedef double value __attribute__((vector_size(16)));
   typedef double memory __attribute__((vector_size(16), aligned(8), may_alias));
+};
+template <class T>
+struct lanes_32;
+template <>
+struct lanes_32<float> {
+  typedef float value __attribute__((vector_size(32)));
+  typedef float memory __attribute__((vector_size(32), aligned(4), may_alias));
+};
+template <>
+struct lanes_32<double> {
+  typedef double value __attribute__((vector_size(32)));
+  typedef double memory __attribute__((vector_size(32), aligned(8), may_alias));
 };
 template <class V>
 struct strip_memory {  // a scalar
   typedef V type;
 };
+template <>
+struct strip_memory<lanes_16<float>::value> {
+  typedef lanes_16<float>::memory type;
+};
+template <>
+struct strip_memory<lanes_16<double>::value> {
+  typedef lanes_16<double>::memory type;
+};
+#if LAPWING_VECTOR_BYTES > 16
+template <>
+struct strip_memory<lanes_32<float>::value> {
+  typedef lanes_32<float>::memory type;
+};
+template <>
+struct strip_memory<lanes_32<double>::value> {
+  typedef lanes_32<double>::memory type;
+};
+#endif
+#if LAPWING_VECTOR_BYTES > 32
 template <>
 struct strip_memory<vec<float>> {
   typedef lane_types<float>::memory type;
@@ -28,15 +60,6 @@ struct strip_memory<vec<float>> {
 template <>
 struct strip_memory<vec<double>> {
   typedef lane_types<double>::memory type;
-};
-#if LAPWING_VECTOR_BYTES > 16
-template <>
-struct strip_memory<short_lanes<float>::value> {
-  typedef short_lanes<float>::memory type;
-};
-template <>
-struct strip_memory<short_lanes<double>::value> {
-  typedef short_lanes<double>::memory type;
 };
 #endif
 template <class V, class T>
@@ -49,21 +72,33 @@ LAPWING_INLINE void store_as(T* p, V v) {
 }
 template <class T, class F>
 LAPWING_INLINE void do_strips(long b, F&& f) {
-  using V = vec<T>;
-  using S = typename short_lanes<T>::value;
-  constexpr long W = lanes<T>, H = 16 / static_cast<long>(sizeof(T));
+  constexpr long W = lanes<T>, Q = 16 / static_cast<long>(sizeof(T)), H = W > 2 * Q ? 2 * Q : W;
   long c = 0;
-  for (; c + 4 * W <= b; c += 4 * W) f(strip<V, 4>{}, c);
-  if (c + 3 * W <= b) {
-    f(strip<V, 3>{}, c);
-    c += 3 * W;
-  } else if (c + 2 * W <= b) {
-    f(strip<V, 2>{}, c);
-    c += 2 * W;
+  for (; c + 4 * W <= b; c += 4 * W) f(strip<vec<T>, 4>{}, c);
+  // How many vectors of each width: those of one width for all that is left if three will do.
+  const long left = b - c;
+  long whole = 0, half = 0, quarter = 0;
+  if (left % W == 0)
+    whole = left / W;
+  else if (left % H == 0 && left <= 3 * H)
+    half = left / H;
+  else if (left % Q == 0 && left <= 3 * Q)
+    quarter = left / Q;
+  else {
+    whole = left / W;
+    const long rest = left % W;
+    half = W > H && rest != 3 * Q ? rest / H : 0;
+    quarter = (rest - half * H) / Q;
   }
-  for (; c + W <= b; c += W) f(strip<V, 1>{}, c);
-  if constexpr (W > H)
-    for (; c + H <= b; c += H) f(strip<S, 1>{}, c);
+  const auto some = [&]<class V>(strip<V, 1>, long count) __attribute__((always_inline)) {
+    if (count == 3) f(strip<V, 3>{}, c);
+    if (count == 2) f(strip<V, 2>{}, c);
+    if (count == 1) f(strip<V, 1>{}, c);
+    c += count * static_cast<long>(sizeof(V) / sizeof(T));
+  };
+  some(strip<vec<T>, 1>{}, whole);
+  if constexpr (W > H) some(strip<typename lanes_32<T>::value, 1>{}, half);
+  if constexpr (W > Q) some(strip<typename lanes_16<T>::value, 1>{}, quarter);
   for (; c < b; ++c) f(strip<T, 1>{}, c);
 }
 

@@ -87,16 +87,17 @@ void rotate(const context& ctx, const panels& x, const small_matrix& s, const pa
 }
 
 small_matrix deflate(const context& ctx, const panels& v, const small_matrix& c, matrix_view<double> w,
-                     const double* m) {
+                     const double* m, std::size_t from) {
   const auto& k = kernels::get<double>(ctx.level());
   const std::ptrdiff_t size = v.cols() + w.cols;
   small_matrix s = c;
   for (double& e : s) e = -e;
+  const panels some(v.begin() + static_cast<std::ptrdiff_t>(from), v.end());
   panels both = v;
   both.push_back(w);
   return summed(ctx, w.rows, tile_rows(size), size * w.cols,
                 [&](std::ptrdiff_t lo, std::ptrdiff_t count, double* sum) {
-                  combine_tile(k, v, s.data(), lo, count, &w(lo, 0), w.stride, w.cols, true);
+                  combine_tile(k, some, s.data(), lo, count, &w(lo, 0), w.stride, w.cols, true);
                   gram_tile(k, both, w, m, lo, count, sum);
                 });
 }

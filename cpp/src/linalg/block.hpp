@@ -78,9 +78,10 @@ small_matrix gram(const context&, const panels& x, matrix_view<double> y, const 
 void combine(const context&, const panels& x, const small_matrix& s, matrix_view<double> y, bool add = false);
 // Y = X S, where Y may lie over X, panels in any order
 void rotate(const context&, const panels& x, const small_matrix& s, const panels& y);
-// W -= V C; returns [V W]^T diag(m) W for what is left of W, from the same pass over V
+// W -= V C, with the panels of V from number `from` on; returns [V W]^T diag(m) W, with all of V, for what is
+// left of W, from the same pass over V
 small_matrix deflate(const context&, const panels& v, const small_matrix& c, matrix_view<double> w,
-                     const double* m);
+                     const double* m, std::size_t from = 0);
 void copy(const context&, matrix_view<const double> x, matrix_view<double> y);
 // Y = X^T. Operators take vectors as rows.
 void transpose(const context&, matrix_view<const double> x, matrix_view<double> y);

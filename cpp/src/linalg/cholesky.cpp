@@ -262,6 +262,12 @@ void grounded_cholesky::divide() {
       for (std::int32_t j = 0; j < nodes_[q].width; ++j) p.columns.push_back(nodes_[q].first + j);
     }
     p.border = nodes_[s].rows;  // whatever its subtree reaches
+    std::ptrdiff_t height = 0;
+    for (const std::int32_t q : p.nodes) {
+      for (const std::int32_t kid : kids_[z(q)]) height -= nodes_[z(kid)].left();
+      height += nodes_[z(q)].left();
+      stack_ = std::max(stack_, height);
+    }
     parts_.push_back(std::move(p));
   }
   std::reverse(parts_.begin(), parts_.end());
@@ -286,14 +292,18 @@ void grounded_cholesky::divide() {
 // diagonal, collected from the graph and from its children; what it leaves between its rows goes to its
 // parent. Only weights are kept: a diagonal entry is the sum of its column when its turn comes.
 struct grounded_cholesky::front {
-  explicit front(std::size_t n) : place(n + 1, -1) {}
+  front(const context& ctx, std::size_t n, std::ptrdiff_t room) : place(n + 1, -1), stack(ctx, room) {}
   std::vector<std::int32_t> place, map;
   std::vector<double> f, scaled;
+  // What supernodes of a part leave to their parents, the rows of strict lower triangles one after the other.
+  // In postorder the children of the next one are on top.
+  buffer<double> stack;
+  std::ptrdiff_t top = 0;
 };
 
-void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& work, bool alone) {
+void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& work, bool root, bool alone) {
   const auto& k = kernels::get<double>(ctx.level());
-  auto& [place, map, f, scaled] = work;
+  auto& [place, map, f, scaled, stack, top] = work;
   const supernode& node = nodes_[s];
   const std::ptrdiff_t w = node.width, r = static_cast<std::ptrdiff_t>(node.rows.size()), size = w + r;
   f.assign(z(size * size), 0.0);
@@ -307,17 +317,20 @@ void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& wo
     }
     if (ground_) f[z(place[z(n_)] * size + j)] += ground_[v];
   }
+  if (!alone)
+    for (const std::int32_t kid : kids_[s]) top -= nodes_[z(kid)].left();
+  const double* u = stack.data() + top;
   for (const std::int32_t kid : kids_[s]) {
     const supernode& child = nodes_[z(kid)];
     const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(child.rows.size());
     map.resize(z(m));
     for (std::ptrdiff_t i = 0; i < m; ++i) map[z(i)] = place[z(child.rows[z(i)])];
-    const double* u = update_[z(kid)].data();
+    if (alone) u = update_[z(kid)].data();
     for (std::ptrdiff_t i = 0; i < m; ++i) {
       double* to = f.data() + map[z(i)] * size;
-      for (std::ptrdiff_t j = 0; j < i; ++j) to[map[z(j)]] += u[i * m + j];
+      for (std::ptrdiff_t j = 0; j < i; ++j) to[map[z(j)]] += *u++;
     }
-    update_[z(kid)] = {};
+    if (alone) update_[z(kid)] = {};
   }
   // Columns in panels of 32: factor the panel, then update what is right of it.
   constexpr std::ptrdiff_t panel = 32, tile = 64;
@@ -364,9 +377,10 @@ void grounded_cholesky::factor_node(const context& ctx, std::size_t s, front& wo
   double* out = values_.data() + node.at;
   for (std::ptrdiff_t i = 0; i < size; ++i) std::copy_n(f.data() + i * size, w, out + i * w);
   if (parent_[s] >= 0) {
-    update_[s].resize(z(r * r));
-    for (std::ptrdiff_t i = 0; i < r; ++i)
-      std::copy_n(f.data() + (w + i) * size + w, i, update_[s].data() + i * r);
+    if (root) update_[s] = buffer<double>(ctx, node.left());
+    double* to = root ? update_[s].data() : stack.data() + top;
+    for (std::ptrdiff_t i = 0; i < r; ++i) to = std::copy_n(f.data() + (w + i) * size + w, i, to);
+    if (!root) top += node.left();
   }
 }
 
@@ -376,22 +390,23 @@ void grounded_cholesky::factor(const context& ctx, const double* ground) {
   for (const supernode& s : nodes_) total += s.width * (s.width + static_cast<std::ptrdiff_t>(s.rows.size()));
   values_ = buffer<double>(ctx, total);  // every entry is written
   pivot_.assign(z(n_), 0.0);
-  update_.assign(nodes_.size(), {});
+  update_ = std::vector<buffer<double>>(nodes_.size());
   divide();
-  std::vector<front> work(z(ctx.threads()), front(z(n_)));
+  std::vector<front> work;
+  for (int i = 0; i < ctx.threads(); ++i) work.emplace_back(ctx, z(n_), stack_);
   ctx.parallel_for(static_cast<std::ptrdiff_t>(parts_.size()) - 1, 1,
                    [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
                      for (std::ptrdiff_t p = lo; p < hi; ++p)
                        for (const std::int32_t s : parts_[z(p)].nodes) {
                          if (s % 64 == 0 && ctx.checkpoint(id)) return;
-                         factor_node(ctx, z(s), work[z(id)], false);
+                         factor_node(ctx, z(s), work[z(id)], s == parts_[z(p)].nodes.back(), false);
                        }
                    });
   for (const std::int32_t s : parts_.back().nodes) {
     ctx.poll();
-    factor_node(ctx, z(s), work[0], true);
+    factor_node(ctx, z(s), work[0], true, true);
   }
-  update_ = {};
+  update_.clear();
   // From now on rows are places in the block of their part.
   std::vector<std::int32_t>& place = work[0].place;
   for (std::size_t p = parts_.size(); p-- > 0;) {

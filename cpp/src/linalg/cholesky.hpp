@@ -36,6 +36,10 @@ class grounded_cholesky {
     std::vector<std::int32_t> rows;  // below them, rising; `n` stands for the grounded vertex. In the end:
                                      // their places in the block of the part
     std::ptrdiff_t at = 0;           // of its (width + rows) x width block, by rows
+    std::ptrdiff_t left() const {    // numbers that it leaves to its parent
+      const std::ptrdiff_t r = static_cast<std::ptrdiff_t>(rows.size());
+      return r * (r - 1) / 2;
+    }
   };
   // Subtrees of the elimination tree, which threads can take, and last what is above them all.
   struct part {
@@ -47,7 +51,8 @@ class grounded_cholesky {
   struct front;
   void symbolic(const context&, const std::vector<std::vector<std::int32_t>>& lower, double limit);
   void divide();
-  void factor_node(const context&, std::size_t s, front&, bool alone);
+  // root: of its part; alone: of the last part, with all threads
+  void factor_node(const context&, std::size_t s, front&, bool root, bool alone);
 
   csr_view<const double> w_;
   const double* ground_ = nullptr;    // during factor
@@ -58,7 +63,8 @@ class grounded_cholesky {
   std::vector<supernode> nodes_;
   std::vector<part> parts_;
   std::vector<std::vector<std::int32_t>> kids_;  // of each supernode
-  std::vector<std::vector<double>> update_;      // what it leaves to its parent
+  std::vector<buffer<double>> update_;           // what it leaves to its parent in the last part
+  std::ptrdiff_t stack_ = 0;                     // numbers left to parents within a part, at most
   buffer<double> values_;
   std::vector<double> pivot_;    // inverses
   mutable buffer<double> work_;  // of solve; one thread at a time

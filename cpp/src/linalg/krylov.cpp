@@ -39,6 +39,7 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
   };
   symmetric_eigenpairs e;
   bool exhausted = false;
+  bool arrow = false;  // the last panel may be coupled with all of the basis
   const auto pick = [&](std::ptrdiff_t c) { return o.largest ? size - 1 - c : c; };  // best first
   for (int step = 1;; ++step) {
     // y = A (last block), its products with the basis, and what is left of it
@@ -48,15 +49,21 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
       apply(ctx, v.back(), y);
       r.products += fresh;
       project(ctx, y);
-      small_matrix c = gram(ctx, v, y, nullptr);
+      // Only with the last two panels has y more in common than rounding errors, unless the basis is new:
+      // they come first, and a pass over all of it mends the rest where there is need.
+      std::size_t from = arrow || v.size() < locked.size() + 2 ? 0 : v.size() - 2;
+      panels near(v.begin() + static_cast<std::ptrdiff_t>(from), v.end());
+      small_matrix c = gram(ctx, near, y, nullptr);
       const std::ptrdiff_t before = size - fresh;
       for (std::ptrdiff_t i = 0; i < size; ++i)
         for (std::ptrdiff_t j = 0; j < fresh; ++j) at(i, before + j) = 0;
       for (int pass = 0; pass < 2; ++pass) {
-        for (std::ptrdiff_t i = 0; i < size; ++i)
+        const std::ptrdiff_t absent = v.cols() - static_cast<std::ptrdiff_t>(c.size()) / fresh;
+        for (std::ptrdiff_t i = std::max<std::ptrdiff_t>(absent - fixed, 0); i < size; ++i)
           for (std::ptrdiff_t j = 0; j < fresh; ++j)
-            at(i, before + j) += c[static_cast<std::size_t>((fixed + i) * fresh + j)];
-        const small_matrix g = deflate(ctx, v, c, y, nullptr);
+            at(i, before + j) += c[static_cast<std::size_t>((fixed + i - absent) * fresh + j)];
+        const small_matrix g = deflate(ctx, v, c, y, nullptr, from);
+        from = 0;
         const auto split = g.begin() + (fixed + size) * fresh;
         c.assign(g.begin(), split);
         rest.assign(split, g.end());
@@ -69,6 +76,7 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
         if (clean) break;
       }
       project(ctx, y);
+      arrow = false;
     }
     for (std::ptrdiff_t i = 0; i < size; ++i)
       for (std::ptrdiff_t j = size - fresh; j < size; ++j) {
@@ -146,6 +154,7 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
       fill_normal(ctx, next_panel(last), seed++);
       fresh = orthonormalise(ctx, nullptr, project, v, next_panel(last));
       exhausted = fresh == 0;  // there is nothing else: what T holds is exact
+      arrow = true;
     }
     if (full) {
       const std::ptrdiff_t keep = std::min(o.k + (capacity - o.k) / 3, size - 1);
@@ -166,6 +175,7 @@ krylov_result krylov(const context& ctx, std::ptrdiff_t n, const block_operator&
         for (std::ptrdiff_t j = 0; j < keep; ++j)
           at(i, j) = i == j ? e.values[static_cast<std::size_t>(pick(i))] : 0;
       size = keep;
+      arrow = true;
     }
     if (!exhausted) accept();
   }

@@ -192,6 +192,22 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
     r.converged = found.converged;
     z = std::move(found.vectors);
   };
+  // Values and residuals of what z holds.
+  bool finished = false;
+  const auto finish = [&] {
+    const std::ptrdiff_t b = z.cols();
+    r.values = polish(ctx, a, z, std::min(k, b));
+    block image(ctx, a.size(), b), rest(ctx, a.size(), b);
+    a.multiply(ctx, std::as_const(z).view(0, b), image.view(0, b));
+    r.residuals = residual(ctx, a, std::as_const(z).view(0, b), std::as_const(image).view(0, b), r.values,
+                           rest.view(0, b));
+    for (double& x : r.residuals) x /= r.norm;
+    finished = true;
+  };
+  const auto good = [&] {
+    return std::all_of(r.residuals.begin(), r.residuals.begin() + std::min(k, z.cols()),
+                       [&](double x) { return x <= o.tol; });
+  };
   const double inner_tol = o.tol / 2;  // what comes out of the last rotation is checked against tol itself
   const auto iterate = [&](const corrector& correct, const block* first) {
     davidson_options inner;
@@ -244,7 +260,10 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
       r.factor_nonzeros = static_cast<std::ptrdiff_t>(how.factor->entries());
       how.factor->factor(ctx);
       z = lanczos(ctx, a, how.factor.get(), components, k, guard, o, r);
-      if (!r.stopped) {  // Looks at the residuals themselves, and mends what rounding has left.
+      finish();
+      // The residuals themselves tell whether rounding has left something to mend.
+      if (!r.stopped && (!r.converged || !good() || o.tol_vec > 0)) {
+        finished = false;
         const std::ptrdiff_t products = r.products;
         const int steps = r.outer;
         const block reached = std::move(z);
@@ -258,33 +277,22 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
   }
 
   r.reason = how.reason;
+  if (!finished) finish();
   const std::ptrdiff_t b = z.cols();
-  r.values = polish(ctx, a, z, std::min(k, b));
-  block image(ctx, a.size(), b);
-  a.multiply(ctx, std::as_const(z).view(0, b), image.view(0, b));
-  std::vector<double> square(static_cast<std::size_t>(b), 0.0);
-  for (std::ptrdiff_t i = 0; i < a.size(); ++i) {
-    const double mi = symmetric ? d[i] : 1.0;
-    for (std::ptrdiff_t c = 0; c < b; ++c) {
-      const double v = image.row(i)[c] - mi * r.values[static_cast<std::size_t>(c)] * z.row(i)[c];
-      square[static_cast<std::size_t>(c)] += v * v / mi;
-    }
-  }
-  r.converged = r.converged && b >= k;
-  for (std::ptrdiff_t c = 0; c < b; ++c) {
-    r.residuals.push_back(std::sqrt(square[static_cast<std::size_t>(c)]) / r.norm);
-    if (c < k) r.converged = r.converged && r.residuals.back() <= o.tol;
-  }
+  r.converged = r.converged && b >= k && good();
   if (!symmetric) {
     for (double& v : r.values) v /= g.scale;
     r.norm /= g.scale;
   }
-  for (std::ptrdiff_t i = 0; i < n; ++i) std::fill_n(&vectors(i, 0), k, 0.0);
-  for (std::ptrdiff_t i = 0; i < a.size(); ++i) {
-    const double scale = symmetric ? std::sqrt(d[i]) : 1.0;
-    for (std::ptrdiff_t c = 0; c < std::min(k, b); ++c)
-      vectors(order[static_cast<std::size_t>(i)], c) = scale * z.row(i)[c];
-  }
+  if (a.size() < n || b < k)
+    for (std::ptrdiff_t i = 0; i < n; ++i) std::fill_n(&vectors(i, 0), k, 0.0);
+  ctx.parallel_for(a.size(), block_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      const double scale = symmetric ? a.root()[i] : 1.0;
+      for (std::ptrdiff_t c = 0; c < std::min(k, b); ++c)
+        vectors(order[static_cast<std::size_t>(i)], c) = scale * z.row(i)[c];
+    }
+  });
   return r;
 }
 
