@@ -413,7 +413,8 @@ TEST(every_kernel_agrees_with_the_reference) {
   const bool quick = test::emulated();
   std::vector<long> columns{1,  2,  15, 16,  17,  31,   32,   33,   63,  64,
                             65, 95, 97, 127, 200, 2015, 2048, 2049, 4100};
-  std::vector<long> coordinates{0, 5, 8, 16, 50, 129}, vectors{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 33};
+  std::vector<long> coordinates{0, 5, 8, 16, 50, 129},
+      vectors{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 17, 20, 24, 28, 31, 48, 63};
   if (quick) {
     columns = {1, 33, 100};
     coordinates = {0, 9};
