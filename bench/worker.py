@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import importlib
 import os
@@ -103,6 +105,8 @@ class Worker:
 def reset_peak() -> int | None:
     """Forget the process's peak so far; its resident bytes now. None where the system cannot."""
     gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # what was freed and kept would hide the next peak
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
