@@ -40,8 +40,7 @@ class Graph(NamedTuple):
     @property
     def degrees(self) -> NDArray[np.float64]:
         """Sums of the rows."""
-        sums = np.bincount(self.sources, weights=self.values, minlength=self.n)
-        return sums.astype(np.float64, copy=False)  # of integers, where there are no entries
+        return np.asarray(self.matrix() @ np.ones(self.n))
 
     def matrix(self) -> Any:
         """The weights as a SciPy CSR array."""
@@ -64,7 +63,7 @@ def is_graph(W: Any) -> bool:
 
 
 def _to_sparse(W: Any, name: str) -> Any:
-    """W as a SciPy CSR array in canonical form, and its dtype as it came."""
+    """W as a SciPy CSR array in canonical form, and its dtype as it came. It may share its memory with W."""
     from scipy import sparse
 
     if _is_networkx(W):
@@ -87,8 +86,10 @@ def _to_sparse(W: Any, name: str) -> Any:
     if W.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {W.dtype}")
     dtype = W.dtype
-    A = sparse.csr_array(W, dtype=np.float64, copy=True)
-    A.sum_duplicates()  # sorts the columns of each row as well
+    A = sparse.csr_array(W, dtype=np.float64)
+    if not A.has_canonical_format:
+        A = A.copy()
+        A.sum_duplicates()  # sorts the columns of each row as well
     return A, dtype
 
 
@@ -135,10 +136,13 @@ def as_graph(W: Any, name: str = "W") -> Graph:
     _check_values(A, name)
     loops: NDArray[np.float64] | None = A.diagonal()
     if loops is not None and loops.any():
+        A = A.copy()
         A.setdiag(0.0)
     else:
         loops = None
-    A.eliminate_zeros()
+    if not A.data.all():
+        A = A.copy()
+        A.eliminate_zeros()
     csr = _arrays(A)
     if not _backend.extension().is_symmetric(*csr):
         csr = _arrays(_symmetric(A, ASYMMETRY.get(np.dtype(dtype), 1e-10), name))

@@ -108,7 +108,7 @@ davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k,
   std::vector<block> store;
   panels v;
   const std::ptrdiff_t width = std::max(b, least);
-  block x(ctx, n, width), y(ctx, n, width), image(ctx, n, width);
+  block x(ctx, n, width), y(ctx, n, width);
   std::uint64_t seed = o.seed;
   std::ptrdiff_t size = 0;
   small_matrix h;
@@ -119,7 +119,7 @@ davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k,
     store.emplace_back(ctx, n, w.cols);
     v.push_back(store.back().view(0, w.cols));
     copy(ctx, w, v.back());
-    const matrix_view<double> aw = image.view(0, w.cols);
+    const matrix_view<double> aw = y.view(0, w.cols);
     a.multiply(ctx, v.back(), aw);
     r.products += w.cols;
     h = bordered(h, size, gram(ctx, v, aw, nullptr), w.cols);
@@ -152,10 +152,10 @@ davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k,
                          targets = std::min(std::max(b - first, least), size - first);
     const std::vector<double> theta(e.values.begin() + first, e.values.begin() + first + targets);
     combine(ctx, v, coefficients(first, targets), x.view(0, targets));
-    a.multiply(ctx, x.view(0, targets), image.view(0, targets));
+    a.multiply(ctx, x.view(0, targets), y.view(0, targets));
     r.products += targets;
     std::vector<double> norm =
-        residual(ctx, a, x.view(0, targets), image.view(0, targets), theta, y.view(0, targets));
+        residual(ctx, a, x.view(0, targets), y.view(0, targets), theta, y.view(0, targets));
     std::ptrdiff_t good = 0;
     while (good < targets && norm[static_cast<std::size_t>(good)] <= o.tol * o.norm) ++good;
     done.insert(done.end(), theta.begin(), theta.begin() + good);
@@ -189,11 +189,17 @@ davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k,
     r.products += (degree - 1) * targets;
     if (size + targets > capacity) {  // thick restart
       const std::ptrdiff_t count = std::min(keep, size);
-      block front(ctx, n, count);
-      combine(ctx, v, coefficients(0, count), front.view(0, count));
-      store.clear();
-      store.push_back(std::move(front));
-      v = store.back().view(0, count);
+      panels front;  // the first panels of the basis, written over
+      std::ptrdiff_t done_columns = 0;
+      for (const auto& p : v) {
+        if (done_columns == count) break;
+        front.push_back(p);
+        front.back().cols = std::min(p.cols, count - done_columns);
+        done_columns += front.back().cols;
+      }
+      rotate(ctx, v, coefficients(0, count), front);
+      store.resize(front.size());
+      v = std::move(front);
       h.assign(static_cast<std::size_t>(count * count), 0.0);
       for (std::ptrdiff_t c = 0; c < count; ++c) h[static_cast<std::size_t>(c * count + c)] = value(c);
       size = count;

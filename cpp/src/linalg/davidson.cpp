@@ -45,7 +45,7 @@ std::vector<double> residual(const context& ctx, const pencil& a, matrix_view<co
                                  const double mi = m ? m[i] : 1.0, inverse = 1 / mi;
                                  const double* xi = &x(i, 0);
                                  const double* axi = &ax(i, 0);
-                                 double* __restrict ri = &r(i, 0);
+                                 double* ri = &r(i, 0);  // may be axi
                                  for (std::ptrdiff_t c = 0; c < b; ++c) {
                                    const double v = axi[c] - mi * t[c] * xi[c];
                                    ri[c] = v;

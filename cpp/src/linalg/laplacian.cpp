@@ -197,10 +197,10 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
   const auto finish = [&] {
     const std::ptrdiff_t b = z.cols();
     r.values = polish(ctx, a, z, std::min(k, b));
-    block image(ctx, a.size(), b), rest(ctx, a.size(), b);
+    block image(ctx, a.size(), b);
     a.multiply(ctx, std::as_const(z).view(0, b), image.view(0, b));
     r.residuals = residual(ctx, a, std::as_const(z).view(0, b), std::as_const(image).view(0, b), r.values,
-                           rest.view(0, b));
+                           image.view(0, b));
     for (double& x : r.residuals) x /= r.norm;
     finished = true;
   };
