@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from lapwing import _backend, _graphs, _threads, _validate
 from lapwing._graphs import Graph
-from lapwing._progress import Callback
+from lapwing._progress import Callback, Progress
 from lapwing.exceptions import ConvergenceError, DisconnectedGraphWarning
 from lapwing.linalg import _canonical, eigsh, laplacian_eigs
 from lapwing.linalg._approx import ApproxCholesky
-from lapwing.linalg._laplacian import METHODS
+from lapwing.linalg._laplacian import DENSE_NODES, METHODS, memory_limit
 
 __all__ = ["FiedlerInfo", "FiedlerResult", "fiedler_vector"]
 
@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 COPIES = 1e-6
 #: Estimated error of the vector that ``accuracy="relative"`` accepts.
 VECTOR_ERROR = 1e-3
+#: The error that is aimed at: the eigenvalue is then right to about its square.
+AIM = 1e-4
 #: Copies of the smallest eigenvalue that are looked for.
 MOST_COPIES = 64
 
@@ -276,20 +278,25 @@ class _Finder:
         if self.form is None and self.mass is not None:
             return _weighted(self.graph, self.mass, k, self.tol, self.options)
         start = start if start is not None else self.start
-        # A residual says nothing about an eigenvalue that is no larger.
-        found = self._solve(k, self.tol, "residual", start)
-        if not self.relative or self._trusted(found, wanted) or self.method in ("dense", "lanczos"):
+        method = self.method
+        if method == "auto" and _dense(self.graph):
+            method = "lanczos"  # a factor of such a matrix would be full
+        small = method == "auto" and self.graph.n <= DENSE_NODES
+        if self.relative and not small and method in ("auto", "approxchol", "cholesky"):
+            found = self._by_angle(k, wanted, method, start)
+            if found.method == "chebyshev" and not self._trusted(found, wanted):
+                found = self._by_angle(k, wanted, "approxchol", found.vectors)
             return found
-        if self.method == "chebyshev":
-            return self._solve(k, min(1e-12, self.tol), "residual", found.vectors)
-        better = self._solve(k, self.tol, "relative", None)
-        for tol in (1e-9, 1e-12):
-            if better.errors[:wanted].max() <= VECTOR_ERROR:
-                break
-            better = self._solve(k, min(self.tol, tol), "relative", None)
-        return better
+        found = self._by_residual(k, method, self.tol, start)
+        if self.relative and method == "chebyshev" and not self._trusted(found, wanted):
+            found = self._by_residual(k, method, min(1e-12, self.tol), found.vectors)
+        elif self.relative and small and not self._trusted(found, wanted):
+            # A dense matrix holds differences: weights of many magnitudes need sums of edges.
+            found = self._by_angle(k, wanted, "approxchol", None)
+        return found
 
     def _trusted(self, found: _Found, wanted: int) -> bool:
+        # A residual says nothing about an eigenvalue that is no larger.
         floor = 1e-3 * found.values[:wanted] / found.norm
         return bool(
             found.converged
@@ -297,19 +304,39 @@ class _Finder:
             and (found.residuals[:wanted] <= floor).all()
         )
 
-    def _solve(self, k: int, tol: float, accuracy: str, start: Floats | None) -> _Found:
-        method = self.method
-        if method == "auto" and _dense(self.graph):
-            method = "lanczos"  # a factor of such a matrix would be full
-        if accuracy == "relative" and method not in ("approxchol", "cholesky"):
-            method = "auto"
+    def _by_angle(self, k: int, wanted: int, method: str, start: Floats | None) -> _Found:
+        """Iterate until the vector itself is right, as the residual seen through a factor tells."""
+        options = self.options
+        vectors = np.empty((self.graph.n, k))
+        form = "none" if self.form is None else "symmetric"
+        root = np.sqrt(self.graph.degrees)[:, None] if self.form == "rw" else np.ones(1)
+        start = None if start is None or method == "cholesky" else np.ascontiguousarray(start * root)
+        threads = _threads.resolve(options["n_jobs"])
+        with Progress(options["callback"], options["verbose"]) as progress:
+            r = _backend.extension().laplacian_eigs(
+                *self.graph.csr, k, method, form, -1, self.tol, 0.0, 2, 200, memory_limit(), True,
+                options["random_state"], vectors, threads, progress.hook, start, AIM, wanted,
+            )  # fmt: skip
+        values, residuals, norm = r["values"], r["residuals"], float(r["norm"])
+        errors = r["angles"]
+        if not len(errors):  # products alone tell no more than the residual
+            gaps = _canonical.separations(values, _canonical.clusters(values, COPIES * float(values[0])))
+            errors = np.minimum(residuals * norm / gaps, 1.0)
+        vectors /= root
+        reason = r["reason"] if self.method == "auto" else "as asked for"
+        return _Found(
+            values[:k], vectors, residuals[:k], errors[:k], norm, r["method"], reason, int(r["outer"]),
+            int(r["products"]), bool(r["converged"]),
+        )  # fmt: skip
+
+    def _by_residual(self, k: int, method: str, tol: float, start: Floats | None) -> _Found:
         if method not in ("auto", "approxchol", "chebyshev"):
             start = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             r = laplacian_eigs(
-                self.graph.matrix(), k, normalization=self.form, method=method, tol=tol, accuracy=accuracy,
-                tol_vec=1e-6, X0=start, canonical=False, **self.options,
+                self.graph.matrix(), k, normalization=self.form, method=method, tol=tol, X0=start,
+                canonical=False, **self.options,
             )  # fmt: skip
         return _Found(
             r.values, r.vectors, r.residuals, r.vector_errors, float(r.info["norm"]), r.info["method"],
