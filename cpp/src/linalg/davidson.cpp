@@ -164,8 +164,8 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
     const auto copies = [&](std::ptrdiff_t c, std::ptrdiff_t d) {
       return std::abs(value(c) - value(d)) <= copy_width * std::abs(value(0));
     };
-    // What is left of the error, to first order. The other Ritz vectors are orthogonal to a residual, but their
-    // own errors are not; beyond them an eigenvalue is no smaller than the last of theirs.
+    // What is left of the error, to first order. The other Ritz vectors are orthogonal to a residual, but
+    // their own errors are not; beyond them an eigenvalue is no smaller than the last of theirs.
     small_matrix coupling;
     const auto angle = [&](std::ptrdiff_t c) {
       double outside = corrected[static_cast<std::size_t>(c)], square = 0;
