@@ -180,6 +180,7 @@ effort effort_of(refinement r, std::ptrdiff_t parts) {
   e.branch = e.flow ? 12000 : 2500;
   e.repeats = !e.flow || parts == 2 ? 3 : 6;
   if (r == refinement::multilevel) e.repeats *= 2;
+  e.work = e.flow ? 60 : 20;
   if (r == refinement::none) e.passes = 0;
   return e;
 }

@@ -98,8 +98,9 @@ struct effort {
   int passes = 10;         // of moves
   double patience = 0.01;  // moves without a gain before a pass ends, in units of n
   int least = 25, most = 100;
-  int local = 25;  // the same of a search from one node
-  int tries = 4;   // starts on the coarsest graph
+  int local = 25;          // the same of a search from one node
+  std::int64_t work = 60;  // of all of them on one level, in neighbours looked at for each edge
+  int tries = 4;           // starts on the coarsest graph
   bool flow = false;
   double reach = 8;   // of the bands of the flows, in units of the room that the balance leaves
   node_t branch = 0;  // graphs of so many nodes are solved `repeats` times

@@ -19,6 +19,7 @@ class queue {
   node_t top() const { return heap_[0].node; }
   double key() const { return heap_.empty() ? none : heap_[0].key; }
   bool holds(node_t i) const { return place_[at(i)] >= 0; }
+  double key(node_t i) const { return heap_[at(place_[at(i)])].key; }
   void put(node_t i, double key) {
     const item x{key, stamp_++, i};
     std::size_t p;
@@ -310,40 +311,49 @@ class many_sides {
         towards_(at(b.parts()), 0.0),
         place_(at(g.n), -1),
         queue_(place_) {
-    double degree = 0;
+    double degree = 0, all = 0;
     for (node_t i = 0; i < g_.n; ++i) {
       double sum = 0;
       for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q) sum += g_.weights[q];
       degree = std::max(degree, sum);
+      all += sum;
       ++count_[at(labels_[at(i)])];
     }
     tiny_ = 1e-12 * degree;
+    unit_ = all / static_cast<double>(std::max<std::int64_t>(g_.edges(), 1));
   }
 
   void run(const effort& e, std::uint64_t seed) {
     dice d(seed);
-    moved_.assign(at(g_.n), 0);
-    tried_.assign(at(g_.n), 0);
-    std::vector<node_t> seeds;
+    for (auto* list : {&moved_, &tried_, &near_, &own_}) list->assign(at(g_.n), 0);
+    std::vector<node_t> seeds, next;
+    for (node_t i = 0; i < g_.n; ++i)
+      if (at_boundary(i)) seeds.push_back(i);
     work_ = 0;
-    const std::int64_t most_work = 60 * g_.edges() + 100000;
-    for (int round = 1; round <= e.passes; ++round) {
+    const std::int64_t most_work = e.work * g_.edges() + 100000;
+    for (int round = 1; round <= e.passes && !seeds.empty(); ++round) {
       j_.breathe();
-      seeds.clear();
-      for (node_t i = 0; i < g_.n; ++i)
-        if (at_boundary(i)) seeds.push_back(i);
       d.shuffle(seeds);
       round_ = round;
+      changed_.clear();
       double gained = 0;
       std::size_t tried = 0;
       for (const node_t i : seeds) {
         if (moved_[at(i)] == round || tried_[at(i)] == round) continue;
+        own_[at(i)] = round;
         gained += search(i, e);
         if (++tried % 64 == 0) j_.breathe();
         // Where everything is near everything, searches cost more than they bring.
         if (work_ > most_work) return;
       }
       if (gained <= tiny_) break;
+      // Next: where something has changed, and what had no search of its own yet.
+      next.clear();
+      for (const node_t i : seeds)
+        if (own_[at(i)] == 0 && near_[at(i)] != round && at_boundary(i)) next.push_back(i);
+      for (const node_t i : changed_)
+        if (at_boundary(i)) next.push_back(i);
+      seeds.swap(next);
     }
   }
 
@@ -480,9 +490,16 @@ class many_sides {
     if (first == none) return 0;
     queue_.put(start, first);
     moves_.clear();
-    double sum = 0, best = 0;
+    double sum = 0, best = 0, since = 0, squares = 0;
     std::size_t kept = 0;
+    // Gains are taken for steps of a random walk: given up when it has drifted too far to come back (V.
+    // Osipov, P. Sanders, "n-Level Graph Partitioning", 2010).
+    const auto lost = [&](double steps) {
+      const double drift = since / steps, variance = std::max(squares / steps - drift * drift, 0.0);
+      return since < 0 && steps * drift * drift > 3 * variance + unit_ * unit_;
+    };
     while (!queue_.empty() && moves_.size() < kept + at(e.local)) {
+      if (moves_.size() > kept + 1 && lost(static_cast<double>(moves_.size() - kept))) break;
       const node_t i = queue_.top();
       const double key = queue_.key(), fresh = gain(i);
       if (fresh == none) {
@@ -501,19 +518,37 @@ class many_sides {
       if (sum > best + tiny_) {
         best = sum;
         kept = moves_.size();
+        since = squares = 0;
+      } else {
+        since += fresh;
+        squares += fresh * fresh;
       }
       if (neighbours(i) > hub) continue;
+      const std::int32_t from = moves_.back().second, to = labels_[at(i)];
       for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q) {
         const node_t k = g_.targets[q];
         if (moved_[at(k)] == round_ || neighbours(k) > hub) continue;
+        if (queue_.holds(k)) {  // no gain is more than this; what it is shows when the node is first
+          const std::int32_t own = labels_[at(k)];
+          const double w = g_.weights[q], more = own == from ? 2 * w : own == to ? -w : w;
+          queue_.put(k, queue_.key(k) + more);
+          continue;
+        }
         const double value = gain(k);
-        if (value != none)
-          queue_.put(k, value);
-        else if (queue_.holds(k))
-          queue_.remove(k);
+        if (value != none) queue_.put(k, value);
       }
     }
     queue_.clear();
+    const auto change = [&](node_t i) {
+      if (near_[at(i)] == round_) return;
+      near_[at(i)] = round_;
+      changed_.push_back(i);
+    };
+    for (std::size_t m = 0; m < kept; ++m) {
+      const node_t i = moves_[m].first;
+      change(i);
+      for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q) change(g_.targets[q]);
+    }
     while (moves_.size() > kept) {
       const auto [i, from] = moves_.back();
       moves_.pop_back();
@@ -531,11 +566,14 @@ class many_sides {
   std::vector<double> weight_;
   std::vector<node_t> count_;
   std::vector<double> towards_;
-  std::vector<std::int32_t> place_, touched_, moved_, tried_;
+  std::vector<std::int32_t> place_, touched_;
+  // Rounds in which a node moved, was in a search that failed, was near a move, began a search (0: never).
+  std::vector<std::int32_t> moved_, tried_, near_, own_;
+  std::vector<node_t> changed_;  // what this round has been near
   queue queue_;
   std::vector<std::pair<node_t, std::int32_t>> moves_;
-  double tiny_ = 0, fill_ = 0;
-  std::int64_t work_ = 0;  // neighbours looked at
+  double tiny_ = 0, fill_ = 0, unit_ = 0;  // unit_: mean weight of an edge
+  std::int64_t work_ = 0;                  // neighbours looked at
   std::int32_t target_ = -1;
   int round_ = 0;
 };
