@@ -580,6 +580,25 @@ class many_sides {
 
 }  // namespace
 
+level part_of(const weighted& g, std::span<const node_t> nodes, std::vector<node_t>& place) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) place[at(nodes[i])] = static_cast<node_t>(i);
+  level c;
+  c.integers = g.integers;
+  c.offsets.push_back(0);
+  for (const node_t i : nodes) {
+    c.node.push_back(g.node[i]);
+    for (std::int64_t q = g.offsets[i]; q < g.offsets[i + 1]; ++q) {
+      const node_t k = place[at(g.targets[q])];
+      if (k < 0) continue;
+      c.targets.push_back(k);
+      c.weights.push_back(g.weights[q]);
+    }
+    c.offsets.push_back(static_cast<std::int64_t>(c.targets.size()));
+  }
+  for (const node_t i : nodes) place[at(i)] = -1;
+  return c;
+}
+
 std::vector<double> part_weights(const weighted& g, std::span<const std::int32_t> labels, std::ptrdiff_t k) {
   std::vector<double> weights(at(k), 0.0);
   for (node_t i = 0; i < g.n; ++i) weights[at(labels[at(i)])] += g.node[i];
@@ -617,6 +636,49 @@ void refine_two(const job& j, const weighted& g, const bounds& b, const effort& 
 void refine_many(const job& j, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
                  std::span<std::int32_t> labels) {
   many_sides(j, g, b, labels).run(e, seed);
+}
+
+void refine_pairs(const job& j, const weighted& g, const bounds& b, const effort& e,
+                  std::span<std::int32_t> labels) {
+  const std::ptrdiff_t k = b.parts();
+  std::vector<std::uint8_t> active(at(k), 1);
+  std::vector<node_t> place(at(g.n), -1);
+  for (int round = 0; round < e.passes; ++round) {
+    std::vector<std::vector<node_t>> members(at(k));
+    std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
+    for (node_t i = 0; i < g.n; ++i) {
+      const std::int32_t s = labels[at(i)];
+      members[at(s)].push_back(i);
+      for (std::int64_t q = g.offsets[i]; q < g.offsets[i + 1]; ++q) {
+        const std::int32_t t = labels[at(g.targets[q])];
+        if (s < t && (active[at(s)] || active[at(t)]) && (pairs.empty() || pairs.back() != std::pair(s, t)))
+          pairs.emplace_back(s, t);
+      }
+    }
+    std::sort(pairs.begin(), pairs.end());
+    pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+    std::vector<std::uint8_t> next(at(k), 0);
+    bool any = false;
+    for (const auto& [s, t] : pairs) {
+      j.breathe();
+      std::vector<node_t> nodes = members[at(s)];
+      nodes.insert(nodes.end(), members[at(t)].begin(), members[at(t)].end());
+      const level sub = part_of(g, nodes, place);
+      labels_t side(nodes.size());
+      for (std::size_t i = 0; i < nodes.size(); ++i) side[i] = labels[at(nodes[i])] == t;
+      const bounds two{{b.targets[at(s)], b.targets[at(t)]}, {b.limits[at(s)], b.limits[at(t)]}};
+      const double before = cut_of(sub.view(), side);
+      refine_two(j, sub.view(), two, e, side);
+      if (cut_of(sub.view(), side) < before) next[at(s)] = next[at(t)] = 1, any = true;
+      for (const std::int32_t p : {s, t}) members[at(p)].clear();
+      for (std::size_t i = 0; i < nodes.size(); ++i) {
+        labels[at(nodes[i])] = side[i] ? t : s;
+        members[at(labels[at(nodes[i])])].push_back(nodes[i]);
+      }
+    }
+    if (!any) break;
+    active = next;
+  }
 }
 
 void rebalance(const job& j, const weighted& g, const bounds& b, std::span<std::int32_t> labels) {
