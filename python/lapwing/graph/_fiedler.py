@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +62,8 @@ class FiedlerInfo:
         Time spent.
     converged : bool
         Whether the vector is as accurate as was asked.
+    n_negative : int
+        Edges of negative weight in the graph as it was given.
     """
 
     next_value: float
@@ -78,6 +80,7 @@ class FiedlerInfo:
     products: int
     seconds: float
     converged: bool
+    n_negative: int = 0
 
 
 class FiedlerResult(NamedTuple):
@@ -115,6 +118,7 @@ def fiedler_vector(
     n_vectors: int = 1,
     v0: Any = None,
     disconnected: str = "warn",
+    negative: str = "raise",
     random_state: int | None = 0,
     n_jobs: int | None = None,
     callback: Callback | None = None,
@@ -150,6 +154,12 @@ def fiedler_vector(
         A graph of several components has the eigenvalue 0 more than once. "warn": return 0 and a vector that
         is constant on the component of node 0 and on the rest. "raise": ValueError. "largest": the vector of
         the largest component, 0 elsewhere.
+    negative : {"raise", "clip", "abs", "signed"}, default="raise"
+        What negative weights mean. "raise": ValueError. "clip", "abs": they are taken for 0, or for their
+        magnitudes. "signed": the smallest pairs of the signed Laplacian ``diag(|A| 1) - A``. It is positive
+        semidefinite and has no null vector unless the nodes fall into two factions, with positive weights
+        inside and negative ones between them; the signs of the vector are the factions then. A graph without
+        negative weights is treated as always.
     random_state : int, numpy generator or None, default=0
         Of the start and of the preconditioner.
     n_jobs : int or None
@@ -194,6 +204,9 @@ def fiedler_vector(
     Miroslav Fiedler, "Algebraic connectivity of graphs", 1973; "A property of eigenvectors of nonnegative
     symmetric matrices and its application to graph theory", 1975.
 
+    Jérôme Kunegis, Stephan Schmidt, Andreas Lommatzsch, Jürgen Lerner, Ernesto De Luca, Sahin Albayrak,
+    "Spectral Analysis of Signed Graphs for Clustering, Prediction and Visualization", 2010.
+
     Examples
     --------
     >>> import numpy as np
@@ -210,6 +223,7 @@ def fiedler_vector(
     _validate.check_choice(method, "method", METHODS)
     _validate.check_choice(on_fail, "on_fail", ("warn", "raise"))
     _validate.check_choice(disconnected, "disconnected", ("warn", "raise", "largest"))
+    _validate.check_choice(negative, "negative", _graphs.NEGATIVE)
     _threads.resolve(n_jobs)
     options = {
         "random_state": _validate.check_seed(random_state), "n_jobs": n_jobs,
@@ -218,15 +232,21 @@ def fiedler_vector(
     if node_weight is not None and form is not None:
         raise ValueError("node_weight goes with normalization=None: the others have the degrees for weights")
     if _is_operator(A):
+        if negative != "raise":
+            raise ValueError("negative is not offered for operators: their weights are not seen")
         return _of_operator(A, degree, form, node_weight, n_vectors, tol, on_fail, start, options)
     if degree is not None:
         raise ValueError("degree goes with an operator: the degrees of a matrix are its own")
-    graph = _graphs.as_graph(A, "A")
+    graph = _graphs.as_graph(A, "A", negative)
     n = graph.n
     if n < 2:
         raise ValueError(f"A needs at least 2 nodes, got {n}")
     mass = None if node_weight is None else _validate.check_weights(node_weight, n, "node_weight")
     k = _validate.check_integer(n_vectors, "n_vectors", 1, n - 1)
+    if negative == "signed" and graph.negatives:
+        if mass is not None or method != "auto" or v0 is not None:
+            raise ValueError("node_weight, method and v0 are not offered for signed graphs")
+        return _of_signed(graph, form, k, tol, disconnected, on_fail, start, options)
     labels, sizes = _backend.extension().components(*graph.csr)
     if len(sizes) > 1 and disconnected != "largest":
         return _disconnected(graph, labels, sizes, form, mass, k, disconnected, start)
@@ -246,7 +266,9 @@ def fiedler_vector(
     first = _start_vectors(v0, n, keep)
     find = _Finder(part, form, mass, tol, relative, method, first, options)
     value, vector, found, copies = _pick(find, k, part.n - 1)
-    info = _info(found, k, copies, keep, len(sizes), start, relative, tol)
+    info = replace(
+        _info(found, k, copies, keep, len(sizes), start, relative, tol), n_negative=graph.negatives
+    )
     if keep is not None:
         whole = np.zeros((n, k))
         whole[keep] = vector
@@ -413,7 +435,7 @@ def _fixed(n: int) -> Floats:
     return np.asarray(np.cos(1.0 + 2.399963 * np.arange(n)))
 
 
-def _pick(find: _Finder, k: int, room: int) -> tuple[Floats, Floats, _Found, int]:
+def _pick(find: _Finder | _SignedFinder, k: int, room: int) -> tuple[Floats, Floats, _Found, int]:
     """The pairs wanted, the choice among copies of the smallest one independent of how they were found."""
     mass = find.mass
     z = _fixed(find.graph.n)
@@ -552,6 +574,78 @@ def _disconnected(
         seconds=time.perf_counter() - start, converged=True,
     )  # fmt: skip
     return FiedlerResult(0.0, vector[:, 0].copy(), info)
+
+
+class _SignedFinder:
+    """The smallest so many pairs of a signed Laplacian."""
+
+    def __init__(self, graph: Graph, form: str | None, tol: float, options: dict[str, Any]) -> None:
+        self.graph, self.tol, self.options = graph, tol, options
+        self.degrees = np.bincount(graph.sources, weights=np.abs(graph.values), minlength=graph.n)
+        self.mass = self.degrees if form == "rw" else None
+        self.root = np.ones(graph.n)
+        if form is not None:
+            self.root = np.sqrt(np.where(self.degrees > 0, self.degrees, 1.0))
+        self.norm = 2.0 if form is not None else 2.0 * float(self.degrees.max())
+
+    def __call__(self, k: int, wanted: int, start: Floats | None = None) -> _Found:
+        n, W, d, root = self.graph.n, self.graph.matrix(), self.degrees, self.root
+        if n <= DENSE_NODES:
+            from scipy.linalg import eigh
+
+            A = -W.toarray()
+            A[np.diag_indices(n)] = d
+            A = A / root / root[:, None]
+            values, vectors = eigh(A)
+            residuals = np.linalg.norm(A @ vectors - vectors * values, axis=0) / self.norm
+            method, reason, products, converged = "dense", "a small graph", 0, True
+        else:
+
+            class Laplacian:
+                shape = (n, n)
+
+                def matmat(self, x: Floats) -> Floats:
+                    y = x / root[:, None]
+                    return np.asarray((d[:, None] * y - W @ y) / root[:, None])
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                r = eigsh(Laplacian(), k, "SA", tol=self.tol, norm_bound=self.norm, canonical=False,
+                          **self.options)  # fmt: skip
+            values, vectors, residuals, products = r.values, r.vectors, r.residuals, int(r.info["products"])
+            method, reason, converged = (
+                "lanczos",
+                "a signed graph has no factor without differences",
+                r.converged,
+            )
+        groups = _canonical.clusters(values, COPIES * max(float(values[0]), 0.0) + 64e-16 * self.norm)
+        errors = np.minimum(residuals * self.norm / _canonical.separations(values, groups), 1.0)
+        if self.mass is not None:
+            vectors = vectors / root[:, None]
+        return _Found(
+            np.maximum(values[:k], 0.0), vectors[:, :k], residuals[:k], errors[:k], self.norm, method, reason,
+            0, products, converged,
+        )  # fmt: skip
+
+
+def _of_signed(
+    graph: Graph,
+    form: str | None,
+    k: int,
+    tol: float,
+    disconnected: str,
+    on_fail: str,
+    start: float,
+    options: dict[str, Any],
+) -> FiedlerResult:
+    _, sizes = _backend.extension().components(*graph.csr)
+    if len(sizes) > 1:
+        if disconnected != "warn":
+            raise ValueError(f"A is not connected: it has {len(sizes)} components; pass them one by one")
+        _tell_disconnected(sizes, "the vectors are those of the whole")
+    value, vector, found, copies = _pick(_SignedFinder(graph, form, tol, options), k, graph.n)
+    info = replace(_info(found, k, copies, None, len(sizes), start, False, tol), n_negative=graph.negatives)
+    return _finish(value, vector, info, k, on_fail)
 
 
 def _of_operator(
