@@ -16,6 +16,7 @@ class queue {
  public:
   explicit queue(std::vector<std::int32_t>& place) : place_(place) {}
   bool empty() const { return heap_.empty(); }
+  std::size_t size() const { return heap_.size(); }
   node_t top() const { return heap_[0].node; }
   double key() const { return heap_.empty() ? none : heap_[0].key; }
   bool holds(node_t i) const { return place_[at(i)] >= 0; }
@@ -254,9 +255,11 @@ class two_sides {
     score best = start;
     moves_.clear();
     std::size_t kept = 0;
+    // In an expander nearly all nodes are at the boundary: a few moves tell nothing there.
     const std::size_t patience =
-        at(std::clamp(static_cast<std::ptrdiff_t>(e_.patience * g_.n), static_cast<std::ptrdiff_t>(e_.least),
-                      static_cast<std::ptrdiff_t>(e_.most)));
+        std::max(at(std::clamp(static_cast<std::ptrdiff_t>(e_.patience * g_.n),
+                               static_cast<std::ptrdiff_t>(e_.least), static_cast<std::ptrdiff_t>(e_.most))),
+                 (queues_[0].size() + queues_[1].size()) / 20);
     while (moves_.size() < kept + patience || now().beyond > 0) {
       const int s = choose();
       if (s < 0) break;
