@@ -24,6 +24,8 @@ GROUPS = {
     "embedding": "bench_linalg.py::test_embedding",
     "growth": "bench_linalg.py::test_growth",
     "neighbours": "bench_linalg.py::test_neighbors",
+    "partition": "bench_partition.py::test_partition",
+    "fiedler": "bench_partition.py::test_fiedler",
 }
 
 

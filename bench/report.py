@@ -72,6 +72,10 @@ def machine(threads: int) -> str:
         "scikit-learn",
         "scikit-learn-intelex",
         "faiss-cpu",
+        "networkx",
+        "pymetis",
+        "kahip",
+        "mtkahypar",
     ]
     installed = {dist.metadata["Name"].lower(): dist.version for dist in importlib.metadata.distributions()}
     versions = [f"{name} {installed[name.lower()]}" for name in names if name.lower() in installed]
@@ -327,6 +331,72 @@ def neighbors(records: list[Record]) -> str:
     return table(["points", "dtype", *names], rows)
 
 
+def _cuts(record: Record | None) -> str:
+    if record is None:
+        return "·"
+    if record.seconds is None:
+        return record.note
+    cuts = sorted(record.extra["cuts"])
+    text = f"{cuts[0]:.0f}"
+    if len(cuts) > 1:
+        text += f" / {statistics.median(cuts):.0f}"
+    if record.extra["imbalance"] > 0.0305:
+        text += f" (imbalance {record.extra['imbalance']:.2f})"
+    return text
+
+
+def partition(records: list[Record]) -> str:
+    names = list(dict.fromkeys(record.peer for record in records))
+    cuts, times, parts = [], [], []
+    for (k, form), found in _by_peer(records, lambda r: (r.d, r.form)).items():
+        ours = found.get(MAIN)
+        nodes = next((str(r.n) for r in found.values() if r.n), "·")
+        cuts.append([form, nodes, str(k), *(_cuts(found.get(name)) for name in names)])
+        times.append([form, str(k), *(_cell(found.get(name), ours) for name in names)])
+    rows = _by_peer(records, lambda r: (r.d, r.form))
+    for name in names:
+        for label, wanted in (("2", {2}), ("8 and 64", {8, 64}), ("all", {record.d for record in records})):
+            pairs = [
+                (found[MAIN], found[name])
+                for (k, _), found in rows.items()
+                if k in wanted and found.get(MAIN) and found.get(name)
+                and found[MAIN].seconds and found[name].seconds
+            ]  # fmt: skip
+            if name == MAIN or not pairs:
+                continue
+            mean = [
+                math.exp(statistics.fmean(math.log(f(ours) / f(theirs)) for ours, theirs in pairs))
+                for f in (
+                    lambda r: max(statistics.median(r.extra["cuts"]), 1.0),
+                    lambda r: max(min(r.extra["cuts"]), 1.0),
+                    lambda r: r.seconds,
+                )
+            ]
+            parts.append([name, label, str(len(pairs)), *(f"{x:.3f}" for x in mean)])
+    means = ["other", "parts", "rows", "median cut", "best cut", "seconds"]
+    return "\n\n".join([
+        "Smallest and median cut over the seeds, imbalance 3 %:",
+        table(["graph", "nodes", "parts", *names], cuts),
+        "Seconds for one run (median):",
+        table(["graph", "parts", *names], times),
+        f"{MAIN} over the others, geometric means of the ratios of median cuts, smallest cuts and seconds:",
+        table(means, parts),
+    ])  # fmt: skip
+
+
+def fiedler(records: list[Record]) -> str:
+    names = list(dict.fromkeys(record.peer for record in records))
+    rows = []
+    for form, found in _by_peer(records, lambda r: r.form).items():
+        cells = []
+        for name in names:
+            r = found.get(name)
+            reached = f", {r.error:.0e}" if r and r.seconds is not None and r.error is not None else ""
+            cells.append(_cell(r, found.get(MAIN)) + reached)
+        rows.append([form, *cells])
+    return table(["graph", *names], rows)
+
+
 def ceiling_table(rates: list[dict[str, float]]) -> str:
     rows = [
         [label, *(f"{rate[key] / 1e9:.3g} {unit}" for rate in rates)]
@@ -390,6 +460,10 @@ def render(records: list[Record], rates: list[dict[str, float]], threads: int) -
         parts += ["## How their cost grows", growth(by_group["growth"])]
     if "neighbours" in by_group:
         parts += ["## Fifteen exact nearest neighbours", neighbors(by_group["neighbours"])]
+    if "partition" in by_group:
+        parts += ["## Balanced cuts", partition(by_group["partition"])]
+    if "fiedler" in by_group:
+        parts += ["## Fiedler vector (and its angle to the true one)", fiedler(by_group["fiedler"])]
     if "methods" in by_group:
         parts += ["## Methods", methods(by_group["methods"])]
     return "\n\n".join(part for part in parts if part) + "\n"

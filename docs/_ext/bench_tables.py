@@ -1,6 +1,7 @@
 """Puts the tables that ``python -m bench -o docs/_bench/NAME.md`` wrote into pages that others include.
 
-``linalg-*.md`` becomes docs/generated/bench_linalg.md, everything else docs/generated/bench.md.
+``linalg-*.md`` becomes docs/generated/bench_linalg.md, ``partition-*.md`` docs/generated/bench_partition.md,
+everything else docs/generated/bench.md.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ def demote(text: str) -> str:
 def generate(app: Sphinx) -> None:
     """Write the pages that the solvers' pages include."""
     source = Path(app.srcdir)
-    for name, room in (("bench", ""), ("bench_linalg", "linalg")):
+    rooms = ("linalg-", "partition-")
+    for name, room in (("bench", ""), *((f"bench_{room[:-1]}", room) for room in rooms)):
         tables = sorted(
-            t for t in (source / "_bench").glob("*.md") if t.name.startswith("linalg-") == (room == "linalg")
+            t for t in (source / "_bench").glob("*.md") if t.name.startswith(room or rooms) == bool(room)
         )
         text = "\n\n".join(demote(t.read_text(encoding="utf-8")) for t in tables) or NONE
         target = source / "generated" / f"{name}.md"

@@ -227,7 +227,8 @@ void bind_linalg(nb::module_& m) {
          const vec_in<double>& values, std::ptrdiff_t k, const std::string& method, const std::string& form,
          std::ptrdiff_t guard, double tol, double tol_vec, int split, int max_outer, double max_memory,
          bool verify, std::uint64_t seed, const mat_out<double>& vectors, int threads,
-         const nb::object& callback, const std::optional<mat_in<double>>& start) {
+         const nb::object& callback, const std::optional<mat_in<double>>& start, double tol_angle,
+         std::ptrdiff_t accurate) {
         constexpr const char* names[] = {"auto", "approxchol", "cholesky", "chebyshev", "lanczos"};
         int which = 0;
         while (which < 5 && method != names[which]) ++which;
@@ -241,6 +242,8 @@ void bind_linalg(nb::module_& m) {
                                          .guard = guard,
                                          .tol = tol,
                                          .tol_vec = tol_vec,
+                                         .tol_angle = tol_angle,
+                                         .accurate = accurate,
                                          .split = split,
                                          .max_outer = max_outer,
                                          .max_memory = max_memory,
@@ -254,6 +257,7 @@ void bind_linalg(nb::module_& m) {
         d["reason"] = r.reason;
         d["values"] = array(std::move(r.values));
         d["residuals"] = array(std::move(r.residuals));
+        d["angles"] = array(std::move(r.angles));
         d["labels"] = array(std::move(r.labels));
         d["component_sizes"] = array(std::move(r.component_sizes));
         d["norm"] = r.norm;
@@ -268,6 +272,6 @@ void bind_linalg(nb::module_& m) {
       },
       CSR, "k"_a, "method"_a, "form"_a, "guard"_a, "tol"_a, "tol_vec"_a, "split"_a, "max_outer"_a,
       "max_memory"_a, "verify"_a, "seed"_a, "vectors"_a.noconvert(), "threads"_a, "callback"_a.none(),
-      "start"_a.noconvert().none(),
+      "start"_a.noconvert().none(), "tol_angle"_a = 0.0, "accurate"_a = 0,
       "The k smallest eigenpairs of a graph Laplacian beyond its null space; fills `vectors`.");
 }

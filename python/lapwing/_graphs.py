@@ -11,6 +11,8 @@ from lapwing import _array, _backend
 
 __all__ = ["Graph", "as_graph", "is_graph"]
 
+_DIRECTED = "{name} is a directed graph; pass lapwing.graph.symmetrize of its matrix, or {name}.{method}()"
+NEGATIVE = ("raise", "clip", "abs", "signed")
 ASYMMETRY = {np.dtype(np.float32): 1e-6}  # of the largest weight; anything else: 1e-10
 
 
@@ -21,6 +23,7 @@ class Graph(NamedTuple):
     indices: NDArray[np.int32]
     values: NDArray[np.float64]
     loops: NDArray[np.float64] | None  # the diagonal, if any of it differs from 0
+    negatives: int = 0  # edges that had a negative weight
 
     @property
     def n(self) -> int:
@@ -68,13 +71,13 @@ def _to_sparse(W: Any, name: str) -> Any:
 
     if _is_networkx(W):
         if W.is_directed():
-            raise ValueError(f"{name} is a directed graph; pass {name}.to_undirected()")
+            raise TypeError(_DIRECTED.format(name=name, method="to_undirected"))
         import networkx
 
         W = networkx.to_scipy_sparse_array(W, dtype=np.float64)
     elif _is_igraph(W):
         if W.is_directed():
-            raise ValueError(f"{name} is a directed graph; pass {name}.as_undirected()")
+            raise TypeError(_DIRECTED.format(name=name, method="as_undirected"))
         W = W.get_adjacency_sparse(attribute="weight" if "weight" in W.es.attributes() else None)
     if not sparse.issparse(W):
         dense = _array.real(W, name)
@@ -98,19 +101,28 @@ def _place(A: Any, entry: int) -> tuple[int, int]:
     return row, int(A.indices[entry])
 
 
-def _check_values(A: Any, name: str) -> None:
+def _check_values(A: Any, name: str, negative: str) -> int:
     bad = ~np.isfinite(A.data)
     if bad.any():
         first = int(np.argmax(bad))
         what = "NaN" if np.isnan(A.data[first]) else "an infinite value"
         raise ValueError(f"{name} contains {what} at {_place(A, first)}")
-    negative = A.data < 0
-    if negative.any():
-        first = int(np.argmax(negative))
+    below = A.data < 0
+    if not below.any():
+        return 0
+    if negative == "raise":
+        first = int(np.argmax(below))
         raise ValueError(f"{name} must not be negative, but it is {A.data[first]:g} at {_place(A, first)}")
+    rows = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
+    count = int((below & (rows < A.indices)).sum())
+    if negative == "clip":
+        A.data[below] = 0.0
+    elif negative == "abs":
+        np.abs(A.data, out=A.data)
+    return count
 
 
-def as_graph(W: Any, name: str = "W") -> Graph:
+def as_graph(W: Any, name: str = "W", negative: str = "raise") -> Graph:
     """Read the weights of an undirected graph.
 
     Parameters
@@ -119,6 +131,8 @@ def as_graph(W: Any, name: str = "W") -> Graph:
         Symmetric weights >= 0, of shape (n, n). Integers and booleans become float64.
     name : str
         The argument, for the messages.
+    negative : {"raise", "clip", "abs", "signed"}
+        What to do with negative weights: refuse them, take them for 0 or for their magnitudes, or keep them.
 
     Raises
     ------
@@ -126,14 +140,14 @@ def as_graph(W: Any, name: str = "W") -> Graph:
         `W` is empty, not square, not symmetric (beyond 1e-10 of its largest entry, 1e-6 for float32), or has
         a negative, infinite or NaN entry; the message says where.
     TypeError
-        `W` is complex or holds no numbers.
+        `W` is complex, holds no numbers, or is a directed graph.
     """
     A, dtype = _to_sparse(W, name)
     if A.shape[0] != A.shape[1]:
         raise ValueError(f"{name} must be square, got shape {A.shape}")
     if A.shape[0] == 0:
         raise ValueError(f"{name} is an empty graph")
-    _check_values(A, name)
+    negatives = _check_values(A, name, negative)
     loops: NDArray[np.float64] | None = A.diagonal()
     if loops is not None and loops.any():
         A = A.copy()
@@ -146,7 +160,7 @@ def as_graph(W: Any, name: str = "W") -> Graph:
     csr = _arrays(A)
     if not _backend.extension().is_symmetric(*csr):
         csr = _arrays(_symmetric(A, ASYMMETRY.get(np.dtype(dtype), 1e-10), name))
-    return Graph(*csr, loops)
+    return Graph(*csr, loops, negatives)
 
 
 def _arrays(A: Any) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
@@ -163,7 +177,7 @@ def _symmetric(A: Any, tolerance: float, name: str) -> Any:
     T.sort_indices()
     difference = abs(A - T)
     worst = float(difference.data.max(initial=0.0))
-    if worst > tolerance * float(A.data.max(initial=0.0)):
+    if worst > tolerance * float(np.abs(A.data).max(initial=0.0)):
         row, column = _place(difference, int(np.argmax(difference.data)))
         raise ValueError(
             f"{name} must be symmetric, but {name}[{row}, {column}] and {name}[{column}, {row}] differ by "

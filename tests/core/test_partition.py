@@ -449,8 +449,16 @@ def test_callback_stops_and_counts():
         ({"random_state": -1}, ValueError, "random_state"),
         ({"n_jobs": 0}, ValueError, "n_jobs"),
         ({"callback": 3}, TypeError, "callback must be callable"),
-        ({"min_size": 3}, ValueError, "min_size goes with"),
+        ({"min_size": 3}, ValueError, "min_size, max_leaf_size and min_gap go with"),
         ({"objective": "ncut", "n_parts": 4, "min_size": 3}, ValueError, "n_parts=4 parts of at least"),
+        ({"n_parts": None}, ValueError, "n_parts is needed"),
+        ({"n_parts": None, "objective": "ncut"}, ValueError, "n_parts is needed"),
+        ({"max_leaf_size": 3}, ValueError, "min_size, max_leaf_size and min_gap go with"),
+        ({"objective": "ncut", "max_leaf_size": 0}, ValueError, "max_leaf_size must be >= 1"),
+        ({"objective": "ncut", "min_gap": -1.0}, ValueError, "min_gap must be >= 0"),
+        ({"objective": "ncut", "contiguous": True}, ValueError, "contiguous goes with"),
+        ({"negative": "signed"}, ValueError, "negative='signed' is for fiedler_vector"),
+        ({"negative": "drop"}, ValueError, "negative must be one of"),
     ],
 )
 def test_bad_arguments(change, error, text):
@@ -474,8 +482,87 @@ def test_bad_arguments(change, error, text):
 def test_bad_graphs(function, W, text):
     n = W.number_of_nodes() if hasattr(W, "nodes") else W.shape[0]
     more = {"partition": (2,), "cut_metrics": (np.zeros(n, int),), "sweep_cut": (np.zeros(n),)}
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(TypeError if text == "directed" else ValueError, match=text):
         getattr(graph, function)(W, *more.get(function, ()))
+
+
+@pytest.mark.parametrize(("refine", "worst"), [("fm", 1.4), ("flow", 1.2)])
+def test_exact_balance_costs_little(refine, worst):
+    W = delaunay(3000)
+    for k in (2, 8, 30):
+        loose = graph.partition(W, k, refine="flow")[1]
+        labels, info = graph.partition(W, k, refine=refine, imbalance=0.0)
+        sizes = np.bincount(labels, minlength=k)
+        assert sizes.max() == -(-3000 // k)
+        assert info.feasible
+        assert info.cut == cut_of(W, labels) <= worst * loose.cut
+
+
+def test_contiguous_parts():
+    W = delaunay(400)
+    scattered = contiguous = 0
+    for seed in range(4):
+        for joined in (False, True):
+            labels, info = graph.partition(
+                W, 40, refine=None, imbalance=0.5, random_state=seed, contiguous=joined
+            )
+            assert info.feasible
+            assert info.cut == cut_of(W, labels)
+            for part in range(40):
+                inside = W[labels == part][:, labels == part]
+                assert info.metrics.pieces[part] == sp.csgraph.connected_components(inside)[0]
+            if joined:
+                contiguous += int(info.metrics.pieces.sum()) - 40
+            else:
+                scattered += int(info.metrics.pieces.sum()) - 40
+    assert scattered > 0
+    assert contiguous == 0
+
+
+def test_contiguous_keeps_the_balance():
+    # A path whose middle is heavy: the piece at its end fits nowhere.
+    labels, info = graph.partition(path(7), 3, imbalance=0.0, contiguous=True)
+    assert np.bincount(labels).max() == 3
+    assert info.feasible
+
+
+def test_leaves_of_bounded_size():
+    W = delaunay(500)
+    labels, info = graph.partition(W, objective="ncut", max_leaf_size=60)
+    sizes = np.bincount(labels)
+    assert sizes.max() <= 60
+    tree = info.tree
+    leaves = tree.left < 0
+    assert sorted(tree.size[leaves]) == sorted(sizes)
+    assert (tree.size[~leaves] > 60).all()
+    assert (tree.size[tree.left[~leaves]] + tree.size[tree.right[~leaves]] == tree.size[~leaves]).all()
+    few, _ = graph.partition(W, 3, objective="ncut", max_leaf_size=60)  # the number is a bound as well
+    assert few.max() == 2
+
+
+def test_sets_without_a_gap_stay_whole():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 120)
+    P = np.where(truth[:, None] == truth, 0.3, 0.01)
+    W = np.triu(rng.random(P.shape) < P, 1).astype(float)
+    labels, info = graph.partition(W + W.T, objective="ncut", min_gap=0.2)
+    assert (labels == truth).all()
+    assert info.next_value - info.fiedler_value >= 0.2
+    whole, _ = graph.partition(W + W.T, objective="ncut", min_gap=1.9)
+    assert not whole.any()
+
+
+def test_negative_weights_clipped_or_not():
+    W = delaunay(200).tolil()
+    W[0, 150] = W[150, 0] = -3.0
+    W[5, 9] = W[9, 5] = -0.5
+    W = sp.csr_array(W)
+    for rule, same in (("clip", W.maximum(0)), ("abs", abs(W))):
+        labels, info = graph.partition(W, 2, negative=rule)
+        expected, _ = graph.partition(same, 2)
+        assert info.n_negative == 2
+        assert (labels == expected).all()
+        assert (graph.bisect(W, negative=rule) == graph.bisect(same)).all()
 
 
 def test_bad_bisections():

@@ -255,6 +255,77 @@ def test_stopping():
         graph.fiedler_vector(W, method="approxchol", tol=1e-14, callback=lambda info: True, on_fail="raise")
 
 
+@pytest.mark.parametrize("form", [None, "sym", "rw"])
+@pytest.mark.parametrize("shape", [(40, 39), (56, 28)])  # the next eigenvalue is 2 % away, or far
+def test_the_error_of_the_vector_is_what_it_is_said_to_be(form, shape):
+    W = product(path(shape[0]), path(shape[1]))
+    W.data *= np.random.default_rng(0).gamma(20.0, size=len(W.data)) / 20.0
+    W = sp.csr_array(W.maximum(W.T))
+    d = np.asarray(W.sum(axis=1)).ravel()
+    s = np.ones(len(d)) if form is None else 1 / np.sqrt(d)
+    L = (np.diag(d) - W.toarray()) * s * s[:, None]
+    values, vectors = eigh(L, subset_by_index=(1, 3))
+    for method in ("auto", "cholesky", "approxchol"):
+        found = graph.fiedler_vector(W, normalization=form, method=method)
+        v = found.vector if form != "rw" else found.vector * np.sqrt(d)
+        angle = np.linalg.norm(v - vectors[:, 0] * (vectors[:, 0] @ v)) / np.linalg.norm(v)
+        assert found.info.converged
+        assert found.info.vector_error <= 1e-3
+        # The factor is within a small multiple of the inverse; LAPACK's vectors have some 1e-11 of their own.
+        assert angle <= 2 * found.info.vector_error + 1e-10
+        np.testing.assert_allclose(found.value, values[0], rtol=1e-7)
+        np.testing.assert_allclose(found.info.next_value, values[1], rtol=1e-3)
+
+
+def signed_graph(n, seed, form=None):
+    """Random signs on a grid, and the dense signed Laplacian."""
+    rng = np.random.default_rng(seed)
+    W = nx.to_numpy_array(nx.grid_2d_graph(n, n)) * rng.gamma(1.0, size=(n * n, n * n))
+    W = np.triu(W * rng.choice([-1.0, 1.0], size=W.shape), 1)
+    W = W + W.T
+    d = np.abs(W).sum(axis=1)
+    L = np.diag(d) - W
+    return W, d, L if form is None else L / np.sqrt(np.outer(d, d))
+
+
+@pytest.mark.parametrize("form", [None, "sym", "rw"])
+def test_signed_laplacian(form):
+    W, d, L = signed_graph(8, 1, form)
+    values, vectors = np.linalg.eigh(L)
+    found = graph.fiedler_vector(W, normalization=form, negative="signed")
+    assert found.info.n_negative == (W < 0).sum() // 2
+    np.testing.assert_allclose(found.value, values[0], rtol=1e-10)
+    v = vectors[:, 0] if form != "rw" else vectors[:, 0] / np.sqrt(d)
+    np.testing.assert_allclose(np.abs(found.vector), np.abs(v), atol=1e-8)
+    # Changing the side of some nodes changes the signs of their edges and entries, and nothing else.
+    s = np.where(np.arange(len(W)) % 3 == 0, -1.0, 1.0)
+    turned = graph.fiedler_vector(W * np.outer(s, s), normalization=form, negative="signed")
+    np.testing.assert_allclose(turned.value, found.value, rtol=1e-10)
+    np.testing.assert_allclose(np.abs(turned.vector), np.abs(found.vector), atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [12, 45])  # dense, and by products
+def test_two_factions_have_the_eigenvalue_zero(n):
+    W, _, _ = signed_graph(n, 2)
+    s = np.where(np.random.default_rng(3).random(n * n) < 0.5, -1.0, 1.0)
+    W = np.abs(W) * np.outer(s, s)
+    value, v, info = graph.fiedler_vector(sp.csr_array(W), negative="signed", tol=1e-9)
+    assert value < 1e-9 * info.norm
+    assert (np.sign(v) == s * np.sign(v[0]) * s[0]).all()
+
+
+def test_negative_weights():
+    W = path(10).toarray()
+    W[0, 1] = W[1, 0] = -1.0
+    with pytest.raises(ValueError, match="must not be negative"):
+        graph.fiedler_vector(W)
+    assert graph.fiedler_vector(W, negative="abs").value == graph.fiedler_vector(path(10)).value
+    with pytest.warns(DisconnectedGraphWarning):
+        assert graph.fiedler_vector(W, negative="clip").value == 0.0
+    plain = graph.fiedler_vector(path(10), negative="signed")  # nothing is negative
+    assert plain.value == graph.fiedler_vector(path(10)).value
+
+
 def test_bad_arguments():
     W = path(10)
     for change, error, text in [
@@ -268,6 +339,7 @@ def test_bad_arguments():
         ({"node_weight": np.ones(10), "normalization": "rw"}, ValueError, "node_weight goes with"),
         ({"node_weight": np.ones(3)}, ValueError, r"node_weight must have shape \(10,\)"),
         ({"degree": np.ones(10)}, ValueError, "degree goes with an operator"),
+        ({"negative": "drop"}, ValueError, "negative must be one of"),
         ({"v0": np.ones(3)}, ValueError, "v0 must have 10 entries"),
         ({"callback": 1}, TypeError, "callback must be callable"),
     ]:

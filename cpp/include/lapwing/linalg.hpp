@@ -79,10 +79,12 @@ struct laplacian_options {
   eigen_method method = eigen_method::automatic;
   normalization form = normalization::symmetric;
   std::ptrdiff_t guard =
-      -1;              ///< vectors beyond the wanted ones; -1: max(2, k / 4), up to a multiple of 4 in all
-  double tol = 1e-8;   ///< residual relative to the norm of the Laplacian
-  double tol_vec = 0;  ///< > 0: the residual times M must be no longer either (relative accuracy)
-  int split = 2;       ///< of the preconditioner
+      -1;                ///< vectors beyond the wanted ones; -1: max(2, k / 4), up to a multiple of 4 in all
+  double tol = 1e-8;     ///< residual relative to the norm of the Laplacian
+  double tol_vec = 0;    ///< > 0: the residual times M must be no longer either (relative accuracy)
+  double tol_angle = 0;  ///< > 0: estimated sine of the angle between a vector and its eigenspace
+  std::ptrdiff_t accurate = 0;  ///< that this many vectors, and copies of theirs, must keep
+  int split = 2;                ///< of the preconditioner
   int max_outer = 200;
   std::ptrdiff_t max_products = 100000;  ///< of lanczos, cholesky and chebyshev
   double max_memory = 8e9;               ///< bytes for an exact factorisation; beyond: memory_exceeded
@@ -95,8 +97,9 @@ struct laplacian_result {
   std::string reason;                             ///< why, if it was chosen automatically
   std::vector<double> values;                     ///< k, rising, and the guards after them
   std::vector<double>
-      residuals;    ///< of the same pairs, relative to norm, recomputed from the vectors returned
-  double norm = 0;  ///< bound on the norm of the Laplacian
+      residuals;               ///< of the same pairs, relative to norm, recomputed from the vectors returned
+  std::vector<double> angles;  ///< of the same pairs, with tol_vec or tol_angle: estimated sines
+  double norm = 0;             ///< bound on the norm of the Laplacian
   std::vector<std::int32_t> labels;  ///< component of each node, the largest first
   std::vector<std::int64_t> component_sizes;
   int outer = 0;

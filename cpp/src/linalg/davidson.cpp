@@ -22,6 +22,8 @@ small_matrix multiply(const small_matrix& a, const small_matrix& b, std::ptrdiff
   return c;
 }
 
+constexpr double copy_width = 1e-6;  // values this close, relative to the smallest, are taken for one
+
 // Moves the columns `keep` to the front.
 void pack(const context& ctx, matrix_view<double> x, const std::vector<std::ptrdiff_t>& keep) {
   if (static_cast<std::ptrdiff_t>(keep.size()) == x.cols) return;
@@ -65,7 +67,8 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
   // and a product costs less than carrying its rows along. res holds residuals, fix their corrections where
   // both are needed at once.
   block x(ctx, n, b), p(ctx, n, b), w(ctx, n, b), image(ctx, n, b), res(ctx, n, b),
-      fix(ctx, o.tol_vec > 0 ? n : 0, b);
+      fix(ctx, o.tol_vec > 0 || o.tol_angle > 0 ? n : 0, b);
+  const bool look_through = o.tol_vec > 0 || o.tol_angle > 0;  // at residuals through the corrector
   std::uint64_t seed = o.seed;
   const panels null = a.null();
   const projector project = [&](const context& c, matrix_view<double> z) {
@@ -157,13 +160,35 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
     std::ptrdiff_t wanted = 0;
     double worst = 0;
     active.clear();
+    const auto value = [&](std::ptrdiff_t c) { return e.values[static_cast<std::size_t>(c)]; };
+    const auto copies = [&](std::ptrdiff_t c, std::ptrdiff_t d) {
+      return std::abs(value(c) - value(d)) <= copy_width * std::abs(value(0));
+    };
+    // What is left of the error, to first order. The other Ritz vectors are orthogonal to a residual, but
+    // their own errors are not; beyond them an eigenvalue is no smaller than the last of theirs.
+    small_matrix coupling;
+    const auto angle = [&](std::ptrdiff_t c) {
+      double outside = corrected[static_cast<std::size_t>(c)], square = 0;
+      if (!copies(c, nb - 1)) outside *= value(nb - 1) / std::abs(value(nb - 1) - value(c));
+      for (std::ptrdiff_t j = 0; j < nb; ++j) {
+        if (copies(c, j)) continue;
+        const double part = coupling[static_cast<std::size_t>(j * nb + c)] / (value(j) - value(c));
+        square += part * part;
+      }
+      return std::min(1.0, std::sqrt(outside * outside + square));
+    };
     const auto good = [&](std::ptrdiff_t c) {
       const std::size_t at = static_cast<std::size_t>(c);
+      if (norm[at] > o.tol) return false;
+      if (!look_through) return true;
       // The rounding of the vector itself, seen through the inverse, is about this long.
       const double floor = 8 * std::numeric_limits<double>::epsilon() * o.norm / std::abs(e.values[at]);
-      return norm[at] <= o.tol && (o.tol_vec == 0 || corrected[at] <= std::max(o.tol_vec, floor));
+      if (corrected[at] <= floor) return true;
+      if (o.tol_vec > 0 && corrected[at] > o.tol_vec) return false;
+      if (o.tol_angle == 0 || (c >= o.accurate && !copies(o.accurate - 1, c))) return true;
+      return angle(c) <= o.tol_angle;
     };
-    if (o.tol_vec > 0) {  // all corrections are needed to decide
+    if (look_through) {  // all corrections are needed to decide
       a.project_dual(ctx, res.view(0, nb));
       correct(ctx, std::as_const(res).view(0, nb), fix.view(0, nb));
       a.project(ctx, fix.view(0, nb));
@@ -171,6 +196,7 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
       const small_matrix g = gram(ctx, fix.view(0, nb), fix.view(0, nb), a.mass());
       for (std::ptrdiff_t c = 0; c < nb; ++c)
         corrected[static_cast<std::size_t>(c)] = std::sqrt(g[static_cast<std::size_t>(c * nb + c)]);
+      coupling = gram(ctx, fix.view(0, nb), res.view(0, nb), nullptr);
     }
     for (std::ptrdiff_t c = 0; c < nb; ++c) {
       if (c < k) worst = std::max(worst, norm[static_cast<std::size_t>(c)]);
@@ -183,6 +209,7 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
     if (r.converged || r.stopped || r.outer >= o.max_outer || exhausted) {
       r.wanted_converged = wanted;
       r.values.assign(e.values.begin(), e.values.begin() + nb);
+      for (std::ptrdiff_t c = 0; look_through && c < nb; ++c) r.angles.push_back(angle(c));
       r.vectors = block(ctx, n, nb);
       copy(ctx, std::as_const(x).view(0, nb), r.vectors.view(0, nb));
       return r;
@@ -190,7 +217,7 @@ davidson_result davidson(const context& ctx, const pencil& a, const corrector& c
 
     const std::ptrdiff_t count = static_cast<std::ptrdiff_t>(active.size());
     const matrix_view<double> to = w.view(0, count);
-    if (o.tol_vec > 0) {
+    if (look_through) {
       pack(ctx, fix.view(0, nb), active);
       copy(ctx, std::as_const(fix).view(0, count), to);
     } else {

@@ -39,12 +39,17 @@ struct davidson_options {
   double norm = 1;     // of M^-1/2 A M^-1/2
   double tol = 1e-8;   // residual <= tol * norm
   double tol_vec = 0;  // > 0: the corrected residual must not be longer
+  // > 0: the first `accurate` vectors, and copies of theirs, must be within such an angle of the eigenspace,
+  // as estimated from the corrected residuals.
+  double tol_angle = 0;
+  std::ptrdiff_t accurate = 0;
   int max_outer = 200;
   std::uint64_t seed = 0;
   const block* start = nullptr;
 };
 struct davidson_result {
   std::vector<double> values;  // of all Ritz pairs kept, rising
+  std::vector<double> angles;  // of the same, with tol_vec or tol_angle: estimated sines
   block vectors;               // n x as many, orthonormal in M
   std::ptrdiff_t wanted_converged = 0;
   int outer = 0;

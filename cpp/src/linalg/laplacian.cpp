@@ -107,7 +107,12 @@ choice choose(const context& ctx, const ordered_graph& g, const laplacian_option
   std::ostringstream text;
   text.precision(2);
   text << "neighbours are " << span << " places apart after reordering, ";
-  if (span <= 3 * std::sqrt(n)) {
+  if (o.tol_angle > 0) {  // a few vectors, of a few digits
+    const bool expander = span > 0.03 * n && *most <= 1e6 * *least;
+    if (expander) c.method = eigen_method::chebyshev;
+    text << (expander ? "as in an expander: products alone converge fast"
+                      : "and few vectors do not pay for an exact factorisation");
+  } else if (span <= 3 * std::sqrt(n)) {
     text << "as in a plane; ";
     try {
       c.factor = std::make_unique<grounded_cholesky>(ctx, w, g.ends, o.max_memory);
@@ -143,8 +148,12 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
   check(k >= 1 && k <= room, "k must be between 1 and ", room, ", got ", k);
   check(o.tol > 0, "tol must be > 0, got ", o.tol);
   check(o.tol_vec >= 0, "tol_vec must be >= 0, got ", o.tol_vec);
-  check(o.tol_vec == 0 || (o.method != eigen_method::lanczos && o.method != eigen_method::chebyshev),
-        "tol_vec needs a method with a factorisation");
+  check(o.tol_angle >= 0 && (o.tol_angle == 0 || (o.accurate >= 1 && o.accurate <= k)),
+        "tol_angle must be >= 0 and go with accurate between 1 and ", k, ", got ", o.tol_angle, " and ",
+        o.accurate);
+  check((o.tol_vec == 0 && o.tol_angle == 0) ||
+            (o.method != eigen_method::lanczos && o.method != eigen_method::chebyshev),
+        "tol_vec and tol_angle need a method with a factorisation");
   check(o.max_outer >= 1, "max_outer must be >= 1, got ", o.max_outer);
   check(vectors.rows == n && vectors.cols == k, "vectors must be ", n, " x ", k, ", got ", vectors.rows,
         " x ", vectors.cols);
@@ -190,6 +199,7 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
     r.corrections = found.corrections;
     r.stopped = found.stopped;
     r.converged = found.converged;
+    r.angles = std::move(found.angles);
     z = std::move(found.vectors);
   };
   // Values and residuals of what z holds.
@@ -215,6 +225,8 @@ laplacian_result laplacian_eigs(const context& ctx, csr_view<const double> given
     inner.norm = r.norm;
     inner.tol = inner_tol;
     inner.tol_vec = o.tol_vec;
+    inner.tol_angle = o.tol_angle;
+    inner.accurate = o.accurate;
     inner.max_outer = o.max_outer;
     inner.seed = o.seed;
     inner.start = first;

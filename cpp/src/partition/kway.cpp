@@ -8,32 +8,6 @@ namespace lapwing::partition {
 
 namespace {
 
-// The nodes of one label as a graph of their own; `nodes` are their names.
-level extract(const weighted& g, std::span<const std::int32_t> labels, std::int32_t which,
-              std::vector<node_t>& nodes) {
-  std::vector<node_t> place(at(g.n), -1);
-  nodes.clear();
-  for (node_t i = 0; i < g.n; ++i)
-    if (labels[at(i)] == which) {
-      place[at(i)] = static_cast<node_t>(nodes.size());
-      nodes.push_back(i);
-    }
-  level c;
-  c.integers = g.integers;
-  c.offsets.push_back(0);
-  for (const node_t i : nodes) {
-    c.node.push_back(g.node[i]);
-    for (std::int64_t q = g.offsets[i]; q < g.offsets[i + 1]; ++q) {
-      const node_t k = place[at(g.targets[q])];
-      if (k < 0) continue;
-      c.targets.push_back(k);
-      c.weights.push_back(g.weights[q]);
-    }
-    c.offsets.push_back(static_cast<std::int64_t>(c.targets.size()));
-  }
-  return c;
-}
-
 // Parts first .. first + count - 1 by bisection upon bisection. Each bisection may leave its sides so uneven
 // that the parts made of them can still keep their limits (R. Andre et al., "Memetic Multilevel Hypergraph
 // Partitioning", 2018).
@@ -60,9 +34,12 @@ void recurse(const job& j, const weighted& g, const bounds& b, std::ptrdiff_t fi
   }
   labels_t side(at(g.n), 0);
   if (g.n >= 2) bisect(j, g, two, e, seed, side);
+  std::vector<node_t> place(at(g.n), -1);
   for (std::int32_t s = 0; s < 2; ++s) {
     std::vector<node_t> nodes;
-    const level part = extract(g, side, s, nodes);
+    for (node_t i = 0; i < g.n; ++i)
+      if (side[at(i)] == s) nodes.push_back(i);
+    const level part = part_of(g, nodes, place);
     labels_t inner(nodes.size());
     recurse(j, part.view(), b, s == 0 ? first : first + half, s == 0 ? half : count - half, e,
             mix(seed + static_cast<std::uint64_t>(s) + 1), inner);
@@ -180,6 +157,7 @@ effort effort_of(refinement r, std::ptrdiff_t parts) {
   e.branch = e.flow ? 12000 : 2500;
   e.repeats = !e.flow || parts == 2 ? 3 : 6;
   if (r == refinement::multilevel) e.repeats *= 2;
+  e.work = e.flow ? 60 : 20;
   if (r == refinement::none) e.passes = 0;
   return e;
 }

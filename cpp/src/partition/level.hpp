@@ -98,8 +98,9 @@ struct effort {
   int passes = 10;         // of moves
   double patience = 0.01;  // moves without a gain before a pass ends, in units of n
   int least = 25, most = 100;
-  int local = 25;  // the same of a search from one node
-  int tries = 4;   // starts on the coarsest graph
+  int local = 25;          // the same of a search from one node
+  std::int64_t work = 60;  // of all of them on one level, in neighbours looked at for each edge
+  int tries = 4;           // starts on the coarsest graph
   bool flow = false;
   double reach = 8;   // of the bands of the flows, in units of the room that the balance leaves
   node_t branch = 0;  // graphs of so many nodes are solved `repeats` times
@@ -117,6 +118,8 @@ struct worth {
   }
 };
 worth worth_of(const weighted& g, const bounds& b, std::span<const std::int32_t> labels);
+// Some nodes as a graph of their own. place: n entries of -1, and so again in the end.
+level part_of(const weighted& g, std::span<const node_t> nodes, std::vector<node_t>& place);
 // Several runs side by side, each with a seed of its own; of equal ones the first is kept.
 using solver = std::function<void(const job&, std::uint64_t seed, std::span<std::int32_t> labels)>;
 void best_of(const job&, const weighted& g, const bounds& b, std::ptrdiff_t count, std::uint64_t seed,
@@ -155,6 +158,10 @@ void refine_two(const job&, const weighted& g, const bounds& b, const effort& e,
 // Localised searches on any number of parts.
 void refine_many(const job&, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
                  std::span<std::int32_t> labels);
+// Fiduccia-Mattheyses passes on every two neighbouring parts: they go on where no part has room for a node,
+// and exchange nodes one by one.
+void refine_pairs(const job&, const weighted& g, const bounds& b, const effort& e,
+                  std::span<std::int32_t> labels);
 // Moves nodes into parts that have none and out of those that are too heavy, at the least cost.
 void rebalance(const job&, const weighted& g, const bounds& b, std::span<std::int32_t> labels);
 

@@ -300,8 +300,15 @@ void improve(const job& j, const weighted& g, const bounds& b, const effort& e, 
     return;
   }
   rebalance(j, g, b, labels);
-  refine_many(j, g, b, e, seed, labels);
-  if (e.flow && refine_flows(j, g, b, e, seed, labels)) refine_many(j, g, b, e, mix(seed), labels);
+  const double node = g.heaviest();
+  bool tight = false;  // no room for a node where the parts are as heavy as they should be
+  for (std::size_t p = 0; p < b.limits.size(); ++p) tight = tight || b.limits[p] - b.targets[p] < node;
+  const auto moves = [&](std::uint64_t own) {
+    refine_many(j, g, b, e, own, labels);
+    if (tight) refine_pairs(j, g, b, e, labels);
+  };
+  moves(seed);
+  if (e.flow && refine_flows(j, g, b, e, seed, labels)) moves(mix(seed));
 }
 
 namespace {

@@ -68,7 +68,11 @@ class band {
     const std::span<const node_t> start[2] = {of_s, of_t};
     const std::int32_t part[2] = {s_, t_};
     for (int side = 0; side < 2; ++side) {
-      const double other_room = std::max(b_.limits[at(part[1 - side])] - w[1 - side], 0.0);
+      // Where hardly any room is allowed, growing a side mends the balance of a cut within a band all the
+      // same.
+      const double wanted = b_.targets[at(part[1 - side])], allowed = b_.limits[at(part[1 - side])];
+      const double least = allowed - wanted < 0.01 * wanted ? 0.03 * wanted : 0;
+      const double other_room = std::max(allowed - w[1 - side], least);
       const double most = std::min(reach * other_room, 0.8 * w[side]);
       double taken = 0;
       const std::size_t first = nodes_.size();

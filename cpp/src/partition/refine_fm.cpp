@@ -16,9 +16,11 @@ class queue {
  public:
   explicit queue(std::vector<std::int32_t>& place) : place_(place) {}
   bool empty() const { return heap_.empty(); }
+  std::size_t size() const { return heap_.size(); }
   node_t top() const { return heap_[0].node; }
   double key() const { return heap_.empty() ? none : heap_[0].key; }
   bool holds(node_t i) const { return place_[at(i)] >= 0; }
+  double key(node_t i) const { return heap_[at(place_[at(i)])].key; }
   void put(node_t i, double key) {
     const item x{key, stamp_++, i};
     std::size_t p;
@@ -253,9 +255,11 @@ class two_sides {
     score best = start;
     moves_.clear();
     std::size_t kept = 0;
+    // In an expander nearly all nodes are at the boundary: a few moves tell nothing there.
     const std::size_t patience =
-        at(std::clamp(static_cast<std::ptrdiff_t>(e_.patience * g_.n), static_cast<std::ptrdiff_t>(e_.least),
-                      static_cast<std::ptrdiff_t>(e_.most)));
+        std::max(at(std::clamp(static_cast<std::ptrdiff_t>(e_.patience * g_.n),
+                               static_cast<std::ptrdiff_t>(e_.least), static_cast<std::ptrdiff_t>(e_.most))),
+                 (queues_[0].size() + queues_[1].size()) / 20);
     while (moves_.size() < kept + patience || now().beyond > 0) {
       const int s = choose();
       if (s < 0) break;
@@ -310,40 +314,49 @@ class many_sides {
         towards_(at(b.parts()), 0.0),
         place_(at(g.n), -1),
         queue_(place_) {
-    double degree = 0;
+    double degree = 0, all = 0;
     for (node_t i = 0; i < g_.n; ++i) {
       double sum = 0;
       for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q) sum += g_.weights[q];
       degree = std::max(degree, sum);
+      all += sum;
       ++count_[at(labels_[at(i)])];
     }
     tiny_ = 1e-12 * degree;
+    unit_ = all / static_cast<double>(std::max<std::int64_t>(g_.edges(), 1));
   }
 
   void run(const effort& e, std::uint64_t seed) {
     dice d(seed);
-    moved_.assign(at(g_.n), 0);
-    tried_.assign(at(g_.n), 0);
-    std::vector<node_t> seeds;
+    for (auto* list : {&moved_, &tried_, &near_, &own_}) list->assign(at(g_.n), 0);
+    std::vector<node_t> seeds, next;
+    for (node_t i = 0; i < g_.n; ++i)
+      if (at_boundary(i)) seeds.push_back(i);
     work_ = 0;
-    const std::int64_t most_work = 60 * g_.edges() + 100000;
-    for (int round = 1; round <= e.passes; ++round) {
+    const std::int64_t most_work = e.work * g_.edges() + 100000;
+    for (int round = 1; round <= e.passes && !seeds.empty(); ++round) {
       j_.breathe();
-      seeds.clear();
-      for (node_t i = 0; i < g_.n; ++i)
-        if (at_boundary(i)) seeds.push_back(i);
       d.shuffle(seeds);
       round_ = round;
+      changed_.clear();
       double gained = 0;
       std::size_t tried = 0;
       for (const node_t i : seeds) {
         if (moved_[at(i)] == round || tried_[at(i)] == round) continue;
+        own_[at(i)] = round;
         gained += search(i, e);
         if (++tried % 64 == 0) j_.breathe();
         // Where everything is near everything, searches cost more than they bring.
         if (work_ > most_work) return;
       }
       if (gained <= tiny_) break;
+      // Next: where something has changed, and what had no search of its own yet.
+      next.clear();
+      for (const node_t i : seeds)
+        if (own_[at(i)] == 0 && near_[at(i)] != round && at_boundary(i)) next.push_back(i);
+      for (const node_t i : changed_)
+        if (at_boundary(i)) next.push_back(i);
+      seeds.swap(next);
     }
   }
 
@@ -480,9 +493,16 @@ class many_sides {
     if (first == none) return 0;
     queue_.put(start, first);
     moves_.clear();
-    double sum = 0, best = 0;
+    double sum = 0, best = 0, since = 0, squares = 0;
     std::size_t kept = 0;
+    // Gains are taken for steps of a random walk: given up when it has drifted too far to come back (V.
+    // Osipov, P. Sanders, "n-Level Graph Partitioning", 2010).
+    const auto lost = [&](double steps) {
+      const double drift = since / steps, variance = std::max(squares / steps - drift * drift, 0.0);
+      return since < 0 && steps * drift * drift > 3 * variance + unit_ * unit_;
+    };
     while (!queue_.empty() && moves_.size() < kept + at(e.local)) {
+      if (moves_.size() > kept + 1 && lost(static_cast<double>(moves_.size() - kept))) break;
       const node_t i = queue_.top();
       const double key = queue_.key(), fresh = gain(i);
       if (fresh == none) {
@@ -501,19 +521,37 @@ class many_sides {
       if (sum > best + tiny_) {
         best = sum;
         kept = moves_.size();
+        since = squares = 0;
+      } else {
+        since += fresh;
+        squares += fresh * fresh;
       }
       if (neighbours(i) > hub) continue;
+      const std::int32_t from = moves_.back().second, to = labels_[at(i)];
       for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q) {
         const node_t k = g_.targets[q];
         if (moved_[at(k)] == round_ || neighbours(k) > hub) continue;
+        if (queue_.holds(k)) {  // no gain is more than this; what it is shows when the node is first
+          const std::int32_t own = labels_[at(k)];
+          const double w = g_.weights[q], more = own == from ? 2 * w : own == to ? -w : w;
+          queue_.put(k, queue_.key(k) + more);
+          continue;
+        }
         const double value = gain(k);
-        if (value != none)
-          queue_.put(k, value);
-        else if (queue_.holds(k))
-          queue_.remove(k);
+        if (value != none) queue_.put(k, value);
       }
     }
     queue_.clear();
+    const auto change = [&](node_t i) {
+      if (near_[at(i)] == round_) return;
+      near_[at(i)] = round_;
+      changed_.push_back(i);
+    };
+    for (std::size_t m = 0; m < kept; ++m) {
+      const node_t i = moves_[m].first;
+      change(i);
+      for (std::int64_t q = g_.offsets[i]; q < g_.offsets[i + 1]; ++q) change(g_.targets[q]);
+    }
     while (moves_.size() > kept) {
       const auto [i, from] = moves_.back();
       moves_.pop_back();
@@ -531,16 +569,38 @@ class many_sides {
   std::vector<double> weight_;
   std::vector<node_t> count_;
   std::vector<double> towards_;
-  std::vector<std::int32_t> place_, touched_, moved_, tried_;
+  std::vector<std::int32_t> place_, touched_;
+  // Rounds in which a node moved, was in a search that failed, was near a move, began a search (0: never).
+  std::vector<std::int32_t> moved_, tried_, near_, own_;
+  std::vector<node_t> changed_;  // what this round has been near
   queue queue_;
   std::vector<std::pair<node_t, std::int32_t>> moves_;
-  double tiny_ = 0, fill_ = 0;
-  std::int64_t work_ = 0;  // neighbours looked at
+  double tiny_ = 0, fill_ = 0, unit_ = 0;  // unit_: mean weight of an edge
+  std::int64_t work_ = 0;                  // neighbours looked at
   std::int32_t target_ = -1;
   int round_ = 0;
 };
 
 }  // namespace
+
+level part_of(const weighted& g, std::span<const node_t> nodes, std::vector<node_t>& place) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) place[at(nodes[i])] = static_cast<node_t>(i);
+  level c;
+  c.integers = g.integers;
+  c.offsets.push_back(0);
+  for (const node_t i : nodes) {
+    c.node.push_back(g.node[i]);
+    for (std::int64_t q = g.offsets[i]; q < g.offsets[i + 1]; ++q) {
+      const node_t k = place[at(g.targets[q])];
+      if (k < 0) continue;
+      c.targets.push_back(k);
+      c.weights.push_back(g.weights[q]);
+    }
+    c.offsets.push_back(static_cast<std::int64_t>(c.targets.size()));
+  }
+  for (const node_t i : nodes) place[at(i)] = -1;
+  return c;
+}
 
 std::vector<double> part_weights(const weighted& g, std::span<const std::int32_t> labels, std::ptrdiff_t k) {
   std::vector<double> weights(at(k), 0.0);
@@ -579,6 +639,49 @@ void refine_two(const job& j, const weighted& g, const bounds& b, const effort& 
 void refine_many(const job& j, const weighted& g, const bounds& b, const effort& e, std::uint64_t seed,
                  std::span<std::int32_t> labels) {
   many_sides(j, g, b, labels).run(e, seed);
+}
+
+void refine_pairs(const job& j, const weighted& g, const bounds& b, const effort& e,
+                  std::span<std::int32_t> labels) {
+  const std::ptrdiff_t k = b.parts();
+  std::vector<std::uint8_t> active(at(k), 1);
+  std::vector<node_t> place(at(g.n), -1);
+  for (int round = 0; round < e.passes; ++round) {
+    std::vector<std::vector<node_t>> members(at(k));
+    std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
+    for (node_t i = 0; i < g.n; ++i) {
+      const std::int32_t s = labels[at(i)];
+      members[at(s)].push_back(i);
+      for (std::int64_t q = g.offsets[i]; q < g.offsets[i + 1]; ++q) {
+        const std::int32_t t = labels[at(g.targets[q])];
+        if (s < t && (active[at(s)] || active[at(t)]) && (pairs.empty() || pairs.back() != std::pair(s, t)))
+          pairs.emplace_back(s, t);
+      }
+    }
+    std::sort(pairs.begin(), pairs.end());
+    pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+    std::vector<std::uint8_t> next(at(k), 0);
+    bool any = false;
+    for (const auto& [s, t] : pairs) {
+      j.breathe();
+      std::vector<node_t> nodes = members[at(s)];
+      nodes.insert(nodes.end(), members[at(t)].begin(), members[at(t)].end());
+      const level sub = part_of(g, nodes, place);
+      labels_t side(nodes.size());
+      for (std::size_t i = 0; i < nodes.size(); ++i) side[i] = labels[at(nodes[i])] == t;
+      const bounds two{{b.targets[at(s)], b.targets[at(t)]}, {b.limits[at(s)], b.limits[at(t)]}};
+      const double before = cut_of(sub.view(), side);
+      refine_two(j, sub.view(), two, e, side);
+      if (cut_of(sub.view(), side) < before) next[at(s)] = next[at(t)] = 1, any = true;
+      for (const std::int32_t p : {s, t}) members[at(p)].clear();
+      for (std::size_t i = 0; i < nodes.size(); ++i) {
+        labels[at(nodes[i])] = side[i] ? t : s;
+        members[at(labels[at(nodes[i])])].push_back(nodes[i]);
+      }
+    }
+    if (!any) break;
+    active = next;
+  }
 }
 
 void rebalance(const job& j, const weighted& g, const bounds& b, std::span<std::int32_t> labels) {

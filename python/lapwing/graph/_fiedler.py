@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from lapwing import _backend, _graphs, _threads, _validate
 from lapwing._graphs import Graph
-from lapwing._progress import Callback
+from lapwing._progress import Callback, Progress
 from lapwing.exceptions import ConvergenceError, DisconnectedGraphWarning
 from lapwing.linalg import _canonical, eigsh, laplacian_eigs
 from lapwing.linalg._approx import ApproxCholesky
-from lapwing.linalg._laplacian import METHODS
+from lapwing.linalg._laplacian import DENSE_NODES, METHODS, memory_limit
 
 __all__ = ["FiedlerInfo", "FiedlerResult", "fiedler_vector"]
 
@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 COPIES = 1e-6
 #: Estimated error of the vector that ``accuracy="relative"`` accepts.
 VECTOR_ERROR = 1e-3
+#: The error that is aimed at: the eigenvalue is then right to about its square.
+AIM = 1e-4
 #: Copies of the smallest eigenvalue that are looked for.
 MOST_COPIES = 64
 
@@ -60,6 +62,8 @@ class FiedlerInfo:
         Time spent.
     converged : bool
         Whether the vector is as accurate as was asked.
+    n_negative : int
+        Edges of negative weight in the graph as it was given.
     """
 
     next_value: float
@@ -76,6 +80,7 @@ class FiedlerInfo:
     products: int
     seconds: float
     converged: bool
+    n_negative: int = 0
 
 
 class FiedlerResult(NamedTuple):
@@ -113,6 +118,7 @@ def fiedler_vector(
     n_vectors: int = 1,
     v0: Any = None,
     disconnected: str = "warn",
+    negative: str = "raise",
     random_state: int | None = 0,
     n_jobs: int | None = None,
     callback: Callback | None = None,
@@ -148,6 +154,12 @@ def fiedler_vector(
         A graph of several components has the eigenvalue 0 more than once. "warn": return 0 and a vector that
         is constant on the component of node 0 and on the rest. "raise": ValueError. "largest": the vector of
         the largest component, 0 elsewhere.
+    negative : {"raise", "clip", "abs", "signed"}, default="raise"
+        What negative weights mean. "raise": ValueError. "clip", "abs": they are taken for 0, or for their
+        magnitudes. "signed": the smallest pairs of the signed Laplacian ``diag(|A| 1) - A``. It is positive
+        semidefinite and has no null vector unless the nodes fall into two factions, with positive weights
+        inside and negative ones between them; the signs of the vector are the factions then. A graph without
+        negative weights is treated as always.
     random_state : int, numpy generator or None, default=0
         Of the start and of the preconditioner.
     n_jobs : int or None
@@ -192,6 +204,9 @@ def fiedler_vector(
     Miroslav Fiedler, "Algebraic connectivity of graphs", 1973; "A property of eigenvectors of nonnegative
     symmetric matrices and its application to graph theory", 1975.
 
+    Jérôme Kunegis, Stephan Schmidt, Andreas Lommatzsch, Jürgen Lerner, Ernesto De Luca, Sahin Albayrak,
+    "Spectral Analysis of Signed Graphs for Clustering, Prediction and Visualization", 2010.
+
     Examples
     --------
     >>> import numpy as np
@@ -208,6 +223,7 @@ def fiedler_vector(
     _validate.check_choice(method, "method", METHODS)
     _validate.check_choice(on_fail, "on_fail", ("warn", "raise"))
     _validate.check_choice(disconnected, "disconnected", ("warn", "raise", "largest"))
+    _validate.check_choice(negative, "negative", _graphs.NEGATIVE)
     _threads.resolve(n_jobs)
     options = {
         "random_state": _validate.check_seed(random_state), "n_jobs": n_jobs,
@@ -216,15 +232,21 @@ def fiedler_vector(
     if node_weight is not None and form is not None:
         raise ValueError("node_weight goes with normalization=None: the others have the degrees for weights")
     if _is_operator(A):
+        if negative != "raise":
+            raise ValueError("negative is not offered for operators: their weights are not seen")
         return _of_operator(A, degree, form, node_weight, n_vectors, tol, on_fail, start, options)
     if degree is not None:
         raise ValueError("degree goes with an operator: the degrees of a matrix are its own")
-    graph = _graphs.as_graph(A, "A")
+    graph = _graphs.as_graph(A, "A", negative)
     n = graph.n
     if n < 2:
         raise ValueError(f"A needs at least 2 nodes, got {n}")
     mass = None if node_weight is None else _validate.check_weights(node_weight, n, "node_weight")
     k = _validate.check_integer(n_vectors, "n_vectors", 1, n - 1)
+    if negative == "signed" and graph.negatives:
+        if mass is not None or method != "auto" or v0 is not None:
+            raise ValueError("node_weight, method and v0 are not offered for signed graphs")
+        return _of_signed(graph, form, k, tol, disconnected, on_fail, start, options)
     labels, sizes = _backend.extension().components(*graph.csr)
     if len(sizes) > 1 and disconnected != "largest":
         return _disconnected(graph, labels, sizes, form, mass, k, disconnected, start)
@@ -244,7 +266,9 @@ def fiedler_vector(
     first = _start_vectors(v0, n, keep)
     find = _Finder(part, form, mass, tol, relative, method, first, options)
     value, vector, found, copies = _pick(find, k, part.n - 1)
-    info = _info(found, k, copies, keep, len(sizes), start, relative, tol)
+    info = replace(
+        _info(found, k, copies, keep, len(sizes), start, relative, tol), n_negative=graph.negatives
+    )
     if keep is not None:
         whole = np.zeros((n, k))
         whole[keep] = vector
@@ -276,20 +300,25 @@ class _Finder:
         if self.form is None and self.mass is not None:
             return _weighted(self.graph, self.mass, k, self.tol, self.options)
         start = start if start is not None else self.start
-        # A residual says nothing about an eigenvalue that is no larger.
-        found = self._solve(k, self.tol, "residual", start)
-        if not self.relative or self._trusted(found, wanted) or self.method in ("dense", "lanczos"):
+        method = self.method
+        if method == "auto" and _dense(self.graph):
+            method = "lanczos"  # a factor of such a matrix would be full
+        small = method == "auto" and self.graph.n <= DENSE_NODES
+        if self.relative and not small and method in ("auto", "approxchol", "cholesky"):
+            found = self._by_angle(k, wanted, method, start)
+            if found.method == "chebyshev" and not self._trusted(found, wanted):
+                found = self._by_angle(k, wanted, "approxchol", found.vectors)
             return found
-        if self.method == "chebyshev":
-            return self._solve(k, min(1e-12, self.tol), "residual", found.vectors)
-        better = self._solve(k, self.tol, "relative", None)
-        for tol in (1e-9, 1e-12):
-            if better.errors[:wanted].max() <= VECTOR_ERROR:
-                break
-            better = self._solve(k, min(self.tol, tol), "relative", None)
-        return better
+        found = self._by_residual(k, method, self.tol, start)
+        if self.relative and method == "chebyshev" and not self._trusted(found, wanted):
+            found = self._by_residual(k, method, min(1e-12, self.tol), found.vectors)
+        elif self.relative and small and not self._trusted(found, wanted):
+            # A dense matrix holds differences: weights of many magnitudes need sums of edges.
+            found = self._by_angle(k, wanted, "approxchol", None)
+        return found
 
     def _trusted(self, found: _Found, wanted: int) -> bool:
+        # A residual says nothing about an eigenvalue that is no larger.
         floor = 1e-3 * found.values[:wanted] / found.norm
         return bool(
             found.converged
@@ -297,19 +326,39 @@ class _Finder:
             and (found.residuals[:wanted] <= floor).all()
         )
 
-    def _solve(self, k: int, tol: float, accuracy: str, start: Floats | None) -> _Found:
-        method = self.method
-        if method == "auto" and _dense(self.graph):
-            method = "lanczos"  # a factor of such a matrix would be full
-        if accuracy == "relative" and method not in ("approxchol", "cholesky"):
-            method = "auto"
+    def _by_angle(self, k: int, wanted: int, method: str, start: Floats | None) -> _Found:
+        """Iterate until the vector itself is right, as the residual seen through a factor tells."""
+        options = self.options
+        vectors = np.empty((self.graph.n, k))
+        form = "none" if self.form is None else "symmetric"
+        root = np.sqrt(self.graph.degrees)[:, None] if self.form == "rw" else np.ones(1)
+        start = None if start is None or method == "cholesky" else np.ascontiguousarray(start * root)
+        threads = _threads.resolve(options["n_jobs"])
+        with Progress(options["callback"], options["verbose"]) as progress:
+            r = _backend.extension().laplacian_eigs(
+                *self.graph.csr, k, method, form, -1, self.tol, 0.0, 2, 200, memory_limit(), True,
+                options["random_state"], vectors, threads, progress.hook, start, AIM, wanted,
+            )  # fmt: skip
+        values, residuals, norm = r["values"], r["residuals"], float(r["norm"])
+        errors = r["angles"]
+        if not len(errors):  # products alone tell no more than the residual
+            gaps = _canonical.separations(values, _canonical.clusters(values, COPIES * float(values[0])))
+            errors = np.minimum(residuals * norm / gaps, 1.0)
+        vectors /= root
+        reason = r["reason"] if self.method == "auto" else "as asked for"
+        return _Found(
+            values[:k], vectors, residuals[:k], errors[:k], norm, r["method"], reason, int(r["outer"]),
+            int(r["products"]), bool(r["converged"]),
+        )  # fmt: skip
+
+    def _by_residual(self, k: int, method: str, tol: float, start: Floats | None) -> _Found:
         if method not in ("auto", "approxchol", "chebyshev"):
             start = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             r = laplacian_eigs(
-                self.graph.matrix(), k, normalization=self.form, method=method, tol=tol, accuracy=accuracy,
-                tol_vec=1e-6, X0=start, canonical=False, **self.options,
+                self.graph.matrix(), k, normalization=self.form, method=method, tol=tol, X0=start,
+                canonical=False, **self.options,
             )  # fmt: skip
         return _Found(
             r.values, r.vectors, r.residuals, r.vector_errors, float(r.info["norm"]), r.info["method"],
@@ -386,7 +435,7 @@ def _fixed(n: int) -> Floats:
     return np.asarray(np.cos(1.0 + 2.399963 * np.arange(n)))
 
 
-def _pick(find: _Finder, k: int, room: int) -> tuple[Floats, Floats, _Found, int]:
+def _pick(find: _Finder | _SignedFinder, k: int, room: int) -> tuple[Floats, Floats, _Found, int]:
     """The pairs wanted, the choice among copies of the smallest one independent of how they were found."""
     mass = find.mass
     z = _fixed(find.graph.n)
@@ -525,6 +574,78 @@ def _disconnected(
         seconds=time.perf_counter() - start, converged=True,
     )  # fmt: skip
     return FiedlerResult(0.0, vector[:, 0].copy(), info)
+
+
+class _SignedFinder:
+    """The smallest so many pairs of a signed Laplacian."""
+
+    def __init__(self, graph: Graph, form: str | None, tol: float, options: dict[str, Any]) -> None:
+        self.graph, self.tol, self.options = graph, tol, options
+        self.degrees = np.bincount(graph.sources, weights=np.abs(graph.values), minlength=graph.n)
+        self.mass = self.degrees if form == "rw" else None
+        self.root = np.ones(graph.n)
+        if form is not None:
+            self.root = np.sqrt(np.where(self.degrees > 0, self.degrees, 1.0))
+        self.norm = 2.0 if form is not None else 2.0 * float(self.degrees.max())
+
+    def __call__(self, k: int, wanted: int, start: Floats | None = None) -> _Found:
+        n, W, d, root = self.graph.n, self.graph.matrix(), self.degrees, self.root
+        if n <= DENSE_NODES:
+            from scipy.linalg import eigh
+
+            A = -W.toarray()
+            A[np.diag_indices(n)] = d
+            A = A / root / root[:, None]
+            values, vectors = eigh(A)
+            residuals = np.linalg.norm(A @ vectors - vectors * values, axis=0) / self.norm
+            method, reason, products, converged = "dense", "a small graph", 0, True
+        else:
+
+            class Laplacian:
+                shape = (n, n)
+
+                def matmat(self, x: Floats) -> Floats:
+                    y = x / root[:, None]
+                    return np.asarray((d[:, None] * y - W @ y) / root[:, None])
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                r = eigsh(Laplacian(), k, "SA", tol=self.tol, norm_bound=self.norm, canonical=False,
+                          **self.options)  # fmt: skip
+            values, vectors, residuals, products = r.values, r.vectors, r.residuals, int(r.info["products"])
+            method, reason, converged = (
+                "lanczos",
+                "a signed graph has no factor without differences",
+                r.converged,
+            )
+        groups = _canonical.clusters(values, COPIES * max(float(values[0]), 0.0) + 64e-16 * self.norm)
+        errors = np.minimum(residuals * self.norm / _canonical.separations(values, groups), 1.0)
+        if self.mass is not None:
+            vectors = vectors / root[:, None]
+        return _Found(
+            np.maximum(values[:k], 0.0), vectors[:, :k], residuals[:k], errors[:k], self.norm, method, reason,
+            0, products, converged,
+        )  # fmt: skip
+
+
+def _of_signed(
+    graph: Graph,
+    form: str | None,
+    k: int,
+    tol: float,
+    disconnected: str,
+    on_fail: str,
+    start: float,
+    options: dict[str, Any],
+) -> FiedlerResult:
+    _, sizes = _backend.extension().components(*graph.csr)
+    if len(sizes) > 1:
+        if disconnected != "warn":
+            raise ValueError(f"A is not connected: it has {len(sizes)} components; pass them one by one")
+        _tell_disconnected(sizes, "the vectors are those of the whole")
+    value, vector, found, copies = _pick(_SignedFinder(graph, form, tol, options), k, graph.n)
+    info = replace(_info(found, k, copies, None, len(sizes), start, False, tol), n_negative=graph.negatives)
+    return _finish(value, vector, info, k, on_fail)
 
 
 def _of_operator(

@@ -69,9 +69,9 @@ class PartitionInfo:
         What was used.
     n_components : int
         Connected components of the graph.
-    fiedler_value, residual : float
-        Second eigenvalue of the Laplacian that was used and ``‖L v - λ v‖ / ‖L‖`` of its vector; NaN where no
-        eigenvector was computed. 0 for a graph that is not connected.
+    fiedler_value, next_value, residual : float
+        Second and third eigenvalue of the Laplacian that was used, and ``‖L v - λ v‖ / ‖L‖`` of the vector of
+        the second; NaN where no eigenvector was computed. 0 for a graph that is not connected.
     lower_bound : float
         No cut between two parts of these weights is below it; from the eigenvalue, less its residual. 0 where
         there is none.
@@ -84,6 +84,8 @@ class PartitionInfo:
         Of a partition made by one bisection after the other.
     seconds : dict
         Time of each stage.
+    n_negative : int
+        Edges of negative weight in the graph as it was given.
     """
 
     cut: float
@@ -100,6 +102,8 @@ class PartitionInfo:
     converged: bool = True
     tree: PartitionTree | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    next_value: float = np.nan
+    n_negative: int = 0
 
 
 class _Modes(NamedTuple):
@@ -185,12 +189,18 @@ def _problem(
     n_jobs: int | None,
     callback: Callback | None,
     verbose: int,
+    negative: str = "raise",
 ) -> _Problem:
     threads = _threads.resolve(n_jobs)
     seed = _validate.check_seed(random_state)
     tol = _validate.check_positive(tol, "tol")
     Progress(callback, verbose)
-    graph = _graphs.as_graph(A, "A")
+    if negative == "signed":
+        raise ValueError(
+            "negative='signed' is for fiedler_vector: a cut has no meaning with negative weights"
+        )
+    _validate.check_choice(negative, "negative", _graphs.NEGATIVE)
+    graph = _graphs.as_graph(A, "A", negative)
     weights = node_weights(node_weight, graph.n)
     return _Problem(
         graph, weights, degrees_of(graph, self_loops), seed, n_jobs, threads, tol, callback, verbose
@@ -370,6 +380,7 @@ def bisect(
     refine: str | None = "fm",
     n_trials: int = 1,
     self_loops: bool = False,
+    negative: str = "raise",
     tol: float = 1e-5,
     random_state: int | None = 0,
     n_jobs: int | None = None,
@@ -412,6 +423,8 @@ def bisect(
         For "multilevel": independent runs, of which the best is kept.
     self_loops : bool, default=False
         Count the diagonal of `A` once in the volumes.
+    negative : {"raise", "clip", "abs"}, default="raise"
+        What negative weights mean: ValueError, 0, or their magnitudes.
     tol : float, default=1e-5
         Largest residual of the eigenvectors.
     random_state : int, numpy generator or None, default=0
@@ -482,7 +495,7 @@ def bisect(
         imbalance = _validate.check_positive(imbalance, "imbalance", zero=True)
         if low > 0:
             raise ValueError("pass imbalance or min_fraction, not both")
-    p = _problem(A, node_weight, self_loops, tol, random_state, n_jobs, callback, verbose)
+    p = _problem(A, node_weight, self_loops, tol, random_state, n_jobs, callback, verbose, negative)
     if p.graph.n < 2:
         raise ValueError(f"A needs at least 2 nodes, got {p.graph.n}")
     labels, info = _bisect(p, how, goal, rounding, imbalance, share, low, form, better, trials)
@@ -551,9 +564,9 @@ def _two(
             p, labels, targets, limits, method, refine, begin, np.nan, None, bool(found["stopped"])
         )
     many = objective == "cut" and refine is not None and rounding == "sweep"
-    modes = p.modes(3 if many else 1, form)
+    modes = p.modes(3 if many else 2, form)
     eigen = time.perf_counter() - begin
-    x = np.ascontiguousarray(modes.vectors)
+    x = np.ascontiguousarray(modes.vectors[:, : 3 if many else 1])
     if form == "sym":
         root = np.sqrt(p.graph.degrees)
         x = x / np.where(root > 0, root, 1.0)[:, None]
@@ -636,6 +649,8 @@ def _certificate(
         converged=converged and not stopped,
         tree=tree,
         seconds={"all": time.perf_counter() - begin},
+        next_value=float(modes[0].values[1]) if modes is not None and len(modes[0].values) > 1 else np.nan,
+        n_negative=p.graph.negatives,
     )
 
 
@@ -645,10 +660,13 @@ def _imbalance(p: _Problem, weights: Floats, targets: Floats) -> float:
 
 
 def _describe(p: _Problem, labels: Labels, targets: Floats, info: PartitionInfo) -> PartitionInfo:
-    """The same certificate after the parts were renumbered."""
+    """The same certificate after parts were renumbered or changed a little."""
     from dataclasses import replace
 
-    return replace(info, metrics=metrics_of(p.graph, labels, p.weights, p.degrees))
+    metrics = metrics_of(p.graph, labels, p.weights, p.degrees)
+    weights = np.zeros(len(targets))
+    weights[: len(metrics.part_weights)] = metrics.part_weights
+    return replace(info, metrics=metrics, cut=metrics.cut, imbalance=_imbalance(p, weights, targets))
 
 
 def _warn(p: _Problem, info: PartitionInfo, on_fail: str = "warn") -> None:
@@ -682,7 +700,7 @@ def _warn(p: _Problem, info: PartitionInfo, on_fail: str = "warn") -> None:
 
 def partition(
     A: Any,
-    n_parts: int,
+    n_parts: int | None = None,
     *,
     method: str = "auto",
     objective: str = "cut",
@@ -690,10 +708,14 @@ def partition(
     node_weight: Any = None,
     target_fractions: Any = None,
     refine: str | None = "flow",
+    contiguous: bool = False,
     n_trials: int = 1,
     normalization: str | None = "rw",
     min_size: int = 1,
+    max_leaf_size: int | None = None,
+    min_gap: float = 0.0,
     self_loops: bool = False,
+    negative: str = "raise",
     tol: float = 1e-5,
     random_state: int | None = 0,
     n_jobs: int | None = None,
@@ -707,8 +729,9 @@ def partition(
     ----------
     A : sparse matrix or array, dense array, networkx or igraph graph
         Symmetric weights >= 0 of shape (n, n).
-    n_parts : int
-        Number of parts, 1 to n.
+    n_parts : int or None, default=None
+        Number of parts, 1 to n. None, for other objectives than the cut: as many as `max_leaf_size` and
+        `min_gap` lead to.
     method : {"auto", "multilevel", "spectral"}, default="auto"
         "multilevel": a coarser and coarser graph, the coarsest divided by its eigenvectors and by growing
         parts, refined on the way back. "spectral": bisections along eigenvectors of the whole graph. "auto":
@@ -727,6 +750,9 @@ def partition(
         "fm": moves of single nodes. "flow": also minimum cuts between neighbouring parts. "multilevel": both,
         in several rounds on coarser graphs that keep the partition. For other objectives than the cut,
         "flow" and "fm" are the same: moves by the objective.
+    contiguous : bool, default=False
+        For the cut: pieces of a part other than its heaviest are given, as far as the balance allows, to the
+        part that they share most edges with. ``info.metrics.pieces`` tells how many are left.
     n_trials : int, default=1
         Independent runs, of which the best is kept.
     normalization : {"rw", "sym", None}, default="rw"
@@ -734,8 +760,17 @@ def partition(
     min_size : int, default=1
         For other objectives than the cut: parts of fewer than twice as many nodes are not split, and none of
         fewer comes out.
+    max_leaf_size : int or None, default=None
+        For other objectives than the cut: parts of at most so many nodes are not split, and without `n_parts`
+        all others are, as far as `min_size` and `min_gap` allow.
+    min_gap : float, default=0.0
+        For other objectives than the cut: a part is split only if the third eigenvalue of its Laplacian is
+        above the second by so much. A small gap means that its nodes fall into more than two groups, or into
+        none.
     self_loops : bool, default=False
         Count the diagonal of `A` once in the volumes.
+    negative : {"raise", "clip", "abs"}, default="raise"
+        What negative weights mean: ValueError, 0, or their magnitudes.
     tol, random_state, n_jobs, callback, verbose
         As in `bisect`.
     on_fail : {"warn", "raise"}, default="warn"
@@ -790,11 +825,20 @@ def partition(
                 "method='multilevel', imbalance and target_fractions go with objective='cut', "
                 f"got objective={goal!r}"
             )
-    elif least > 1:
-        raise ValueError("min_size goes with the objectives other than the cut, whose parts are balanced")
+        if contiguous:
+            raise ValueError("contiguous goes with objective='cut': the others move no pieces")
+    elif least > 1 or max_leaf_size is not None or min_gap != 0.0:
+        raise ValueError(
+            "min_size, max_leaf_size and min_gap go with the objectives other than the cut, whose parts are "
+            "balanced"
+        )
+    leaf = None if max_leaf_size is None else _validate.check_integer(max_leaf_size, "max_leaf_size", 1)
+    gap = _validate.check_positive(min_gap, "min_gap", zero=True)
+    if n_parts is None and (goal == "cut" or (leaf is None and gap == 0.0)):
+        raise ValueError("n_parts is needed, or for an objective other than the cut max_leaf_size or min_gap")
     allowed = _validate.check_positive(IMBALANCE if imbalance is None else imbalance, "imbalance", zero=True)
-    p = _problem(A, node_weight, self_loops, tol, random_state, n_jobs, callback, verbose)
-    k = _validate.check_integer(n_parts, "n_parts", 1, p.graph.n)
+    p = _problem(A, node_weight, self_loops, tol, random_state, n_jobs, callback, verbose, negative)
+    k = p.graph.n if n_parts is None else _validate.check_integer(n_parts, "n_parts", 1, p.graph.n)
     fractions = np.full(k, 1.0 / k)
     if target_fractions is not None:
         fractions = _validate.check_weights(target_fractions, k, "target_fractions")
@@ -807,16 +851,69 @@ def partition(
         info = _certificate(p, labels, targets, p.limits(targets, allowed), "none", None, time.perf_counter(),
                             np.nan, None)  # fmt: skip
     elif goal != "cut":
-        labels, info = _divide(p, k, goal, form, None if better is None else "fm", least)
+        stop = _Stop(least, leaf, gap, n_parts is None)
+        labels, info = _divide(p, k, goal, form, None if better is None else "fm", stop)
+        targets = np.full(info.metrics.n_parts, p.total / info.metrics.n_parts)
     elif how == "spectral":
         labels, info = _recursive(p, targets, allowed, form, better, trials)
     else:
         labels, info = _multilevel(p, targets, allowed, better, trials)
+    if contiguous and _joined(p, labels, p.limits(targets, allowed)):
+        info = _describe(p, labels, targets, info)
     if target_fractions is None:
         labels = _by_first_node(labels)
         info = _describe(p, labels, targets, info)
     _warn(p, info, on_fail)
     return labels, info
+
+
+class _Stop(NamedTuple):
+    """When a set of nodes is not split any further."""
+
+    min_size: int
+    max_leaf_size: int | None
+    min_gap: float
+    open_end: bool  # no number of parts was asked for
+
+
+def _joined(p: _Problem, labels: Labels, limits: Floats) -> bool:
+    """Gives small pieces of parts to their neighbours, in place; whether any moved."""
+    from scipy.sparse import csr_array
+
+    source, target = p.graph.sources, p.graph.indices
+    weights = np.bincount(labels, weights=p.weights, minlength=len(limits))
+    moved = False
+    for _ in range(len(limits)):
+        inside = labels[source] == labels[target]
+        inner = csr_array((p.graph.values[inside], (source[inside], target[inside])), shape=(p.graph.n,) * 2)
+        piece, sizes = _backend.extension().components(*_graphs.as_graph(inner).csr)
+        count = len(sizes)
+        weight = np.bincount(piece, weights=p.weights, minlength=count)
+        owner = np.empty(count, np.int64)
+        owner[piece] = labels
+        order = np.lexsort((np.arange(count), -weight, owner))
+        main = order[np.concatenate([[True], np.diff(owner[order]) > 0])]
+        minor = np.setdiff1d(np.arange(count), main)
+        shared = csr_array(
+            (p.graph.values[~inside], (piece[source[~inside]], labels[target[~inside]])),
+            shape=(count, len(limits)),
+        )
+        shared.sum_duplicates()
+        any_now = False
+        for i in minor[np.argsort(weight[minor], kind="stable")]:
+            row = slice(shared.indptr[i], shared.indptr[i + 1])
+            parts, edges = shared.indices[row], shared.data[row]
+            room = weights[parts] + weight[i] <= limits[parts] * (1 + 1e-12)
+            if not room.any():
+                continue
+            best = int(parts[np.argmax(np.where(room, edges, -1.0))])
+            labels[piece == i] = best
+            weights[owner[i]] -= weight[i]
+            weights[best] += weight[i]
+            any_now = moved = True
+        if not any_now:
+            break
+    return moved
 
 
 def _multilevel(
@@ -885,17 +982,19 @@ def _recursive(
         from dataclasses import replace
 
         done = replace(
-            done, fiedler_value=first.fiedler_value, residual=first.residual, lower_bound=first.lower_bound,
+            done, fiedler_value=first.fiedler_value, next_value=first.next_value, residual=first.residual,
+            lower_bound=first.lower_bound,
             conductance_bounds=first.conductance_bounds, converged=done.converged and first.converged,
         )  # fmt: skip
     return labels, done
 
 
 def _divide(
-    p: _Problem, k: int, objective: str, form: str | None, refine: str | None, min_size: int
+    p: _Problem, k: int, objective: str, form: str | None, refine: str | None, stop: _Stop
 ) -> tuple[Labels, PartitionInfo]:
     """One bisection after the other, the one with the smallest objective first."""
     begin = time.perf_counter()
+    min_size = stop.min_size
     rows: list[list[float]] = []
     halves: dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
     leaves: dict[int, NDArray[np.intp]] = {}
@@ -909,6 +1008,8 @@ def _divide(
         leaves[row] = nodes
         if len(nodes) < 2 * min_size or len(nodes) < 2:
             return row
+        if stop.max_leaf_size is not None and len(nodes) <= stop.max_leaf_size:
+            return row
         q = p.part(nodes)
         if not q.weights.any():
             return row
@@ -917,6 +1018,9 @@ def _divide(
         counts = np.bincount(side, minlength=2)
         if counts.min() < min_size:
             return row
+        gap = info.next_value - info.fiedler_value if info.n_components == 1 else np.inf
+        if stop.min_gap > 0 and not gap >= stop.min_gap:
+            return row  # also where there is no third eigenvalue
         m = info.metrics
         value = {"ncut": m.ncut, "ratio": m.ratio_cut, "conductance": m.conductance}[objective]
         rows[row][3:] = [info.fiedler_value, info.cut, value]
@@ -928,6 +1032,8 @@ def _divide(
     look(np.arange(p.graph.n))
     while len(leaves) < k:
         ready = [row for row in leaves if row in halves]
+        if not ready and (stop.open_end or stop.max_leaf_size is not None or stop.min_gap > 0):
+            break
         if not ready:
             raise ValueError(
                 f"n_parts={k} parts of at least min_size={min_size} nodes were not found: the splits ended "
@@ -945,6 +1051,7 @@ def _divide(
         table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2].astype(np.int64), table[:, 3],
         table[:, 4], table[:, 5],
     )  # fmt: skip
+    k = len(leaves)
     targets = np.full(k, p.total / k)
     info = _certificate(
         p, labels, targets, np.full(k, np.inf), "spectral", refine, begin, np.nan, None, not converged, tree
@@ -953,7 +1060,7 @@ def _divide(
         from dataclasses import replace
 
         info = replace(
-            info, fiedler_value=first.fiedler_value, residual=first.residual,
+            info, fiedler_value=first.fiedler_value, next_value=first.next_value, residual=first.residual,
             conductance_bounds=first.conductance_bounds,
             lower_bound=first.lower_bound if k == 2 else 0.0,
         )  # fmt: skip

@@ -152,7 +152,7 @@ def laplacian_eigs(
     tol_vec = _validate.check_positive(tol_vec, "tol_vec")
     _validate.check_choice(on_fail, "on_fail", ("warn", "raise"))
     limit = None if time_limit is None else _validate.check_positive(time_limit, "time_limit")
-    memory = _memory() if max_memory is None else _validate.check_positive(max_memory, "max_memory")
+    memory = memory_limit() if max_memory is None else _validate.check_positive(max_memory, "max_memory")
     graph = _graphs.as_graph(W)
     start = time.perf_counter()
     labels, sizes = _backend.extension().components(*graph.csr)
@@ -255,7 +255,7 @@ def count_below(
     threads = _threads.resolve(n_jobs)
     form = _validate.check_choice(normalization, "normalization", ("sym", "rw", None))
     sigma = _validate.check_positive(sigma, "sigma")
-    memory = _memory() if max_memory is None else _validate.check_positive(max_memory, "max_memory")
+    memory = memory_limit() if max_memory is None else _validate.check_positive(max_memory, "max_memory")
     graph = _graphs.as_graph(W)
     if not len(graph.values):
         return graph.n
@@ -269,7 +269,7 @@ def count_below(
     return int(count)
 
 
-def _memory() -> float:
+def memory_limit() -> float:
     """Half of the machine's memory, in bytes."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2.0

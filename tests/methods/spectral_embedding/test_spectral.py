@@ -156,7 +156,7 @@ def test_graph_objects():
     igraph = pytest.importorskip("igraph")
     H = igraph.Graph.from_networkx(G)
     np.testing.assert_allclose(model.fit_transform(H), expected, atol=1e-12)
-    with pytest.raises(ValueError, match="directed"):
+    with pytest.raises(TypeError, match="directed"):
         model.fit(networkx.DiGraph(G))
 
 
