@@ -24,6 +24,10 @@ GROUPS = {
     "embedding": "bench_linalg.py::test_embedding",
     "growth": "bench_linalg.py::test_growth",
     "neighbours": "bench_linalg.py::test_neighbors",
+    "recovery": "bench_phylo.py::test_recovery",
+    "programs": "bench_phylo.py::test_programs",
+    "joining": "bench_phylo.py::test_joining",
+    "scale": "bench_phylo.py::test_scale",
 }
 
 

@@ -25,7 +25,13 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_bench/*.md", "generated/bench.md", "generated/bench_linalg.md"]
+exclude_patterns = [
+    "_build",
+    "_bench/*.md",
+    "generated/bench.md",
+    "generated/bench_linalg.md",
+    "generated/bench_phylo.md",
+]
 templates_path = ["_templates"]
 html_theme = "furo"
 html_static_path = ["_static"]

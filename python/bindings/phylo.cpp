@@ -164,6 +164,18 @@ void bind_phylo(nb::module_& m) {
       "s"_a.noconvert(), "leaves"_a.noconvert(), "parent"_a.noconvert(), "u"_a.noconvert(),
       "score"_a.noconvert(), "threads"_a, "Fills `score`, for the edge above each node.");
   m.def(
+      "phylo_insertion_lengths",
+      [](const mat_in<double>& d, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
+         const vec_in<double>& delta, double cap, const vec_out<double>& excess, int threads) {
+        run(threads, nb::none(), [&](const context& ctx) {
+          phylo::insertion_lengths(ctx, view<double>(d), view<std::int32_t>(leaves),
+                                   view<std::int32_t>(parent), view<double>(delta), cap,
+                                   view<double>(excess));
+        });
+      },
+      "d"_a.noconvert(), "leaves"_a.noconvert(), "parent"_a.noconvert(), "delta"_a.noconvert(), "cap"_a,
+      "excess"_a.noconvert(), "threads"_a, "Fills `excess`, for the edge above each node.");
+  m.def(
       "phylo_lengths",
       [](const mat_in<double>& d, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
          const vec_out<double>& length, int threads) {

@@ -112,6 +112,16 @@ double leading_pair(const context&, matrix_view<const double> s, std::span<const
 void edge_scores(const context&, matrix_view<const double> s, std::span<const std::int32_t> leaves,
                  std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score);
 
+/// Where a new leaf at distances delta (up to a constant) from the leaves of a tree belongs: for the edge
+/// above every node, by how much the tree becomes longer than with the best edge, in the sense of balanced
+/// minimum evolution (Desper and Gascuel). Distances between subtrees are averages in which every node shares
+/// its weight out equally, five nodes deep; what lies deeper is represented by its nearest leaf. What is
+/// above cap in d or delta counts as cap. Tree and leaves as in edge_scores; the root counts only if it has
+/// three children or more.
+void insertion_lengths(const context&, matrix_view<const double> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess);
+
 /// Least squares lengths of a binary tree's edges for the distances d_ij, in O(m^2). Leaf i is row leaves[i]
 /// of d, leaves are numbered in depth-first order. The root has three children, or two: their edges are one,
 /// and each gets half of its length.

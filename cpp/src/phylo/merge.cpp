@@ -434,6 +434,179 @@ void edge_scores(const context& ctx, matrix_view<const double> s, std::span<cons
   }
 }
 
+namespace {
+
+// The neighbours of every node of a tree without its root, and how to average over what lies behind one.
+class unrooted_tree {
+ public:
+  unrooted_tree(const intervals& t, std::span<const std::int32_t> parent, std::ptrdiff_t m)
+      : m_(m), below_(t.last.size()), beyond_(t.last.size()) {
+    const std::int32_t n = static_cast<std::int32_t>(parent.size()), root = n - 1;
+    std::vector<std::int32_t> top;
+    neighbours_.resize(parent.size());
+    for (std::int32_t i = 0; i < root; ++i) {
+      const std::int32_t p = parent[some(i)];
+      if (p == root) top.push_back(i);
+      neighbours_[some(i)].push_back(p);
+      neighbours_[some(p)].push_back(i);
+    }
+    if (top.size() == 2) {  // one edge
+      for (int side = 0; side < 2; ++side)
+        std::replace(neighbours_[some(top[some(side)])].begin(), neighbours_[some(top[some(side)])].end(),
+                     root, top[some(1 - side)]);
+      neighbours_[some(root)].clear();
+    }
+    // the leaf that is the fewest edges away, below each node and beyond it
+    constexpr std::int32_t far = std::numeric_limits<std::int32_t>::max() / 2;
+    std::fill(below_.begin(), below_.end(), place{far, 0});
+    beyond_ = below_;
+    for (std::int32_t i = 0; i < n; ++i) {
+      if (i < m) below_[some(i)] = {0, i};
+      if (i < root)
+        below_[some(parent[some(i)])] = std::min(below_[some(parent[some(i)])], step(below_[some(i)]));
+    }
+    std::vector<std::vector<std::int32_t>> children(some(n));
+    for (std::int32_t i = 0; i < root; ++i) children[some(parent[some(i)])].push_back(i);
+    for (std::int32_t p = root; p >= m; --p) {
+      place first{far, 0}, second = first;  // the two nearest by way of the parent
+      std::int32_t from = -1;
+      const auto offer = [&](place x, std::int32_t who) {
+        if (x < first) {
+          second = first;
+          first = x;
+          from = who;
+        } else {
+          second = std::min(second, x);
+        }
+      };
+      if (p != root) offer(beyond_[some(p)], -1);
+      for (const std::int32_t c : children[some(p)]) offer(step(below_[some(c)]), c);
+      for (const std::int32_t c : children[some(p)]) beyond_[some(c)] = step(c == from ? second : first);
+    }
+    parent_ = parent;
+  }
+
+  const std::vector<std::int32_t>& neighbours(std::int32_t v) const { return neighbours_[some(v)]; }
+
+  struct weighted_leaf {
+    std::int32_t leaf;
+    double weight;
+  };
+  // Leaves behind the neighbour x of v, each node sharing its weight out equally to what lies behind it;
+  // after `depth` nodes the nearest leaf stands for all.
+  void average(std::int32_t v, std::int32_t x, std::vector<weighted_leaf>& out) const {
+    out.clear();
+    spread(v, x, 1.0, depth, out);
+  }
+
+ private:
+  static constexpr int depth = 5;
+  using place = std::pair<std::int32_t, std::int32_t>;  // edges away, leaf
+  static place step(place x) { return {x.first + 1, x.second}; }
+  void spread(std::int32_t v, std::int32_t x, double weight, int left,
+              std::vector<weighted_leaf>& out) const {
+    if (x < m_ || left == 0) {
+      const bool up = parent_[some(v)] == x;
+      out.push_back({x < m_ ? x : up ? beyond_[some(v)].second : below_[some(x)].second, weight});
+      return;
+    }
+    const auto& next = neighbours_[some(x)];
+    for (const std::int32_t y : next)
+      if (y != v) spread(x, y, weight / static_cast<double>(next.size() - 1), left - 1, out);
+  }
+  std::ptrdiff_t m_;
+  std::span<const std::int32_t> parent_;
+  std::vector<std::vector<std::int32_t>> neighbours_;
+  std::vector<place> below_, beyond_;
+};
+
+}  // namespace
+
+void insertion_lengths(const context& ctx, matrix_view<const double> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess) {
+  check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
+  check(delta.size() == leaves.size() && excess.size() == parent.size(), "delta and excess must have ",
+        leaves.size(), " and ", parent.size(), " entries");
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+  const intervals t = read_tree(leaves, parent, d.rows);
+  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
+                     n = static_cast<std::int32_t>(parent.size());
+  std::fill(excess.begin(), excess.end(), 0.0);
+  if (m < 3) return;
+  const unrooted_tree tree(t, parent, m);
+  // Around an inner node with q subtrees X, Y, ...: by how much the tree is longer if the new leaf hangs on
+  // the edge to X, up to a constant: a quarter of delta_X + sum over pairs of the others of d_YZ / (q - 2).
+  std::vector<std::vector<double>> around(some(n));
+  ctx.parallel_for(n - m, 8, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    std::vector<std::vector<unrooted_tree::weighted_leaf>> part;
+    std::vector<double> to_leaf, sum;
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      if (ctx.checkpoint(worker)) return;
+      const std::int32_t v = m + static_cast<std::int32_t>(i);
+      const auto& next = tree.neighbours(v);
+      const std::size_t q = next.size();
+      if (q < 3) continue;
+      part.resize(q);
+      to_leaf.assign(q, 0.0);
+      sum.assign(q, 0.0);
+      double all = 0;
+      for (std::size_t x = 0; x < q; ++x) {
+        tree.average(v, next[x], part[x]);
+        for (const auto& [leaf, weight] : part[x]) to_leaf[x] += weight * std::min(cap, delta[some(leaf)]);
+        for (std::size_t y = 0; y < x; ++y) {
+          double between = 0;
+          for (const auto& [leaf, weight] : part[x]) {
+            const double* row = &d(leaves[some(leaf)], 0);
+            double s = 0;
+            for (const auto& [other, share] : part[y]) s += share * std::min(cap, row[leaves[some(other)]]);
+            between += weight * s;
+          }
+          sum[x] += between;
+          sum[y] += between;
+          all += between;
+        }
+      }
+      for (std::size_t x = 0; x < q; ++x)
+        around[some(v)].push_back(0.25 * (to_leaf[x] + (all - sum[x]) / static_cast<double>(q - 2)));
+    }
+  });
+  // from edge to edge over the nodes between them; edges are named by the node below
+  const auto edge = [&](std::int32_t v, std::int32_t x) { return parent[some(v)] == x ? v : x; };
+  std::vector<std::int32_t> stack;  // nodes, with the neighbour they were reached from
+  std::vector<std::int32_t> from(some(n), -1);
+  stack.push_back(tree.neighbours(0)[0]);
+  from[some(stack[0])] = 0;
+  const std::vector<std::int32_t> top = [&] {
+    std::vector<std::int32_t> found;
+    for (std::int32_t i = 0; i < n - 1; ++i)
+      if (parent[some(i)] == n - 1) found.push_back(i);
+    return found;
+  }();
+  const auto set = [&](std::int32_t e, double value) {
+    excess[some(e)] = value;
+    if (top.size() == 2 && (e == top[0] || e == top[1])) excess[some(top[0])] = excess[some(top[1])] = value;
+  };
+  set(edge(0, stack[0]), 0.0);
+  while (!stack.empty()) {
+    const std::int32_t v = stack.back();
+    stack.pop_back();
+    const auto& next = tree.neighbours(v);
+    if (v < m) continue;
+    const std::size_t back = some(std::find(next.begin(), next.end(), from[some(v)]) - next.begin());
+    const double here = excess[some(edge(v, next[back]))];
+    for (std::size_t x = 0; x < next.size(); ++x) {
+      if (x == back) continue;
+      const bool branches = next.size() > 2;
+      set(edge(v, next[x]), branches ? here + around[some(v)][x] - around[some(v)][back] : here);
+      from[some(next[x])] = v;
+      stack.push_back(next[x]);
+    }
+  }
+  const double least = *std::min_element(excess.begin(), excess.end() - 1);
+  for (std::int32_t e = 0; e + 1 < n; ++e) excess[some(e)] -= least;
+}
+
 void least_squares_lengths(const context& ctx, matrix_view<const double> d,
                            std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
                            std::span<double> length) {

@@ -60,6 +60,7 @@ class Recovery:
     seconds: dict[str, float] = field(default_factory=dict)
     disconnected: int = 0
     blind_merges: int = 0
+    moved: int = 0
     unconverged: int = 0
     fallbacks: int = 0
     stopped: bool = False
@@ -67,9 +68,11 @@ class Recovery:
 
 def recover(
     S: Doubles,
+    D: Doubles | None,
     names: tuple[str, ...],
     base: Base,
     *,
+    cap: float,
     tau: int,
     num_gaps: int,
     min_split: int,
@@ -86,8 +89,12 @@ def recover(
     ----------
     S : float64 array of shape (m, m)
         Similarities.
+    D : float64 array of shape (m, m) or None
+        Distances, for merges by the length of the tree; None: merges by the spectral score alone.
     names : tuple of str
         Names of the leaves.
+    cap : float
+        The largest distance that counts in merges.
     base : callable
         Gets the numbers of the leaves of a part (rising) and returns an unrooted tree on their names.
     tau : int
@@ -160,13 +167,14 @@ def recover(
             stack.append(next(following))
             continue
         second, first = stack.pop(), stack.pop()
-        joined, how = merge_parts(S, first, second, threads)
+        joined, how = merge_parts(S, D, first, second, cap, threads)
         stack.append(joined)
         if how is None:
             result.blind_merges += 1
         else:
             result.margins.append(how.margins)
             result.scores.append(how.scores)
+            result.moved += how.moved
         if report is not None:
             report("merge", len(result.margins) + result.blind_merges, 0.0)
     clock["merge"] = time.perf_counter() - start

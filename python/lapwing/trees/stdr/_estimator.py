@@ -17,7 +17,7 @@ from lapwing._progress import Callback, Progress
 from lapwing.exceptions import DisconnectedSimilarityWarning
 from lapwing.phylo import SimilarityInfo, Tree, similarity_matrix
 from lapwing.phylo._matrix import check_distances, check_names, check_similarities
-from lapwing.phylo._merge import fit_lengths
+from lapwing.phylo._merge import MERGES, fit_lengths
 from lapwing.phylo._similarity import MISSING, MODELS, Encoded, check_encoded, distances_of, encode
 from lapwing.trees.stdr import _base
 from lapwing.trees.stdr._algorithm import Recovery, Split, recover
@@ -56,6 +56,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Gaps of the Fiedler vector that are tried beside its signs, 0 to 20.
     min_split : int, default=1
         Least number of leaves on each side of a cut.
+    merge : {"balanced", "spectral"}, default="balanced"
+        What tells where two subtrees are joined: the length of the tree in the sense of balanced minimum
+        evolution, or the spectral score of the paper. See `merge_trees`.
     normalization : {None, "rw"}, default=None
         Laplacian of the cuts: ``D - S``, or that of the random walk.
     eig_tol : float, default=1e-6
@@ -108,7 +111,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     diagnostics_ : dict
         "margins" of the merges (how much worse the second best edge was, for both trees), "scores",
         "sigma_ratio" of the cuts, "saturated" pairs, "seconds" of each stage, counts of "disconnected" parts,
-        "blind_merges" (without similarity), "unconverged" eigenvectors, "fallbacks" (cuts in the middle), and
+        "blind_merges" (without similarity), "moved" edges (where the tree is shorter than with the best by
+        the spectral score), "unconverged" eigenvectors, "fallbacks" (cuts in the middle), and
         whether `callback` "stopped" the cutting.
     names_in_ : tuple of str
         Names of the leaves.
@@ -119,6 +123,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     Yariv Aizenbud, Ariel Jaffe, Meng Wang, Amber Hu, Noah Amsel, Boaz Nadler, Joseph Chang, Yuval Kluger,
     "Spectral Top-Down Recovery of Latent Tree Models", 2021.
+
+    Richard Desper, Olivier Gascuel, "Fast and accurate phylogeny reconstruction algorithms based on the
+    minimum-evolution principle", 2002.
 
     Examples
     --------
@@ -139,6 +146,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         alpha: float = 1.0,
         num_gaps: int = 1,
         min_split: int = 1,
+        merge: str = "balanced",
         normalization: str | None = None,
         eig_tol: float = 1e-6,
         n_states: int | None = None,
@@ -161,6 +169,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.alpha = alpha
         self.num_gaps = num_gaps
         self.min_split = min_split
+        self.merge = merge
         self.normalization = normalization
         self.eig_tol = eig_tol
         self.n_states = n_states
@@ -254,6 +263,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             "seconds": seconds,
             "disconnected": found.disconnected,
             "blind_merges": found.blind_merges,
+            "moved": found.moved,
             "unconverged": found.unconverged,
             "fallbacks": found.fallbacks,
             "stopped": found.stopped,
@@ -269,6 +279,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         _validate.check_positive(self.alpha, "alpha")
         _validate.check_integer(self.num_gaps, "num_gaps", 0, 20)
         _validate.check_integer(self.min_split, "min_split", 1)
+        _validate.check_choice(self.merge, "merge", MERGES)
         _validate.check_choice(self.normalization, "normalization", (None, "rw"))
         _validate.check_positive(self.eig_tol, "eig_tol")
         _validate.check_choice(self.branch_lengths, "branch_lengths", ("ols", "nnls", None))
@@ -341,7 +352,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         report: Any,
     ) -> Recovery:
         return recover(
-            S, names, self._solver(S, D, info, data, names, seed), tau=self.tau, num_gaps=self.num_gaps,
+            S, D if self.merge == "balanced" else None, names, self._solver(S, D, info, data, names, seed),
+            cap=np.inf if info.resolved is None else info.resolved, tau=self.tau, num_gaps=self.num_gaps,
             min_split=self.min_split, normalization=self.normalization, eig_tol=self.eig_tol,
             strict=self.strict, threads=threads,
             workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1, report=report,
