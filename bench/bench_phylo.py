@@ -59,7 +59,7 @@ def test_recovery(
 def test_programs(
     benchmark: Any, model: str, m: int, n: int, method: str, settings: Settings, records: Records
 ) -> None:
-    """Beside maximum likelihood programs: one data set a row, one thread, from the array to the Newick text."""
+    """Beside maximum likelihood programs: one data set a row, one thread, from the array to Newick."""
     if not trees.installed(trees.METHODS[method][1]):
         pytest.skip("not installed")
     benchmark.group = f"programs: {model}, {m} leaves, {n} sites"

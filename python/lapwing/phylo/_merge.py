@@ -162,7 +162,7 @@ class Part(NamedTuple):
 
 
 class Merge(NamedTuple):
-    """How sure a merge is: the best score on each side, how much worse the next edge was; edges left for others."""
+    """How sure a merge is: best scores, how much worse the next edges were; edges that others took over."""
 
     scores: tuple[float, float]
     margins: tuple[float, float]
@@ -297,8 +297,8 @@ def merge_parts(
 ) -> tuple[Part, Merge | None]:
     """Join two trees at the edges where the other one belongs; None: no similarity tells where.
 
-    The spectral score tells the edges. With distances D (at most `cap`) another edge takes the place of one if
-    the tree is shorter with it.
+    The spectral score tells the edges. With distances D (at most `cap`) another edge takes the place of one
+    if the tree is shorter with it.
     """
     u, v = np.empty(len(one.rows)), np.empty(len(two.rows))
     sigma = _backend.extension().phylo_leading_pair(S, one.rows, two.rows, u, v, threads)
