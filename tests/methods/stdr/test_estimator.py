@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.base import clone
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.utils.estimator_checks import check_estimator
 
 import lapwing
 from lapwing.exceptions import DisconnectedSimilarityWarning
@@ -72,6 +75,25 @@ def test_it_is_better_than_joining_alone(seed: int) -> None:
     assert robinson_foulds(model.tree_, tree, normalized=True) < 0.1 < 0.5 * alone
 
 
+def test_both_kinds_of_merges() -> None:
+    """Both are exact for exact similarities; on data the shorter trees are the better ones."""
+    tree = exact(kingman, 100, 3)
+    S = population_similarity(tree, 0.3)
+    for merge in ("spectral", "balanced"):
+        model = STDR(tau=8, similarity="precomputed", merge=merge, eig_tol=1e-9).fit(S, names=tree.names)
+        assert robinson_foulds(model.tree_, tree) == 0
+        assert model.diagnostics_["moved"] == 0
+    wrong = {"spectral": 0.0, "balanced": 0.0}
+    for seed in range(3):
+        tree = birth_death(300, random_state=seed)
+        X = simulate_sequences(tree, 800, model="hky85", rate=0.05, random_state=seed)
+        for merge in wrong:
+            model = STDR(tau=16, merge=merge).fit(X, names=tree.names)
+            wrong[merge] += robinson_foulds(model.tree_, tree, normalized=True) / 3
+            assert (model.diagnostics_["moved"] > 0) == (merge == "balanced")
+    assert wrong["balanced"] < 0.9 * wrong["spectral"]
+
+
 def data(m: int = 90, n: int = 500) -> tuple[Tree, np.ndarray]:
     tree = birth_death(m, random_state=1)
     return tree, simulate_sequences(tree, n, rate=0.08, random_state=2)
@@ -90,7 +112,9 @@ def test_attributes() -> None:
     assert model.similarity_.shape == (90, 90)
     found = model.diagnostics_
     assert found["margins"].shape == found["scores"].shape == (labels.max(), 2)
-    assert set(found["seconds"]) == {"similarity", "partition", "base", "merge", "lengths"}
+    assert set(found["seconds"]) == {
+        "similarity", "partition", "distances", "base", "merge", "lengths",
+    }  # fmt: skip
     assert model.support_ is not None
     assert np.isnan(model.support_[:90]).all()
     inner = model.support_[90:-1]
@@ -280,6 +304,7 @@ def test_progress_and_stopping() -> None:
         ({"base": "ml"}, "base must be one of"),
         ({"similarity": "hamming"}, "similarity must be one of"),
         ({"normalization": "sym"}, "normalization must be one of"),
+        ({"merge": "angle"}, "merge must be one of"),
         ({"eig_tol": 0.0}, "eig_tol must be > 0"),
         ({"branch_lengths": "ml"}, "branch_lengths must be one of"),
         ({"negative": "zero"}, "negative must be one of"),
@@ -304,6 +329,8 @@ def test_bad_data() -> None:
         STDR().fit(["ACGT"])
     with pytest.raises(ValueError, match="names must be 2"):
         STDR().fit(["ACGT", "ACGA"], names=["a"])
+    with pytest.raises(TypeError, match="sparse input is not supported"):
+        STDR(similarity="precomputed").fit(sparse.eye_array(5).tocsr())
     with pytest.raises(ValueError, match="'a' comes twice"):
         STDR().fit(["ACGT", "ACGA"], names=["a", "a"])
     S = population_similarity(balanced(8))
@@ -323,6 +350,18 @@ def test_missing_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RuntimeError, match="needs the program raxml-ng on PATH"):
         STDR(base="raxml-ng").fit(data()[1])
+
+
+@pytest.mark.skipif(
+    not hasattr(BaseEstimator, "__sklearn_tags__"), reason="checks of scikit-learn before 1.6"
+)
+def test_scikit_learn_checks() -> None:
+    """With a similarity that takes the real numbers of the checks; the models of sequences do not."""
+    results = check_estimator(STDR(tau=20, similarity=rbf_kernel, random_state=0), on_fail=None, on_skip=None)
+    failed = {r["check_name"] for r in results if r["status"] == "failed"}
+    # a single leaf is refused in the words of the other errors about leaves, not in those of the check
+    assert failed == {"check_fit2d_1sample"}
+    assert sum(r["status"] == "passed" for r in results) > 30
 
 
 def test_rules_of_scikit_learn() -> None:

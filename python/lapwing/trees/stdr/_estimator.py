@@ -20,7 +20,7 @@ from lapwing.phylo._matrix import check_distances, check_names, check_similariti
 from lapwing.phylo._merge import MERGES, fit_lengths
 from lapwing.phylo._similarity import MISSING, MODELS, Encoded, check_encoded, distances_of, encode
 from lapwing.trees.stdr import _base
-from lapwing.trees.stdr._algorithm import Recovery, Split, recover
+from lapwing.trees.stdr._algorithm import Recovery, Split, assemble, partition
 from lapwing.trees.stdr._support import split_support
 
 __all__ = ["STDR"]
@@ -228,10 +228,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         S, info = self._similarities(data)
         m = len(S)
         self.names_in_ = self._check_leaves(m, names)
-        D = distances_of(S, threads)
         seconds = {"similarity": time.perf_counter() - start}
         with Progress(self.callback, self.verbose, unit="leaf", n_leaves=m) as progress:
-            found = self._recover(S, D, info, data, self.names_in_, threads, seed, progress.hook)
+            found, D = self._recover(S, info, data, self.names_in_, threads, seed, progress.hook)
             self.support_ = None
             if self.n_bootstrap:
                 trees = self._bootstrap(data, threads, random, progress.hook)
@@ -314,6 +313,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def _observations(self, X: Any) -> Any:
         """Codes of the states, real numbers, a matrix, or whatever a function takes."""
+        if hasattr(X, "tocsr"):
+            raise TypeError("sparse input is not supported: X must be dense")
         if callable(self.similarity):
             return X
         if self.similarity in ("correlation", "gaussian_det", "precomputed", "precomputed_distance"):
@@ -343,21 +344,30 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _recover(
         self,
         S: Doubles,
-        D: Doubles,
         info: SimilarityInfo,
         data: Any,
         names: tuple[str, ...],
         threads: int,
         seed: int,
         report: Any,
-    ) -> Recovery:
-        return recover(
-            S, D if self.merge == "balanced" else None, names, self._solver(S, D, info, data, names, seed),
-            cap=np.inf if info.resolved is None else info.resolved, tau=self.tau, num_gaps=self.num_gaps,
-            min_split=self.min_split, normalization=self.normalization, eig_tol=self.eig_tol,
-            strict=self.strict, threads=threads,
-            workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1, report=report,
+    ) -> tuple[Recovery, Doubles]:
+        """The tree, and the distances."""
+        result, plan = partition(
+            S, tau=self.tau, num_gaps=self.num_gaps, min_split=self.min_split,
+            normalization=self.normalization, eig_tol=self.eig_tol, strict=self.strict, threads=threads,
+            report=report,
         )  # fmt: skip
+        start = time.perf_counter()
+        D = distances_of(S, threads)  # not before: the first cut needs a matrix of this size
+        result.seconds["distances"] = time.perf_counter() - start
+        cap = np.inf if info.resolved is None else info.resolved
+        assemble(
+            result, plan, S, D if self.merge == "balanced" else None, names,
+            self._solver(S, D, info, data, names, seed), cap=cap, threads=threads,
+            workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1,
+            report=report,
+        )  # fmt: skip
+        return result, D
 
     def _solver(
         self, S: Doubles, D: Doubles, info: SimilarityInfo, data: Any, names: tuple[str, ...], seed: int
@@ -401,11 +411,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, of the data themselves
                 S, info = self._similarities(drawn, drawn=True)
-            trees.append(
-                self._recover(
-                    S, distances_of(S, threads), info, drawn, self.names_in_, threads, b + 1, None
-                ).tree
-            )
+            found, _ = self._recover(S, info, drawn, self.names_in_, threads, b + 1, None)
+            trees.append(found.tree)
             if report is not None and report("bootstrap", b + 1, 0.0):
                 break
         return trees
