@@ -352,6 +352,37 @@ similarity_result similarity(const context& ctx, matrix_view<const std::uint8_t>
   return similarity_logdet(ctx, codes, o, s);
 }
 
+namespace {
+
+// Whether a square of x and its mirror image are the same, finite, not negative, and within the bounds so
+// far: most are, and this is told many entries at a time.
+bool dull(matrix_view<const double> x, std::ptrdiff_t row, std::ptrdiff_t column, const matrix_facts& f) {
+  constexpr std::ptrdiff_t lanes = 8;
+  const std::ptrdiff_t first = row * tile, count = std::min(x.rows - first, tile);
+  double mirror[tile * tile];
+  for (std::ptrdiff_t j = 0; j < tile; ++j)
+    for (std::ptrdiff_t i = 0; i < count; ++i) mirror[i * tile + j] = x(column * tile + j, first + i);
+  double low[lanes], high[lanes];
+  std::int64_t unlike = 0;
+  std::fill_n(low, lanes, std::max(0.0, f.low));
+  std::fill_n(high, lanes, f.high);
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const double *a = &x(first + i, column * tile), *b = mirror + i * tile;
+    for (std::ptrdiff_t j = 0; j < tile; j += lanes)
+      for (std::ptrdiff_t k = 0; k < lanes; ++k) {
+        unlike += !(a[j + k] == b[j + k]);  // NaN is not itself
+        low[k] = a[j + k] < low[k] ? a[j + k] : low[k];
+        high[k] = a[j + k] > high[k] ? a[j + k] : high[k];  // infinity is above
+      }
+  }
+  bool same = unlike == 0;
+  for (std::ptrdiff_t k = 0; k < lanes; ++k)
+    same = same && low[k] >= std::max(0.0, f.low) && high[k] <= f.high && std::isfinite(high[k]);
+  return same;
+}
+
+}  // namespace
+
 matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
   const std::ptrdiff_t m = x.rows, squares = (m + tile - 1) / tile;
   check(x.cols == m && m >= 1, "x must be square, got ", m, " x ", x.cols);
@@ -369,7 +400,8 @@ matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
       if (ctx.checkpoint(worker)) return;
       matrix_facts& f = parts[static_cast<std::size_t>(row)];
       f.low = f.high = x(row * tile, row * tile);
-      for (std::ptrdiff_t column = 0; column <= row; ++column)
+      for (std::ptrdiff_t column = 0; column <= row; ++column) {
+        if (column < row && dull(x, row, column, f)) continue;
         for (std::ptrdiff_t i = row * tile; i < std::min(m, (row + 1) * tile); ++i)
           for (std::ptrdiff_t j = column * tile; j < std::min(i + 1, (column + 1) * tile); ++j) {
             const double a = x(i, j), b = x(j, i);
@@ -391,6 +423,7 @@ matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
               note(most > f.high, most == f.high, most, b == most ? there : here, f.high, f.where_high);
             f.negative += (a < 0) + (b < 0 && i != j);
           }
+      }
     }
   });
   matrix_facts all = parts[0];
