@@ -14,6 +14,7 @@
 #include "../buffer.hpp"
 #include "../kernels/table.hpp"
 #include "../linalg/small.hpp"
+#include "counts.hpp"
 #include "dense_block.hpp"
 
 namespace lapwing::phylo {
@@ -522,15 +523,26 @@ class unrooted_tree {
 
 }  // namespace
 
-void insertion_lengths(const context& ctx, matrix_view<const double> d, std::span<const std::int32_t> leaves,
-                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
-                       std::span<double> excess) {
-  check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
-  check(delta.size() == leaves.size() && excess.size() == parent.size(), "delta and excess must have ",
-        leaves.size(), " and ", parent.size(), " entries");
-  check(cap >= 0, "cap must be >= 0, got ", cap);
-  const intervals t = read_tree(leaves, parent, d.rows);
-  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
+namespace {
+
+using shares = std::vector<unrooted_tree::weighted_leaf>;
+// The average of distance(i, j) over two sets of leaves.
+template <class F>
+double average_between(const F& distance, const shares& one, const shares& two) {
+  double sum = 0;
+  for (const auto& [i, weight] : one) {
+    double part = 0;
+    for (const auto& [j, share] : two) part += share * distance(i, j);
+    sum += weight * part;
+  }
+  return sum;
+}
+
+template <class F>
+void insertion(const context& ctx, const F& distance, const intervals& t,
+               std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+               std::span<double> excess) {
+  const std::int32_t m = static_cast<std::int32_t>(delta.size()),
                      n = static_cast<std::int32_t>(parent.size());
   std::fill(excess.begin(), excess.end(), 0.0);
   if (m < 3) return;
@@ -539,7 +551,7 @@ void insertion_lengths(const context& ctx, matrix_view<const double> d, std::spa
   // the edge to X, up to a constant: a quarter of delta_X + sum over pairs of the others of d_YZ / (q - 2).
   std::vector<std::vector<double>> around(some(n));
   ctx.parallel_for(n - m, 8, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
-    std::vector<std::vector<unrooted_tree::weighted_leaf>> part;
+    std::vector<shares> part;
     std::vector<double> to_leaf, sum;
     for (std::ptrdiff_t i = lo; i < hi; ++i) {
       if (ctx.checkpoint(worker)) return;
@@ -555,13 +567,7 @@ void insertion_lengths(const context& ctx, matrix_view<const double> d, std::spa
         tree.average(v, next[x], part[x]);
         for (const auto& [leaf, weight] : part[x]) to_leaf[x] += weight * std::min(cap, delta[some(leaf)]);
         for (std::size_t y = 0; y < x; ++y) {
-          double between = 0;
-          for (const auto& [leaf, weight] : part[x]) {
-            const double* row = &d(leaves[some(leaf)], 0);
-            double s = 0;
-            for (const auto& [other, share] : part[y]) s += share * std::min(cap, row[leaves[some(other)]]);
-            between += weight * s;
-          }
+          const double between = average_between(distance, part[x], part[y]);
           sum[x] += between;
           sum[y] += between;
           all += between;
@@ -605,6 +611,102 @@ void insertion_lengths(const context& ctx, matrix_view<const double> d, std::spa
   }
   const double least = *std::min_element(excess.begin(), excess.end() - 1);
   for (std::int32_t e = 0; e + 1 < n; ++e) excess[some(e)] -= least;
+}
+
+void check_insertion(std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                     std::span<const double> delta, double cap, std::span<double> excess) {
+  check(delta.size() == leaves.size() && excess.size() == parent.size(), "delta and excess must have ",
+        leaves.size(), " and ", parent.size(), " entries");
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+}
+
+// Distances of the leaves of a tree, from sequences.
+auto distances_between(const pair_function& pairs, std::span<const std::int32_t> leaves, double cap) {
+  return [&pairs, leaves, cap](std::int32_t i, std::int32_t j) {
+    double s = 0;
+    similarity_result r;
+    const std::ptrdiff_t column = leaves[some(j)];
+    pairs(leaves[some(i)], column, column + 1, &s, r);
+    return usable(s) ? std::min(cap, std::max(0.0, -std::log(s))) : cap;
+  };
+}
+
+}  // namespace
+
+void insertion_lengths(const context& ctx, matrix_view<const double> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess) {
+  check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
+  check_insertion(leaves, parent, delta, cap, excess);
+  const auto distance = [&](std::int32_t i, std::int32_t j) {
+    return std::min(cap, d(leaves[some(i)], leaves[some(j)]));
+  };
+  insertion(ctx, distance, read_tree(leaves, parent, d.rows), parent, delta, cap, excess);
+}
+
+void insertion_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
+                       std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                       std::span<const double> delta, double cap, std::span<double> excess) {
+  check_insertion(leaves, parent, delta, cap, excess);
+  const intervals t = read_tree(leaves, parent, codes.rows);
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  insertion(ctx, distances_between(pairs, leaves, cap), t, parent, delta, cap, excess);
+}
+
+void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
+                      std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent, double cap,
+                      std::span<double> length) {
+  check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+  const intervals t = read_tree(leaves, parent, codes.rows);
+  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
+                     n = static_cast<std::int32_t>(parent.size());
+  std::fill(length.begin(), length.end(), 0.0);
+  if (m == 1) return;
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  const auto distance = distances_between(pairs, leaves, cap);
+  if (m == 2) {
+    length[0] = length[1] = distance(0, 1) / 2;
+    return;
+  }
+  const unrooted_tree tree(t, parent, m);
+  // What lies behind v as seen from x, in its parts, and the mean of their distances from v.
+  const auto look = [&](std::int32_t x, std::int32_t v, std::vector<shares>& part) {
+    part.clear();
+    if (v < m) {
+      part.push_back({{v, 1.0}});
+      return 0.0;
+    }
+    for (const std::int32_t y : tree.neighbours(v)) {
+      if (y == x) continue;
+      part.emplace_back();
+      tree.average(v, y, part.back());
+    }
+    double all = 0;
+    for (std::size_t a = 0; a < part.size(); ++a)
+      for (std::size_t b = 0; b < a; ++b) all += average_between(distance, part[a], part[b]);
+    const double k = static_cast<double>(part.size());
+    return k > 1 ? all / (k * (k - 1)) : 0.0;
+  };
+  const bool two = std::count(parent.begin(), parent.end(), n - 1) == 2;
+  ctx.parallel_for(n - 1, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    std::vector<shares> here, there;
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      if (ctx.checkpoint(worker)) return;
+      const std::int32_t x = static_cast<std::int32_t>(i);
+      std::int32_t v = parent[some(x)];
+      const bool half = two && v == n - 1;
+      if (half)  // the two edges at the root are one
+        v = *std::find_if(tree.neighbours(x).begin(), tree.neighbours(x).end(),
+                          [&](std::int32_t y) { return y >= 0 && parent[some(y)] == n - 1; });
+      const double own = look(v, x, here) + look(x, v, there);
+      double across = 0;
+      for (const shares& a : here)
+        for (const shares& b : there) across += average_between(distance, a, b);
+      across /= static_cast<double>(here.size() * there.size());
+      length[some(x)] = (across - own) / (half ? 2 : 1);
+    }
+  });
 }
 
 void least_squares_lengths(const context& ctx, matrix_view<const double> d,
