@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lapwing import _core
-from lapwing.phylo import Tree, fiedler_cut, merge_trees, read_newick, spectral_root_edge
+from lapwing.phylo import (
+    Tree,
+    distance_matrix,
+    fiedler_cut,
+    merge_trees,
+    read_newick,
+    spectral_root_edge,
+)
 from lapwing.phylo._merge import as_part
+from lapwing.phylo._similarity import sites_of
 from lapwing.trees import (
     balanced,
     birth_death,
@@ -20,7 +28,9 @@ from lapwing.trees import (
     partition_correct,
     population_similarity,
     robinson_foulds,
+    simulate_sequences,
 )
+from lapwing.trees.stdr._large import near_lengths
 
 
 def exact(model: Any, m: int, seed: int) -> Tree:
@@ -211,6 +221,41 @@ def test_insertion_lengths_are_those_of_pauplin(m: int, seed: int, model: Any) -
     nodes = range(tree.n_nodes - 1)
     expected = np.array([balanced_length(with_leaf(tree, e), np.minimum(D, cap)) for e in nodes])
     assert np.allclose(found[:-1], expected - expected.min(), atol=1e-12)
+
+
+@pytest.mark.parametrize("model", ["jc69", "tn93", "logdet"])
+@pytest.mark.parametrize("m", [2, 3, 6, 7, 60])
+def test_distances_made_where_they_are_needed(m: int, model: str) -> None:
+    """Insertions and lengths from sequences: as from their matrix; lengths add up to Pauplin's."""
+    tree = birth_death(m, random_state=m)
+    sites = sites_of(simulate_sequences(tree, 900, rate=0.1, random_state=m), model)
+    D = distance_matrix(sites.matrix()[0])
+    cap = float(np.median(D)) + 0.1
+    delta = np.random.default_rng(m).random(m)
+    for shown in (tree, tree.unrooted()) if m > 2 else (tree,):
+        part = as_part(shown, np.arange(m, dtype=np.int32))
+        expected, found, one = (np.empty(shown.n_nodes) for _ in range(3))
+        _core.phylo_insertion_lengths(D, part.rows, part.parent, delta[part.rows], cap, expected, 1)
+        for threads, out in ((2, found), (1, one)):
+            _core.phylo_insertion_lengths(
+                sites.codes, sites.options, part.rows, part.parent, delta[part.rows], cap, out, threads
+            )
+        assert np.allclose(found, expected, atol=1e-13)  # logarithms of the kernel and of libm
+        assert np.array_equal(found, one)
+        lengths = near_lengths(sites, shown, cap, clip=False)
+        if m <= 7:
+            total = balanced_length(shown.parent.astype(int), np.minimum(D, cap))
+            assert lengths.length[:-1].sum() == pytest.approx(total, rel=1e-12)
+        assert (near_lengths(sites, shown, cap, clip=True).length >= 0).all()
+
+
+def test_lengths_from_what_is_near_are_those_of_the_tree() -> None:
+    tree = birth_death(80, random_state=3)
+    rate = 0.03
+    sites = sites_of(simulate_sequences(tree, 60_000, rate=rate, random_state=4), "jc69")
+    found = near_lengths(sites, tree.unrooted(), np.inf, clip=False)
+    # 60 000 sites: a distance of 0.3 has a standard error of 0.003
+    assert np.abs(found.length / 4 - rate * tree.unrooted().length)[:-1].max() < 0.01
 
 
 @given(st.integers(4, 150), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))

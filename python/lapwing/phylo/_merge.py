@@ -22,9 +22,12 @@ __all__ = [
     "edge_lengths",
     "fiedler_cut",
     "fit_lengths",
+    "join_at",
     "merge_parts",
     "merge_trees",
+    "middle_edge",
     "part_tree",
+    "root_at",
     "spectral_root_edge",
 ]
 
@@ -188,7 +191,7 @@ def part_tree(part: Part, names: Sequence[str]) -> Tree:
     return Tree(parent, None, [names[i] for i in part.rows[rank].tolist()]).unrooted()
 
 
-def _root_at(part: Part, node: int) -> Part:
+def root_at(part: Part, node: int) -> Part:
     """Rooted on the edge above `node`, with a root of two children."""
     m, n = len(part.rows), len(part.parent)
     if n == 1 or (part.parent[node] == n - 1 and (part.parent == n - 1).sum() == 2):
@@ -268,7 +271,7 @@ def _settled(D: Doubles, part: Part, u: Doubles, cap: float, edge: int, threads:
     return edge if excess[edge] <= SAME else int(np.argmin(excess[:-1]))
 
 
-def _middle_edge(part: Part) -> int:
+def middle_edge(part: Part) -> int:
     """The edge whose smaller side is the largest."""
     m = len(part.rows)
     _, first, last = _layout(part.parent, m)
@@ -276,7 +279,7 @@ def _middle_edge(part: Part) -> int:
     return int(np.argmax(np.minimum(below, m - below)))
 
 
-def _join_at(one: Part, two: Part) -> Part:
+def join_at(one: Part, two: Part) -> Part:
     """A new root above the roots of both."""
     m1, m2 = len(one.rows), len(two.rows)
     n1, n2 = len(one.parent), len(two.parent)
@@ -303,8 +306,8 @@ def merge_parts(
     u, v = np.empty(len(one.rows)), np.empty(len(two.rows))
     sigma = _backend.extension().phylo_leading_pair(S, one.rows, two.rows, u, v, threads)
     if sigma == 0:
-        return _join_at(_root_at(one, _middle_edge(one)) if len(one.rows) > 1 else one,
-                        _root_at(two, _middle_edge(two)) if len(two.rows) > 1 else two), None  # fmt: skip
+        return join_at(root_at(one, middle_edge(one)) if len(one.rows) > 1 else one,
+                        root_at(two, middle_edge(two)) if len(two.rows) > 1 else two), None  # fmt: skip
     at1, score1, margin1 = _best_edge(S, one, u, threads)
     at2, score2, margin2 = _best_edge(S, two, v, threads)
     moved = 0
@@ -312,7 +315,7 @@ def merge_parts(
         found = _settled(D, one, u, cap, at1, threads), _settled(D, two, v, cap, at2, threads)
         moved = (found[0] != at1) + (found[1] != at2)
         at1, at2 = found
-    joined = _join_at(_root_at(one, at1), _root_at(two, at2))
+    joined = join_at(root_at(one, at1), root_at(two, at2))
     return joined, Merge((score1, score2), (margin1, margin2), moved)
 
 

@@ -29,6 +29,7 @@ from lapwing.trees import (
     simulate_gaussian,
     simulate_sequences,
 )
+from lapwing.trees.stdr import plot_fiedler
 
 settings.register_profile("stdr", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("stdr")
@@ -92,6 +93,59 @@ def test_both_kinds_of_merges() -> None:
             wrong[merge] += robinson_foulds(model.tree_, tree, normalized=True) / 3
             assert (model.diagnostics_["moved"] > 0) == (merge == "balanced")
     assert wrong["balanced"] < 0.9 * wrong["spectral"]
+
+
+@pytest.mark.parametrize("model", [kingman, birth_death, caterpillar])
+def test_more_leaves_than_a_matrix_has_room_for(model: Any) -> None:
+    m = 500
+    tree = caterpillar(m) if model is caterpillar else model(m, random_state=1)
+    X = simulate_sequences(tree, 2000, rate=0.4 if model is kingman else 0.05, random_state=2)
+    whole = STDR(tau=32).fit(X, names=tree.names)
+    model_ = STDR(tau=32, dense_limit=150, random_state=0).fit(X, names=tree.names)
+    assert model_.similarity_ is None
+    assert model_.similarity_info_.resolved == whole.similarity_info_.resolved
+    assert sorted(model_.tree_.names) == sorted(tree.names)
+    # few merges are different, and none of them by much
+    wrong = [robinson_foulds(x.tree_, tree, normalized=True) for x in (whole, model_)]
+    assert wrong[1] <= wrong[0] + 0.03
+    near = whole.tree_.path_lengths() < 0.5
+    apart = np.abs(model_.tree_.path_lengths() - whole.tree_.path_lengths())[near]
+    assert np.median(apart) < 0.02
+    assert len(model_.partition_tree_) == model_.labels_.max()
+    assert np.bincount(model_.labels_).max() <= 32
+    for split in model_.partition_tree_:
+        assert not set(split.one.tolist()) & set(split.two.tolist())
+    assert {len(s.one) + len(s.two) for s in model_.partition_tree_} >= {m}
+    again = STDR(tau=32, dense_limit=150, random_state=0, n_jobs=1).fit(X, names=tree.names)
+    assert again.newick_ == model_.newick_
+    assert set(model_.diagnostics_["seconds"]) == set(whole.diagnostics_["seconds"])
+
+
+def test_what_needs_all_pairs() -> None:
+    _, X = data()
+    for options, words in (
+        ({"merge": "spectral"}, "merge='spectral' needs the similarities of all pairs"),
+        ({"branch_lengths": "nnls"}, "branch_lengths='nnls' needs"),
+        (
+            {"similarity": "tn93", "similarity_params": {"frequencies": "pooled"}},
+            "frequencies='pooled' needs",
+        ),
+        ({"dense_limit": 3}, "dense_limit must be >= 16"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            STDR(**{"dense_limit": 50, **options}).fit(X)
+    gaps = X.copy()
+    gaps[3, 250:] = -1
+    gaps[80, :250] = -1
+    with pytest.raises(ValueError, match=r"joint sites, the first \(3, 80\)"):
+        STDR(dense_limit=89).fit(gaps)
+    saturate = {"on_no_overlap": "saturate"}
+    model = STDR(dense_limit=50, tau=16, branch_lengths=None, similarity_params=saturate, n_bootstrap=2,
+                 random_state=0).fit(gaps)  # fmt: skip
+    assert model.support_ is not None
+    assert np.nanmax(model.support_) == 1
+    with pytest.raises(ValueError, match="keeps no similarities"):
+        plot_fiedler(model)
 
 
 def data(m: int = 90, n: int = 500) -> tuple[Tree, np.ndarray]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lapwing.phylo import Tree
 from lapwing.phylo._merge import Cut, Part, as_part, cut_leaves, merge_parts, part_tree
 
-__all__ = ["Recovery", "Split", "assemble", "partition"]
+__all__ = ["Recovery", "Split", "assemble", "checked_part", "partition"]
 
 Ints = NDArray[np.int32]
 Doubles = NDArray[np.float64]
@@ -63,6 +63,8 @@ class Recovery:
     moved: int = 0
     unconverged: int = 0
     fallbacks: int = 0
+    saturated: int = 0
+    parts: int = 0
     stopped: bool = False
 
 
@@ -129,6 +131,7 @@ def partition(
     parts = [leaves for leaves in plan if leaves is not None]
     for number, leaves in enumerate(parts):
         result.labels[leaves] = number
+    result.parts = len(parts)
     result.seconds["partition"] = time.perf_counter() - start
     return result, plan
 
@@ -181,7 +184,7 @@ def assemble(
     with ThreadPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
         trees = pool.map(base, parts) if pool is not None else map(base, parts)
         for leaves, tree in zip(parts, trees, strict=True):
-            solved.append(_checked(tree, leaves, names))
+            solved.append(checked_part(tree, leaves, names))
             done += len(leaves)
             if report is not None:
                 report("base", done, 0.0)
@@ -223,7 +226,7 @@ def _count(result: Recovery, cut: Cut, eig_tol: float, strict: bool, size: int, 
         result.fallbacks += 1
 
 
-def _checked(tree: Tree, leaves: Ints, names: tuple[str, ...]) -> Part:
+def checked_part(tree: Tree, leaves: Ints, names: tuple[str, ...]) -> Part:
     """The tree of a base method as a part; its leaves may come in any order."""
     if not isinstance(tree, Tree):
         raise TypeError(f"base must return a Tree, got {type(tree).__name__}")

@@ -18,9 +18,19 @@ from lapwing.exceptions import DisconnectedSimilarityWarning
 from lapwing.phylo import SimilarityInfo, Tree, similarity_matrix
 from lapwing.phylo._matrix import check_distances, check_names, check_similarities
 from lapwing.phylo._merge import MERGES, fit_lengths
-from lapwing.phylo._similarity import MISSING, MODELS, Encoded, check_encoded, distances_of, encode
+from lapwing.phylo._similarity import (
+    MISSING,
+    MODELS,
+    Encoded,
+    Sites,
+    check_encoded,
+    distances_of,
+    encode,
+    sites_of,
+)
 from lapwing.trees.stdr import _base
 from lapwing.trees.stdr._algorithm import Recovery, Split, assemble, partition
+from lapwing.trees.stdr._large import near_lengths, recover_large
 from lapwing.trees.stdr._support import split_support
 
 __all__ = ["STDR"]
@@ -78,6 +88,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         subtrees.
     n_bootstrap : int, default=0
         Number of times that the sites are drawn anew for the support of the edges.
+    dense_limit : int, default=30000
+        Most sequences whose similarities are all computed, at 16 bytes a pair, >= 16. Of more, landmarks are
+        cut, the parts are solved, and merges and lengths look at what is near; `merge` and `branch_lengths`
+        must then be the defaults (or no lengths).
     n_jobs : int or None, default=None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
     random_state : int, RandomState or None, default=None
@@ -96,10 +110,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         The tree.
     newick_ : str
         The same in Newick format.
-    similarity_ : float64 array of shape (m, m)
-        Similarities.
+    similarity_ : float64 array of shape (m, m) or None
+        Similarities; None: there are more than `dense_limit` leaves.
     similarity_info_ : SimilarityInfo
-        What is known about them.
+        What is known about them. Beyond `dense_limit` the saturated pairs are those of landmarks and parts.
     partition_tree_ : list of Split
         The cuts, in the order in which they were made.
     labels_ : int array of shape (m,)
@@ -157,6 +171,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         units: str = "substitutions",
         root: str | Sequence[str] | None = None,
         n_bootstrap: int = 0,
+        dense_limit: int = 30_000,
         n_jobs: int | None = None,
         random_state: Any = None,
         strict: bool = False,
@@ -180,6 +195,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.units = units
         self.root = root
         self.n_bootstrap = n_bootstrap
+        self.dense_limit = dense_limit
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.strict = strict
@@ -225,20 +241,32 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         data = self._observations(X)
         if not callable(self.similarity):
             self._check_leaves(len(data.codes if isinstance(data, Encoded) else data), names)
-        S, info = self._similarities(data)
-        m = len(S)
+        S, info, sites = self._prepare(data)
+        m = len(S) if S is not None else len(data.codes)
         self.names_in_ = self._check_leaves(m, names)
         seconds = {"similarity": time.perf_counter() - start}
         with Progress(self.callback, self.verbose, unit="leaf", n_leaves=m) as progress:
-            found, D = self._recover(S, info, data, self.names_in_, threads, seed, progress.hook)
+            if sites is None:
+                assert S is not None
+                found, D = self._recover(S, info, data, self.names_in_, threads, seed, progress.hook)
+            else:
+                found = self._recover_large(sites, info, self.names_in_, threads, seed, progress.hook)
+                info = sites.info(found.saturated)
             self.support_ = None
             if self.n_bootstrap:
                 trees = self._bootstrap(data, threads, random, progress.hook)
                 found.tree = found.tree.with_support(split_support(found.tree, trees))
-        seconds |= found.seconds
+        for key, value in found.seconds.items():
+            seconds[key] = seconds.get(key, 0.0) + value
         self._warn(found)
         start = time.perf_counter()
-        tree = self._lengths(found.tree, D, info, threads)
+        if self.branch_lengths is None:
+            tree = found.tree
+        elif sites is not None:
+            tree = self._in_units(near_lengths(sites, found.tree, _cap(info), self.negative == "clip"), info)
+        else:
+            fitted = fit_lengths(found.tree, D, self.branch_lengths, self.negative == "clip", threads)
+            tree = self._in_units(fitted, info)
         if self.root is not None and m > 1:
             tree = (
                 tree.root(self.root)
@@ -285,6 +313,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         _validate.check_choice(self.negative, "negative", ("clip", "keep"))
         _validate.check_choice(self.units, "units", ("substitutions", "similarity"))
         _validate.check_integer(self.n_bootstrap, "n_bootstrap", 0)
+        _validate.check_integer(self.dense_limit, "dense_limit", 16)
         if isinstance(self.root, str) and self.root not in ("midpoint", "min_var"):
             raise ValueError(
                 f"root must be None, 'midpoint', 'min_var' or the names of an outgroup, got {self.root!r}"
@@ -336,10 +365,66 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self.similarity == "precomputed_distance":
             S = np.exp(-self.alpha * check_distances(data, "X"))
             return S, SimilarityInfo("precomputed_distance", None, 1.0, self.alpha, int((S == 0).sum()) // 2)
+        return similarity_matrix(
+            data, self.similarity, alpha=self.alpha, n_jobs=self.n_jobs, **self._options(drawn)
+        )
+
+    def _options(self, drawn: bool) -> dict[str, Any]:
         options = dict(self.similarity_params or {})
         if drawn:  # a pair may lose its joint sites
             options["on_no_overlap"] = "saturate"
-        return similarity_matrix(data, self.similarity, alpha=self.alpha, n_jobs=self.n_jobs, **options)
+        return options
+
+    def _prepare(
+        self, data: Any, *, drawn: bool = False
+    ) -> tuple[Doubles | None, SimilarityInfo, Sites | None]:
+        """All similarities; or, of too many sequences, what they are computed from."""
+        if not isinstance(data, Encoded) or len(data.codes) <= self.dense_limit:
+            return *self._similarities(data, drawn=drawn), None
+        for name, value, instead in (
+            ("merge", self.merge, "balanced"), ("branch_lengths", self.branch_lengths, "ols"),
+            ("frequencies", (self.similarity_params or {}).get("frequencies", "pair"), "pair"),
+        ):  # fmt: skip
+            if value not in (instead, None):
+                raise ValueError(
+                    f"{name}={value!r} needs the similarities of all pairs, but X has {len(data.codes)} "
+                    f"leaves, more than dense_limit={self.dense_limit}"
+                )
+        sites = sites_of(
+            data, str(self.similarity), alpha=self.alpha, n_jobs=self.n_jobs, **self._options(drawn)
+        )
+        return None, sites.info(0), sites
+
+    def _recover_large(
+        self,
+        sites: Sites,
+        info: SimilarityInfo,
+        names: tuple[str, ...],
+        threads: int,
+        seed: int,
+        report: Any,
+    ) -> Recovery:
+        def cut(S: Doubles, most: int) -> tuple[Recovery, list[NDArray[np.int32] | None]]:
+            return partition(
+                S, tau=most, num_gaps=self.num_gaps, min_split=self.min_split,
+                normalization=self.normalization, eig_tol=self.eig_tol, strict=self.strict, threads=threads,
+            )  # fmt: skip
+
+        def solve(leaves: NDArray[np.int32], done: int) -> Recovery:
+            def tell(stage: str, count: int, error: float) -> Any:
+                return report(stage, count if stage == "merge" else done + count, error)
+
+            start = time.perf_counter()
+            S, saturated = sites.matrix(leaves)
+            seconds = time.perf_counter() - start
+            part = Encoded(sites.codes[leaves], sites.encoded.n_states, 0)
+            own = tuple(names[i] for i in leaves.tolist())
+            found, _ = self._recover(S, info, part, own, threads, seed, tell if report is not None else None)
+            found.saturated = saturated
+            found.seconds["similarity"] = seconds
+            return found
+
+        return recover_large(sites, names, self.dense_limit, cut, solve, cap=_cap(info), seed=seed)
 
     def _recover(
         self,
@@ -360,10 +445,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         start = time.perf_counter()
         D = distances_of(S, threads)  # not before: the first cut needs a matrix of this size
         result.seconds["distances"] = time.perf_counter() - start
-        cap = np.inf if info.resolved is None else info.resolved
         assemble(
             result, plan, S, D if self.merge == "balanced" else None, names,
-            self._solver(S, D, info, data, names, seed), cap=cap, threads=threads,
+            self._solver(S, D, info, data, names, seed), cap=_cap(info), threads=threads,
             workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1,
             report=report,
         )  # fmt: skip
@@ -410,19 +494,20 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 drawn = Encoded(drawn, data.n_states, 0)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, of the data themselves
-                S, info = self._similarities(drawn, drawn=True)
-            found, _ = self._recover(S, info, drawn, self.names_in_, threads, b + 1, None)
+                S, info, sites = self._prepare(drawn, drawn=True)
+            if sites is None:
+                assert S is not None
+                found, _ = self._recover(S, info, drawn, self.names_in_, threads, b + 1, None)
+            else:
+                found = self._recover_large(sites, info, self.names_in_, threads, b + 1, None)
             trees.append(found.tree)
             if report is not None and report("bootstrap", b + 1, 0.0):
                 break
         return trees
 
-    def _lengths(self, tree: Tree, D: Doubles, info: SimilarityInfo, threads: int) -> Tree:
-        if self.branch_lengths is None:
-            return tree
-        tree = fit_lengths(tree, D, self.branch_lengths, self.negative == "clip", threads)
+    def _in_units(self, tree: Tree, info: SimilarityInfo) -> Tree:
         if self.units == "substitutions" and info.scale is not None:
-            tree = tree.with_lengths(tree.length / (info.scale * info.alpha))
+            return tree.with_lengths(tree.length / (info.scale * info.alpha))
         return tree
 
     @staticmethod
@@ -445,3 +530,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _cap(info: SimilarityInfo) -> float:
+    """The largest distance that means something."""
+    return np.inf if info.resolved is None else info.resolved
