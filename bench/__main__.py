@@ -26,6 +26,10 @@ GROUPS = {
     "neighbours": "bench_linalg.py::test_neighbors",
     "partition": "bench_partition.py::test_partition",
     "fiedler": "bench_partition.py::test_fiedler",
+    "recovery": "bench_phylo.py::test_recovery",
+    "programs": "bench_phylo.py::test_programs",
+    "joining": "bench_phylo.py::test_joining",
+    "scale": "bench_phylo.py::test_scale",
 }
 
 

@@ -76,6 +76,7 @@ def machine(threads: int) -> str:
         "pymetis",
         "kahip",
         "mtkahypar",
+        "anjl",
     ]
     installed = {dist.metadata["Name"].lower(): dist.version for dist in importlib.metadata.distributions()}
     versions = [f"{name} {installed[name.lower()]}" for name in names if name.lower() in installed]
@@ -397,6 +398,80 @@ def fiedler(records: list[Record]) -> str:
     return table(["graph", *names], rows)
 
 
+def recovery(records: list[Record]) -> str:
+    """Mean share of wrong splits, the published one in brackets; and a summary."""
+    names = list(dict.fromkeys(record.peer for record in records))
+    parts = []
+    for form, part in _groups(records, lambda r: r.form).items():
+        rows = []
+        for (n, tau), found in _by_peer(part, lambda r: (r.d, r.ratio)).items():
+            cells = []
+            for name in names:
+                r = found.get(name)
+                paper = r.extra.get("paper") if r else None
+                cells.append(
+                    "·" if r is None else f"{r.error:.3f}" + (f" ({paper:.3f})" if paper is not None else "")
+                )
+            ours = found[names[0]]
+            spread = statistics.stdev(ours.extra["wrong"]) if len(ours.extra["wrong"]) > 1 else 0.0
+            rows.append([str(n), f"{tau:g}", *cells, f"{spread:.3f}", seconds(ours.seconds or 0.0)])
+        head = ["sites", "largest part", *names, f"spread of {names[0]}", "its time"]
+        parts.append(f"### {form}, {part[0].n} leaves\n\n{table(head, rows)}")
+    lines = []
+    for name in names:
+        pairs = [(r.error, r.extra["paper"]) for r in records if r.peer == name and r.extra.get("paper")]
+        if pairs:
+            ours, paper = (statistics.fmean(x) for x in zip(*pairs, strict=True))
+            worst = max(a - b for a, b in pairs)
+            lines.append(f"{name} {ours:.3f} ({paper:.3f}; at most {worst:+.3f} on a row)")
+    return "\n\n".join([*parts, "Means over all rows: " + "; ".join(lines) + "."])
+
+
+def programs(records: list[Record]) -> str:
+    names = list(dict.fromkeys(record.peer for record in records))
+    rows = []
+    for (form, m, n), found in _by_peer(records, lambda r: (r.form, r.n, r.d)).items():
+        cells = []
+        for name in names:
+            r = found.get(name)
+            cells.append(
+                "·" if r is None else r.note if r.seconds is None else f"{r.error:.3f}, {seconds(r.seconds)}"
+            )
+        rows.append([f"{form}, {m} leaves, {n} sites", *cells])
+    return table(["data", *names], rows)
+
+
+def joining(records: list[Record]) -> str:
+    rows = []
+    by_problem = _groups(records, lambda r: (r.form, r.n))
+    for (form, m), part in by_problem.items():
+        for name, runs in _groups(part, lambda r: r.peer).items():
+            by_threads = {r.d: r for r in runs}
+            rows.append(
+                [f"{form}, {m} leaves", f"{name}, {runs[0].dtype}",
+                 *(_cell(r, next((x for x in part if x.peer == MAIN and x.d == t), None))
+                   for t, r in sorted(by_threads.items())),
+                 megabytes(runs[0].extra["matrix"]), megabytes(max(r.memory or 0 for r in runs))]
+            )  # fmt: skip
+    counts = sorted({r.d for r in records})
+    head = [
+        "distances",
+        "program",
+        *(f"{t} thread{'s' * (t > 1)}" for t in counts),
+        "matrix",
+        "peak beyond it",
+    ]
+    return table(head, rows)
+
+
+def scale(records: list[Record]) -> str:
+    rows = [
+        [r.peer, str(r.n), seconds(r.seconds or 0.0), megabytes(r.memory or 0), f"{r.error:.3f}"]
+        for r in records
+    ]
+    return table(["method", "leaves", "time", "peak memory beyond the array", "wrong splits"], rows)
+
+
 def ceiling_table(rates: list[dict[str, float]]) -> str:
     rows = [
         [label, *(f"{rate[key] / 1e9:.3g} {unit}" for rate in rates)]
@@ -464,6 +539,14 @@ def render(records: list[Record], rates: list[dict[str, float]], threads: int) -
         parts += ["## Balanced cuts", partition(by_group["partition"])]
     if "fiedler" in by_group:
         parts += ["## Fiedler vector (and its angle to the true one)", fiedler(by_group["fiedler"])]
+    if "recovery" in by_group:
+        parts += ["## Wrong splits, and those published", recovery(by_group["recovery"])]
+    if "programs" in by_group:
+        parts += ["## Beside maximum likelihood programs", programs(by_group["programs"])]
+    if "joining" in by_group:
+        parts += ["## Neighbour joining alone", joining(by_group["joining"])]
+    if "scale" in by_group:
+        parts += ["## From the array to the Newick text", scale(by_group["scale"])]
     if "methods" in by_group:
         parts += ["## Methods", methods(by_group["methods"])]
     return "\n\n".join(part for part in parts if part) + "\n"

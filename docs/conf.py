@@ -31,6 +31,7 @@ exclude_patterns = [
     "generated/bench.md",
     "generated/bench_linalg.md",
     "generated/bench_partition.md",
+    "generated/bench_phylo.md",
 ]
 templates_path = ["_templates"]
 html_theme = "furo"

@@ -1,7 +1,7 @@
 """Puts the tables that ``python -m bench -o docs/_bench/NAME.md`` wrote into pages that others include.
 
-``linalg-*.md`` becomes docs/generated/bench_linalg.md, ``partition-*.md`` docs/generated/bench_partition.md,
-everything else docs/generated/bench.md.
+``linalg-*.md`` becomes docs/generated/bench_linalg.md, and so for the other names in ROOMS;
+everything else becomes docs/generated/bench.md.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ one; the pages are then built with it.
 """
 
 
+#: Tables that have a page of their own.
+ROOMS = ("linalg", "partition", "phylo")
+
+
+def _room(table: Path) -> str:
+    return next((room for room in ROOMS if table.name.startswith(room + "-")), "")
+
+
 def demote(text: str) -> str:
     """The page of a run as a part of ours: its headings two levels lower."""
     return re.sub(r"^(#+ )", r"##\1", text, flags=re.MULTILINE)
@@ -25,11 +33,9 @@ def demote(text: str) -> str:
 def generate(app: Sphinx) -> None:
     """Write the pages that the solvers' pages include."""
     source = Path(app.srcdir)
-    rooms = ("linalg-", "partition-")
-    for name, room in (("bench", ""), *((f"bench_{room[:-1]}", room) for room in rooms)):
-        tables = sorted(
-            t for t in (source / "_bench").glob("*.md") if t.name.startswith(room or rooms) == bool(room)
-        )
+    for room in ("", *ROOMS):
+        name = f"bench_{room}" if room else "bench"
+        tables = sorted(t for t in (source / "_bench").glob("*.md") if _room(t) == room)
         text = "\n\n".join(demote(t.read_text(encoding="utf-8")) for t in tables) or NONE
         target = source / "generated" / f"{name}.md"
         target.parent.mkdir(exist_ok=True)

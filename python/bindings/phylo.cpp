@@ -35,30 +35,36 @@ int choice(const std::string& text, const char* name, const char* const (&names)
   return 0;
 }
 
+// name, states, alpha, gamma, pooled, pseudocount, overlap
+phylo::similarity_options options_of(const nb::tuple& t) {
+  if (t.size() != 7) throw std::invalid_argument("model must have 7 entries");
+  return {.model = static_cast<phylo::substitution_model>(
+              choice(nb::cast<std::string>(t[0]), "model", {"jc", "tn93", "logdet"})),
+          .states = nb::cast<int>(t[1]),
+          .alpha = nb::cast<double>(t[2]),
+          .gamma = nb::cast<double>(t[3]),
+          .pooled = nb::cast<bool>(t[4]),
+          .pseudocount = nb::cast<double>(t[5]),
+          .overlap = nb::cast<std::ptrdiff_t>(t[6])};
+}
+
 }  // namespace
 
 void bind_phylo(nb::module_& m) {
   m.def(
       "phylo_similarity",
-      [](const mat_in<std::uint8_t>& codes, const std::string& model, int states, double alpha, double gamma,
-         bool pooled, double pseudocount, std::ptrdiff_t overlap, const mat_out<double>& s, int threads) {
-        const phylo::similarity_options o{
-            .model = static_cast<phylo::substitution_model>(choice(model, "model", {"jc", "tn93", "logdet"})),
-            .states = states,
-            .alpha = alpha,
-            .gamma = gamma,
-            .pooled = pooled,
-            .pseudocount = pseudocount,
-            .overlap = overlap};
+      [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, std::ptrdiff_t split,
+         const mat_out<double>& s, int threads) {
+        phylo::similarity_options o = options_of(model);
+        o.split = split;
         const auto r = run(threads, nb::none(), [&](const context& ctx) {
           return phylo::similarity(ctx, view<std::uint8_t>(codes), o, view<double>(s));
         });
         return nb::make_tuple(r.saturated, r.apart, r.first[0], r.first[1]);
       },
-      "codes"_a.noconvert(), "model"_a, "states"_a, "alpha"_a, "gamma"_a, "pooled"_a, "pseudocount"_a,
-      "overlap"_a, "s"_a.noconvert(), "threads"_a,
+      "codes"_a.noconvert(), "model"_a, "split"_a, "s"_a.noconvert(), "threads"_a,
       "Fills `s`; returns the pairs that are saturated, those with too few joint sites, and the first of "
-      "them.");
+      "them. model: name, states, alpha, gamma, pooled, pseudocount, overlap.");
   m.def(
       "phylo_inspect",
       [](const mat_in<double>& x, int threads) {
@@ -163,6 +169,44 @@ void bind_phylo(nb::module_& m) {
       },
       "s"_a.noconvert(), "leaves"_a.noconvert(), "parent"_a.noconvert(), "u"_a.noconvert(),
       "score"_a.noconvert(), "threads"_a, "Fills `score`, for the edge above each node.");
+  m.def(
+      "phylo_insertion_lengths",
+      [](const mat_in<double>& d, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
+         const vec_in<double>& delta, double cap, const vec_out<double>& excess, int threads) {
+        run(threads, nb::none(), [&](const context& ctx) {
+          phylo::insertion_lengths(ctx, view<double>(d), view<std::int32_t>(leaves),
+                                   view<std::int32_t>(parent), view<double>(delta), cap,
+                                   view<double>(excess));
+        });
+      },
+      "d"_a.noconvert(), "leaves"_a.noconvert(), "parent"_a.noconvert(), "delta"_a.noconvert(), "cap"_a,
+      "excess"_a.noconvert(), "threads"_a, "Fills `excess`, for the edge above each node.");
+  m.def(
+      "phylo_insertion_lengths",
+      [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, const vec_in<std::int32_t>& leaves,
+         const vec_in<std::int32_t>& parent, const vec_in<double>& delta, double cap,
+         const vec_out<double>& excess, int threads) {
+        const phylo::similarity_options o = options_of(model);
+        run(threads, nb::none(), [&](const context& ctx) {
+          phylo::insertion_lengths(ctx, view<std::uint8_t>(codes), o, view<std::int32_t>(leaves),
+                                   view<std::int32_t>(parent), view<double>(delta), cap,
+                                   view<double>(excess));
+        });
+      },
+      "codes"_a.noconvert(), "model"_a, "leaves"_a.noconvert(), "parent"_a.noconvert(), "delta"_a.noconvert(),
+      "cap"_a, "excess"_a.noconvert(), "threads"_a, "The same from sequences.");
+  m.def(
+      "phylo_balanced_lengths",
+      [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, const vec_in<std::int32_t>& leaves,
+         const vec_in<std::int32_t>& parent, double cap, const vec_out<double>& length, int threads) {
+        const phylo::similarity_options o = options_of(model);
+        run(threads, nb::none(), [&](const context& ctx) {
+          phylo::balanced_lengths(ctx, view<std::uint8_t>(codes), o, view<std::int32_t>(leaves),
+                                  view<std::int32_t>(parent), cap, view<double>(length));
+        });
+      },
+      "codes"_a.noconvert(), "model"_a, "leaves"_a.noconvert(), "parent"_a.noconvert(), "cap"_a,
+      "length"_a.noconvert(), "threads"_a, "Fills `length`, for the edge above each node.");
   m.def(
       "phylo_lengths",
       [](const mat_in<double>& d, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,

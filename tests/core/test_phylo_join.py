@@ -12,8 +12,16 @@ from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
 from lapwing import _core
-from lapwing.phylo import Tree, bionj, nj, snj, upgma
-from lapwing.trees import balanced, birth_death, caterpillar, kingman, population_similarity, robinson_foulds
+from lapwing.phylo import Tree, bionj, nj, similarity_matrix, snj, upgma
+from lapwing.trees import (
+    balanced,
+    birth_death,
+    caterpillar,
+    kingman,
+    population_similarity,
+    robinson_foulds,
+    simulate_sequences,
+)
 
 
 def random_distances(seed: int, m: int, kind: str) -> np.ndarray:
@@ -266,16 +274,18 @@ def plain_snj(S: np.ndarray) -> list[frozenset[int]]:
     m = len(S)
     clusters = [frozenset([i]) for i in range(m)]
     out = []
+    scores: dict[frozenset[int], float] = {}
     while len(clusters) > 3:
         best = None
         for i, a in enumerate(clusters):
             for b in clusters[i + 1 :]:
                 union = a | b
-                A = sorted(union)
-                B = [x for x in range(m) if x not in union]
-                values = np.linalg.svd(S[np.ix_(A, B)], compute_uv=False)
-                score = values[1] if len(values) > 1 else 0.0
-                key = (score, *sorted((min(a), min(b))))
+                if union not in scores:
+                    A = sorted(union)
+                    B = [x for x in range(m) if x not in union]
+                    values = np.linalg.svd(S[np.ix_(A, B)], compute_uv=False)
+                    scores[union] = float(values[1]) if len(values) > 1 else 0.0
+                key = (scores[union], *sorted((min(a), min(b))))
                 if best is None or key < best[0]:
                     best = (key, a, b)
         assert best is not None
@@ -301,6 +311,19 @@ def test_snj_is_its_definition(model: Any, seed: int) -> None:
     sides = {frozenset(x) for c in joined for x in (c, whole - c)}
     for split in found.splits():
         assert frozenset(map(int, split)) in sides
+
+
+def test_snj_joins_large_parts_without_their_scores() -> None:
+    """The bound from above decides most joins of more than 48 leaves, and none otherwise than the scores."""
+    m = 100
+    X = simulate_sequences(caterpillar(m), 400, model="hky85", rate=0.05, random_state=0)
+    S, _ = similarity_matrix(X)
+    joined = plain_snj(S)
+    whole = set(range(m))
+    sides = {frozenset(x) for c in joined for x in (c, whole - c)}
+    assert all(frozenset(map(int, split)) in sides for split in snj(S).splits())
+    _, _, scored = _core.phylo_spectral_join(S, 1)
+    assert scored < m - 3
 
 
 @given(st.integers(4, 40), st.integers(0, 10**6))

@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lapwing import _core
-from lapwing.phylo import Tree, fiedler_cut, merge_trees, read_newick, spectral_root_edge
+from lapwing.phylo import (
+    Tree,
+    distance_matrix,
+    fiedler_cut,
+    merge_trees,
+    read_newick,
+    spectral_root_edge,
+)
 from lapwing.phylo._merge import as_part
+from lapwing.phylo._similarity import sites_of
 from lapwing.trees import (
     balanced,
     birth_death,
@@ -20,7 +28,9 @@ from lapwing.trees import (
     partition_correct,
     population_similarity,
     robinson_foulds,
+    simulate_sequences,
 )
+from lapwing.trees.stdr._large import near_lengths
 
 
 def exact(model: Any, m: int, seed: int) -> Tree:
@@ -153,6 +163,119 @@ def direct_scores(S: np.ndarray, tree: Tree, u: np.ndarray) -> np.ndarray:
         alpha = (M * w).sum() / (w**2).sum()
         out[e] = ((M - alpha * w) ** 2).sum() / F
     return out
+
+
+def insertion_lengths(tree: Tree, D: np.ndarray, delta: np.ndarray, cap: float, threads: int) -> np.ndarray:
+    """For the edge above each node of the tree, in its own numbering."""
+    part = as_part(tree, np.arange(tree.n_leaves, dtype=np.int32))
+    found = np.empty(tree.n_nodes)
+    _core.phylo_insertion_lengths(D, part.rows, part.parent, delta[part.rows], cap, found, threads)
+    out = found.copy()
+    out[part.rows] = found[: tree.n_leaves]
+    return out
+
+
+def with_leaf(tree: Tree, node: int) -> np.ndarray:
+    """Parents of the tree with a further leaf, the last, on the edge above a node."""
+    m, n = tree.n_leaves, tree.n_nodes
+    place = np.r_[np.arange(m), np.arange(m + 1, n + 1)]  # of the old nodes; then what parts the edge
+    parent = np.full(n + 2, -1)
+    up = tree.parent.astype(int)
+    parent[place] = np.where(up >= 0, place[up], -1)
+    parent[n + 1] = parent[place[node]]
+    parent[place[node]] = parent[m] = n + 1
+    return parent
+
+
+def balanced_length(parent: np.ndarray, D: np.ndarray) -> float:
+    """Pauplin's formula: every pair counts 2^(1 - edges between them)."""
+    m = len(D)
+    chains = []
+    for i in range(m):
+        chain = [i]
+        while parent[chain[-1]] >= 0:
+            chain.append(int(parent[chain[-1]]))
+        chains.append(chain)
+    root = chains[0][-1]
+    two = (parent == root).sum() == 2
+    total = 0.0
+    for i in range(m):
+        for j in range(i):
+            common = next(x for x in chains[i] if x in set(chains[j]))
+            edges = chains[i].index(common) + chains[j].index(common) - (two and common == root)
+            total += D[i, j] * 2.0 ** (1 - edges)
+    return total
+
+
+@given(st.integers(3, 7), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))
+def test_insertion_lengths_are_those_of_pauplin(m: int, seed: int, model: Any) -> None:
+    """Up to seven leaves nothing is deeper than the averages go: any distances, not only those of trees."""
+    tree = exact(model, m, seed)
+    rng = np.random.default_rng(seed)
+    if rng.random() < 0.5:
+        tree = tree.unrooted()
+    D = rng.random((m + 1, m + 1)) * 3
+    D = np.triu(D, 1) + np.triu(D, 1).T
+    cap = 2.0 if rng.random() < 0.5 else 10.0
+    found = insertion_lengths(tree, D[:m, :m].copy(), D[:m, m].copy(), cap, 1)
+    nodes = range(tree.n_nodes - 1)
+    expected = np.array([balanced_length(with_leaf(tree, e), np.minimum(D, cap)) for e in nodes])
+    assert np.allclose(found[:-1], expected - expected.min(), atol=1e-12)
+
+
+@pytest.mark.parametrize("model", ["jc69", "tn93", "logdet"])
+@pytest.mark.parametrize("m", [2, 3, 6, 7, 60])
+def test_distances_made_where_they_are_needed(m: int, model: str) -> None:
+    """Insertions and lengths from sequences: as from their matrix; lengths add up to Pauplin's."""
+    tree = birth_death(m, random_state=m)
+    sites = sites_of(simulate_sequences(tree, 900, rate=0.1, random_state=m), model)
+    D = distance_matrix(sites.matrix()[0])
+    cap = float(np.median(D)) + 0.1
+    delta = np.random.default_rng(m).random(m)
+    for shown in (tree, tree.unrooted()) if m > 2 else (tree,):
+        part = as_part(shown, np.arange(m, dtype=np.int32))
+        expected, found, one = (np.empty(shown.n_nodes) for _ in range(3))
+        _core.phylo_insertion_lengths(D, part.rows, part.parent, delta[part.rows], cap, expected, 1)
+        for threads, out in ((2, found), (1, one)):
+            _core.phylo_insertion_lengths(
+                sites.codes, sites.options, part.rows, part.parent, delta[part.rows], cap, out, threads
+            )
+        assert np.allclose(found, expected, atol=1e-13)  # logarithms of the kernel and of libm
+        assert np.array_equal(found, one)
+        lengths = near_lengths(sites, shown, cap, clip=False)
+        if m <= 7:
+            total = balanced_length(shown.parent.astype(int), np.minimum(D, cap))
+            assert lengths.length[:-1].sum() == pytest.approx(total, rel=1e-12)
+        assert (near_lengths(sites, shown, cap, clip=True).length >= 0).all()
+
+
+def test_lengths_from_what_is_near_are_those_of_the_tree() -> None:
+    tree = birth_death(80, random_state=3)
+    rate = 0.03
+    sites = sites_of(simulate_sequences(tree, 60_000, rate=rate, random_state=4), "jc69")
+    found = near_lengths(sites, tree.unrooted(), np.inf, clip=False)
+    # 60 000 sites: a distance of 0.3 has a standard error of 0.003
+    assert np.abs(found.length / 4 - rate * tree.unrooted().length)[:-1].max() < 0.01
+
+
+@given(st.integers(4, 150), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))
+def test_a_leaf_taken_out_is_put_back(m: int, seed: int, model: Any) -> None:
+    """Distances of a tree: 0 on the right edge alone, also where only the nearest leaves are looked at."""
+    tree = exact(model, m, seed).unrooted()
+    D = tree.path_lengths()
+    x = int(np.random.default_rng(seed).integers(m))
+    kept = [i for i in range(m) if i != x]
+    rest = tree.pruned([tree.names[i] for i in kept]).unrooted().reordered([tree.names[i] for i in kept])
+    shift = 7.0  # only differences count
+    found = insertion_lengths(rest, D[np.ix_(kept, kept)], D[kept, x] + shift, np.inf, 2)
+    joined = merge_trees(
+        rest, Tree([-1], None, [tree.names[x]]), np.exp(-D), names=tree.names, merge="balanced"
+    )
+    assert robinson_foulds(joined, tree) == 0
+    assert found[:-1].min() == 0
+    assert (found[:-1] > 1e-6).sum() == rest.n_nodes - 2  # one edge alone
+    one = insertion_lengths(rest, D[np.ix_(kept, kept)], D[kept, x] + shift, np.inf, 1)
+    assert np.array_equal(one, found)
 
 
 @given(st.integers(3, 60), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))

@@ -12,7 +12,7 @@ from scipy.linalg import expm
 
 from lapwing import _core
 from lapwing.phylo import Tree, distance_matrix, similarity_matrix
-from lapwing.phylo._similarity import encode
+from lapwing.phylo._similarity import encode, sites_of
 from lapwing.trees import kingman, simulate_sequences
 
 pytestmark = pytest.mark.filterwarnings("ignore:similarities are saturated")
@@ -333,3 +333,32 @@ def test_a_function_makes_the_matrix() -> None:
     assert info.scale is None
     with pytest.raises(ValueError, match="the result of model"):
         similarity_matrix([1.0, 2.0], lambda x: np.subtract.outer(x, x))
+
+
+@pytest.mark.parametrize("model", ["jc69", "tn93", "logdet"])
+@pytest.mark.parametrize("states", [4, 7])
+def test_some_to_others(model: str, states: int) -> None:
+    """Between two sets of leaves: the block of the whole matrix, to the last bit; but a determinant of the
+    transposed counts is rounded differently."""
+    if model == "tn93" and states != 4:
+        pytest.skip("tn93 is for four states")
+    rng = np.random.default_rng(states)
+    X = sequences(states, 150, 333, states)
+    S, _ = similarity_matrix(X, model, n_states=states)
+    rows, columns = rng.permutation(150)[:70], rng.permutation(150)[:131]
+    for n_jobs in (1, 2, 4):
+        sites = sites_of(X, model, n_states=states, n_jobs=n_jobs)
+        assert np.allclose(
+            sites.between(rows, columns), S[np.ix_(rows, columns)], rtol=1e-12 * (model == "logdet"), atol=0
+        )
+        assert np.allclose(
+            sites.matrix(rows)[0], S[np.ix_(rows, rows)], rtol=1e-12 * (model == "logdet"), atol=0
+        )
+        assert np.array_equal(
+            sites.between(rows, columns), sites_of(X, model, n_states=states).between(rows, columns)
+        )
+    X[3, :200] = -1
+    X[90, 200:] = -1
+    sites = sites_of(X, model, n_states=states)
+    with pytest.raises(ValueError, match=r"1 pairs of leaves have fewer than 1 joint sites.*\(3, 90\)"):
+        sites.between(np.array([90, 2]), np.array([0, 3, 7]))

@@ -156,6 +156,46 @@ TEST(exact_similarities_are_cut_at_an_edge_and_merged) {
   CHECK(joined.parent.size() == static_cast<std::size_t>(2 * m - 2) && joined.parent.back() == -1);
 }
 
+TEST(a_leaf_belongs_where_the_tree_is_the_shortest) {
+  // ((0, 1), 2, (3, 4)) with edges of length 1, and a leaf in the middle of the edge above each node
+  const std::vector<std::int32_t> parent{5, 5, 7, 6, 6, 7, 7, -1}, leaves{4, 2, 0, 1, 3};
+  const auto up = [&](std::int32_t x) {  // nodes above, itself first
+    std::vector<std::int32_t> chain{x};
+    while (parent[static_cast<std::size_t>(chain.back())] >= 0)
+      chain.push_back(parent[static_cast<std::size_t>(chain.back())]);
+    return chain;
+  };
+  const auto distance = [&](std::int32_t a, std::int32_t b) {
+    const auto x = up(a), y = up(b);
+    for (std::size_t i = 0; i < x.size(); ++i)
+      for (std::size_t j = 0; j < y.size(); ++j)
+        if (x[i] == y[j]) return static_cast<double>(i + j);
+    return 0.0;
+  };
+  std::vector<double> d(25), delta(5), excess(8), again(8);
+  for (std::int32_t i = 0; i < 5; ++i)
+    for (std::int32_t j = 0; j < 5; ++j)
+      d[static_cast<std::size_t>(5 * leaves[static_cast<std::size_t>(i)] +
+                                 leaves[static_cast<std::size_t>(j)])] = distance(i, j);
+  const matrix_view<const double> view{d.data(), 5, 5};
+  const double no_cap = std::numeric_limits<double>::infinity();
+  for (std::int32_t e = 0; e < 7; ++e) {
+    for (std::int32_t i = 0; i < 5; ++i)
+      delta[static_cast<std::size_t>(i)] =
+          std::min(distance(i, e), distance(i, parent[static_cast<std::size_t>(e)])) + 3;
+    phylo::insertion_lengths(threads(1), view, leaves, parent, delta, no_cap, excess);
+    phylo::insertion_lengths(threads(3), view, leaves, parent, delta, no_cap, again);
+    CHECK(excess == again);
+    for (std::int32_t x = 0; x < 7; ++x)
+      CHECK(x == e ? excess[static_cast<std::size_t>(x)] == 0 : excess[static_cast<std::size_t>(x)] >= 0.25);
+  }
+  CHECK_THROWS(std::invalid_argument,
+               phylo::insertion_lengths(threads(1), view, leaves, parent, delta, -1, excess), "cap must be");
+  CHECK_THROWS(std::invalid_argument,
+               phylo::insertion_lengths(threads(1), view, leaves, parent, excess, no_cap, excess),
+               "delta and excess");
+}
+
 TEST(bad_input) {
   const context ctx;
   std::vector<double> d{0, 1, 1, 0};

@@ -29,6 +29,7 @@ struct similarity_options {
   bool pooled = false;     ///< tn93: one composition for the alignment, not one for each pair
   double pseudocount = 0;  ///< logdet: added to every joint count
   std::ptrdiff_t overlap = 1;  ///< joint sites that a pair needs
+  std::ptrdiff_t split = 0;    ///< > 0: only between the rows from this one on and those before it
 };
 struct similarity_result {
   std::ptrdiff_t saturated = 0;        ///< pairs whose estimate is 0 as far as the counts can tell: s = 0
@@ -36,7 +37,7 @@ struct similarity_result {
   std::ptrdiff_t first[2] = {-1, -1};  ///< the first of those
 };
 /// s_ij of rows i and j of `codes` (m x n, states 0 to k - 1 or `missing`) over the sites that both have;
-/// symmetric, the diagonal 1.
+/// symmetric, the diagonal 1. With a split, (m - split) x split: row split + i and row j.
 similarity_result similarity(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,
                              matrix_view<double> s);
 
@@ -111,6 +112,27 @@ double leading_pair(const context&, matrix_view<const double> s, std::span<const
 /// sides A and B of the edge. 1 where F h = 0, and at the root.
 void edge_scores(const context&, matrix_view<const double> s, std::span<const std::int32_t> leaves,
                  std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score);
+
+/// Where a new leaf at distances delta (up to a constant) from the leaves of a tree belongs: for the edge
+/// above every node, by how much the tree becomes longer than with the best edge, in the sense of balanced
+/// minimum evolution (Desper and Gascuel). Distances between subtrees are averages in which every node shares
+/// its weight out equally, five nodes deep; what lies deeper is represented by its nearest leaf. What is
+/// above cap in d or delta counts as cap. Tree and leaves as in edge_scores; the root counts only if it has
+/// three children or more.
+void insertion_lengths(const context&, matrix_view<const double> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess);
+
+/// The same with the distances -log s of sequences, made as they are needed.
+void insertion_lengths(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,
+                       std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                       std::span<const double> delta, double cap, std::span<double> excess);
+
+/// Lengths of a tree's edges for the distances -log s of sequences, from the same averages of what is near on
+/// either side: no matrix is made. At a root with two children each gets half of their one edge.
+void balanced_lengths(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,
+                      std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent, double cap,
+                      std::span<double> length);
 
 /// Least squares lengths of a binary tree's edges for the distances d_ij, in O(m^2). Leaf i is row leaves[i]
 /// of d, leaves are numbered in depth-first order. The root has three children, or two: their edges are one,

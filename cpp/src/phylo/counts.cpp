@@ -1,10 +1,14 @@
 // Similarities of aligned sequences: exact counts in bit planes, then a formula for each pair.
+#include "counts.hpp"
+
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <lapwing/error.hpp>
 #include <lapwing/phylo.hpp>
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -14,7 +18,7 @@
 namespace lapwing::phylo {
 namespace {
 
-constexpr std::ptrdiff_t tile = 64;  // rows of a square of pairs
+constexpr std::ptrdiff_t tile = most_pairs;  // rows of a square of pairs
 constexpr std::ptrdiff_t most_states = 64;
 constexpr int plane_states = 6;  // joint counts: up to here a plane for each state, above by site
 
@@ -51,21 +55,33 @@ packed pack(const context& ctx, matrix_view<const std::uint8_t> codes, int plane
 }
 
 // Calls pairs(i, first, last, out) for a row and the rows first to last - 1 < i of a square, which fills out.
-template <class F>
-similarity_result fill(const context& ctx, matrix_view<double> s, F&& pairs) {
-  const std::ptrdiff_t m = s.rows, squares = (m + tile - 1) / tile, all = squares * (squares + 1) / 2;
+// split > 0: only for the rows from there on, and those before it.
+similarity_result fill(const context& ctx, std::ptrdiff_t m, std::ptrdiff_t split, matrix_view<double> s,
+                       const pair_function& pairs) {
+  const auto squares = [](std::ptrdiff_t rows) { return (rows + tile - 1) / tile; };
+  const std::ptrdiff_t across_all = squares(split),
+                       all = split > 0 ? squares(m - split) * across_all : squares(m) * (squares(m) + 1) / 2;
   std::vector<similarity_result> parts(static_cast<std::size_t>(all));
   ctx.parallel_for(all, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
     std::vector<double> values(static_cast<std::size_t>(tile));
     for (std::ptrdiff_t q = lo; q < hi; ++q) {
       if (ctx.checkpoint(worker)) return;
+      similarity_result& part = parts[static_cast<std::size_t>(q)];
+      if (split > 0) {
+        const std::ptrdiff_t top = split + q / across_all * tile, first = q % across_all * tile,
+                             last = std::min(split, first + tile);
+        for (std::ptrdiff_t i = top; i < std::min(m, top + tile); ++i) {
+          pairs(i, first, last, values.data(), part);
+          std::copy_n(values.data(), last - first, &s(i - split, first));
+        }
+        continue;
+      }
       // square q of the lower triangle, row after row
       std::ptrdiff_t down =
           static_cast<std::ptrdiff_t>((std::sqrt(8.0 * static_cast<double>(q) + 1) - 1) / 2);
       while (down * (down + 1) / 2 > q) --down;
       while ((down + 1) * (down + 2) / 2 <= q) ++down;
       const std::ptrdiff_t across = q - down * (down + 1) / 2;
-      similarity_result& part = parts[static_cast<std::size_t>(q)];
       for (std::ptrdiff_t i = down * tile; i < std::min(m, (down + 1) * tile); ++i) {
         const std::ptrdiff_t first = across * tile, last = std::min(i, first + tile);
         if (last > first) pairs(i, first, last, values.data(), part);
@@ -86,9 +102,6 @@ similarity_result fill(const context& ctx, matrix_view<double> s, F&& pairs) {
   }
   return r;
 }
-
-// What has a logarithm without loss of digits.
-bool usable(double s) { return s >= std::numeric_limits<double>::min(); }
 
 // Into [0, 1]; what is not above 0 in normal numbers is saturated.
 double finish(double s, similarity_result& r) {
@@ -127,33 +140,32 @@ struct jukes_cantor {
   }
 };
 
-similarity_result similarity_jc(const context& ctx, matrix_view<const std::uint8_t> codes,
-                                const similarity_options& o, matrix_view<double> s) {
+pair_function pairs_jc(const context& ctx, matrix_view<const std::uint8_t> codes,
+                       const similarity_options& o) {
   const int planes = std::bit_width(static_cast<unsigned>(o.states - 1));
-  const packed p =
-      pack(ctx, codes, planes, [](std::uint8_t state) { return static_cast<std::uint64_t>(state); });
+  const auto p = std::make_shared<const packed>(
+      pack(ctx, codes, planes, [](std::uint8_t state) { return static_cast<std::uint64_t>(state); }));
   const auto& kernel = kernels::get<double>(ctx.level());
   const double k = o.states;
   const jukes_cantor formula{k, (k - 1) * o.alpha, o.gamma};
   // Without gaps there are but n + 1 answers.
-  const std::ptrdiff_t n = codes.cols;
+  const std::ptrdiff_t n = codes.cols, overlap = o.overlap;
   std::vector<double> table;
   for (std::ptrdiff_t x = 0; x <= n; ++x)
     table.push_back(formula(static_cast<std::int32_t>(n), static_cast<std::int32_t>(x)));
-  return fill(
-      ctx, s,
-      [&](std::ptrdiff_t i, std::ptrdiff_t first, std::ptrdiff_t last, double* out, similarity_result& r) {
-        std::int32_t counts[2 * tile];
-        kernel.count_differences(p.row(i), p.row(first), p.stride, last - first, planes, p.words, counts);
-        for (std::ptrdiff_t j = first; j < last; ++j) {
-          const std::int32_t valid = counts[2 * (j - first)], unlike = counts[2 * (j - first) + 1];
-          if (valid < o.overlap)
-            out[j - first] = no_overlap(i, j, r);
-          else
-            out[j - first] =
-                finish(valid == n ? table[static_cast<std::size_t>(unlike)] : formula(valid, unlike), r);
-        }
-      });
+  return [=, &kernel, table = std::move(table)](std::ptrdiff_t i, std::ptrdiff_t first, std::ptrdiff_t last,
+                                                double* out, similarity_result& r) {
+    std::int32_t counts[2 * tile];
+    kernel.count_differences(p->row(i), p->row(first), p->stride, last - first, planes, p->words, counts);
+    for (std::ptrdiff_t j = first; j < last; ++j) {
+      const std::int32_t valid = counts[2 * (j - first)], unlike = counts[2 * (j - first) + 1];
+      if (valid < overlap)
+        out[j - first] = no_overlap(i, j, r);
+      else
+        out[j - first] =
+            finish(valid == n ? table[static_cast<std::size_t>(unlike)] : formula(valid, unlike), r);
+    }
+  };
 }
 
 // One pair by Tamura and Nei; g: frequencies of A, C, G, T.
@@ -181,13 +193,13 @@ double tamura_nei(const double* g, double valid, double transversions, double pu
   return std::exp(-8 * alpha * d);  // the distance is 2 d
 }
 
-similarity_result similarity_tn93(const context& ctx, matrix_view<const std::uint8_t> codes,
-                                  const similarity_options& o, matrix_view<double> s) {
+pair_function pairs_tn93(const context& ctx, matrix_view<const std::uint8_t> codes,
+                         const similarity_options& o) {
   const std::ptrdiff_t m = codes.rows;
   // A and G are purines (plane 0 clear); plane 1 tells the two of a class apart
-  const packed p = pack(ctx, codes, 2, [](std::uint8_t state) {
+  const auto p = std::make_shared<const packed>(pack(ctx, codes, 2, [](std::uint8_t state) {
     return static_cast<std::uint64_t>((state & 1) | (state >> 1) << 1);
-  });
+  }));
   std::vector<double> frequency(static_cast<std::size_t>(4 * m));
   ctx.parallel_for(m, 8, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
     for (std::ptrdiff_t i = lo; i < hi; ++i) {
@@ -198,7 +210,8 @@ similarity_result similarity_tn93(const context& ctx, matrix_view<const std::uin
         frequency[static_cast<std::size_t>(4 * i + x)] = static_cast<double>(count[x]);
     }
   });
-  double pooled[4] = {}, total = 0;
+  std::array<double, 4> pooled{};
+  double total = 0;
   for (std::ptrdiff_t i = 0; i < m; ++i) {
     double* f = frequency.data() + 4 * i;
     const double sum = f[0] + f[1] + f[2] + f[3];
@@ -210,30 +223,29 @@ similarity_result similarity_tn93(const context& ctx, matrix_view<const std::uin
   }
   for (double& x : pooled) x = total > 0 ? x / total : 0;
   const auto& kernel = kernels::get<double>(ctx.level());
-  return fill(
-      ctx, s,
-      [&](std::ptrdiff_t i, std::ptrdiff_t first, std::ptrdiff_t last, double* out, similarity_result& r) {
-        std::int32_t counts[4 * tile];
-        kernel.count_changes(p.row(i), p.row(first), p.stride, last - first, p.words, counts);
-        for (std::ptrdiff_t j = first; j < last; ++j) {
-          const std::int32_t* c = counts + 4 * (j - first);
-          if (c[0] < o.overlap) {
-            out[j - first] = no_overlap(i, j, r);
-            continue;
-          }
-          if (c[1] + c[2] + c[3] == 0) {
-            out[j - first] = 1;
-            continue;
-          }
-          double g[4];
-          for (int x = 0; x < 4; ++x)
-            g[x] = o.pooled ? pooled[x]
-                            : (frequency[static_cast<std::size_t>(4 * i + x)] +
-                               frequency[static_cast<std::size_t>(4 * j + x)]) /
-                                  2;
-          out[j - first] = finish(tamura_nei(g, c[0], c[1], c[2], c[3], o.alpha, o.gamma), r);
-        }
-      });
+  return [=, &kernel, frequency = std::move(frequency)](
+             std::ptrdiff_t i, std::ptrdiff_t first, std::ptrdiff_t last, double* out, similarity_result& r) {
+    std::int32_t counts[4 * tile];
+    kernel.count_changes(p->row(i), p->row(first), p->stride, last - first, p->words, counts);
+    for (std::ptrdiff_t j = first; j < last; ++j) {
+      const std::int32_t* c = counts + 4 * (j - first);
+      if (c[0] < o.overlap) {
+        out[j - first] = no_overlap(i, j, r);
+        continue;
+      }
+      if (c[1] + c[2] + c[3] == 0) {
+        out[j - first] = 1;
+        continue;
+      }
+      double g[4];
+      for (std::size_t x = 0; x < 4; ++x)
+        g[x] = o.pooled ? pooled[x]
+                        : (frequency[4 * static_cast<std::size_t>(i) + x] +
+                           frequency[4 * static_cast<std::size_t>(j) + x]) /
+                              2;
+      out[j - first] = finish(tamura_nei(g, c[0], c[1], c[2], c[3], o.alpha, o.gamma), r);
+    }
+  };
 }
 
 // Determinant by elimination with row exchanges; destroys a.
@@ -279,56 +291,54 @@ double paralinear(double* joint, int k, double alpha) {
   return s > 0 ? std::pow(s, alpha) : 0;
 }
 
-similarity_result similarity_logdet(const context& ctx, matrix_view<const std::uint8_t> codes,
-                                    const similarity_options& o, matrix_view<double> s) {
+pair_function pairs_logdet(const context& ctx, matrix_view<const std::uint8_t> codes,
+                           const similarity_options& o) {
   const int k = o.states;
   const bool planes = k <= plane_states;  // one for each state
-  const packed p = pack(ctx, codes, planes ? k : 0, [planes](std::uint8_t state) {
-    return planes ? std::uint64_t{1} << state : std::uint64_t{0};
-  });
+  const auto p =
+      std::make_shared<const packed>(pack(ctx, codes, planes ? k : 0, [planes](std::uint8_t state) {
+        return planes ? std::uint64_t{1} << state : std::uint64_t{0};
+      }));
   const auto& kernel = kernels::get<double>(ctx.level());
-  return fill(
-      ctx, s,
-      [&](std::ptrdiff_t i, std::ptrdiff_t first, std::ptrdiff_t last, double* out, similarity_result& r) {
-        std::vector<std::int64_t> count(static_cast<std::size_t>(k * k));
-        std::vector<double> joint(count.size());
-        for (std::ptrdiff_t j = first; j < last; ++j) {
-          if (planes) {
-            for (int x = 0; x < k; ++x)
-              for (int y = 0; y < k; ++y)
-                count[static_cast<std::size_t>(x * k + y)] =
-                    kernel.count_shared(p.row(i) + x * p.words, p.row(j) + y * p.words, p.words);
-          } else {
-            std::fill(count.begin(), count.end(), 0);
-            const std::uint8_t *a = &codes(i, 0), *b = &codes(j, 0);
-            for (std::ptrdiff_t c = 0; c < codes.cols; ++c)
-              if (a[c] != missing && b[c] != missing) ++count[static_cast<std::size_t>(a[c] * k + b[c])];
-          }
-          std::int64_t valid = 0, unlike = 0;
-          for (int x = 0; x < k; ++x)
-            for (int y = 0; y < k; ++y) {
-              const std::size_t at = static_cast<std::size_t>(x * k + y);
-              valid += count[at];
-              unlike += x != y ? count[at] : 0;
-              joint[at] = static_cast<double>(count[at]) + o.pseudocount;
-            }
-          if (valid < o.overlap)
-            out[j - first] = no_overlap(i, j, r);
-          else
-            out[j - first] =
-                unlike == 0 && o.pseudocount == 0 ? 1 : finish(paralinear(joint.data(), k, o.alpha), r);
+  return [=, &kernel](std::ptrdiff_t i, std::ptrdiff_t first, std::ptrdiff_t last, double* out,
+                      similarity_result& r) {
+    std::vector<std::int64_t> count(static_cast<std::size_t>(k * k));
+    std::vector<double> joint(count.size());
+    for (std::ptrdiff_t j = first; j < last; ++j) {
+      if (planes) {
+        for (int x = 0; x < k; ++x)
+          for (int y = 0; y < k; ++y)
+            count[static_cast<std::size_t>(x * k + y)] =
+                kernel.count_shared(p->row(i) + x * p->words, p->row(j) + y * p->words, p->words);
+      } else {
+        std::fill(count.begin(), count.end(), 0);
+        const std::uint8_t *a = &codes(i, 0), *b = &codes(j, 0);
+        for (std::ptrdiff_t c = 0; c < codes.cols; ++c)
+          if (a[c] != missing && b[c] != missing) ++count[static_cast<std::size_t>(a[c] * k + b[c])];
+      }
+      std::int64_t valid = 0, unlike = 0;
+      for (int x = 0; x < k; ++x)
+        for (int y = 0; y < k; ++y) {
+          const std::size_t at = static_cast<std::size_t>(x * k + y);
+          valid += count[at];
+          unlike += x != y ? count[at] : 0;
+          joint[at] = static_cast<double>(count[at]) + o.pseudocount;
         }
-      });
+      if (valid < o.overlap)
+        out[j - first] = no_overlap(i, j, r);
+      else
+        out[j - first] =
+            unlike == 0 && o.pseudocount == 0 ? 1 : finish(paralinear(joint.data(), k, o.alpha), r);
+    }
+  };
 }
 
 }  // namespace
 
-similarity_result similarity(const context& ctx, matrix_view<const std::uint8_t> codes,
-                             const similarity_options& o, matrix_view<double> s) {
+pair_function pairs_of(const context& ctx, matrix_view<const std::uint8_t> codes,
+                       const similarity_options& o) {
   check(codes.rows >= 1 && codes.cols >= 1, "codes must not be empty, got ", codes.rows, " x ", codes.cols);
   check(codes.cols < std::numeric_limits<std::int32_t>::max(), "codes has too many sites: ", codes.cols);
-  check(s.rows == codes.rows && s.cols == codes.rows, "s must be ", codes.rows, " x ", codes.rows, ", got ",
-        s.rows, " x ", s.cols);
   check(o.states >= 2 && o.states <= most_states, "states must be between 2 and ", most_states, ", got ",
         o.states);
   check(o.model != substitution_model::tn93 || o.states == 4, "tn93 needs 4 states, got ", o.states);
@@ -343,14 +353,54 @@ similarity_result similarity(const context& ctx, matrix_view<const std::uint8_t>
             ", but there are ", o.states, " states");
   switch (o.model) {
     case substitution_model::jc:
-      return similarity_jc(ctx, codes, o, s);
+      return pairs_jc(ctx, codes, o);
     case substitution_model::tn93:
-      return similarity_tn93(ctx, codes, o, s);
+      return pairs_tn93(ctx, codes, o);
     case substitution_model::logdet:
       break;
   }
-  return similarity_logdet(ctx, codes, o, s);
+  return pairs_logdet(ctx, codes, o);
 }
+
+similarity_result similarity(const context& ctx, matrix_view<const std::uint8_t> codes,
+                             const similarity_options& o, matrix_view<double> s) {
+  check(o.split >= 0 && o.split < std::max<std::ptrdiff_t>(1, codes.rows), "split must be between 0 and ",
+        codes.rows - 1, ", got ", o.split);
+  const std::ptrdiff_t rows = codes.rows - o.split, cols = o.split > 0 ? o.split : codes.rows;
+  check(s.rows == rows && s.cols == cols, "s must be ", rows, " x ", cols, ", got ", s.rows, " x ", s.cols);
+  return fill(ctx, codes.rows, o.split, s, pairs_of(ctx, codes, o));
+}
+
+namespace {
+
+// Whether a square of x and its mirror image are the same, finite, not negative, and within the bounds so
+// far: most are, and this is told many entries at a time.
+bool dull(matrix_view<const double> x, std::ptrdiff_t row, std::ptrdiff_t column, const matrix_facts& f) {
+  constexpr std::ptrdiff_t lanes = 8;
+  const std::ptrdiff_t first = row * tile, count = std::min(x.rows - first, tile);
+  double mirror[tile * tile];
+  for (std::ptrdiff_t j = 0; j < tile; ++j)
+    for (std::ptrdiff_t i = 0; i < count; ++i) mirror[i * tile + j] = x(column * tile + j, first + i);
+  double low[lanes], high[lanes];
+  std::int64_t unlike = 0;
+  std::fill_n(low, lanes, std::max(0.0, f.low));
+  std::fill_n(high, lanes, f.high);
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const double *a = &x(first + i, column * tile), *b = mirror + i * tile;
+    for (std::ptrdiff_t j = 0; j < tile; j += lanes)
+      for (std::ptrdiff_t k = 0; k < lanes; ++k) {
+        unlike += !(a[j + k] == b[j + k]);  // NaN is not itself
+        low[k] = a[j + k] < low[k] ? a[j + k] : low[k];
+        high[k] = a[j + k] > high[k] ? a[j + k] : high[k];  // infinity is above
+      }
+  }
+  bool same = unlike == 0;
+  for (std::ptrdiff_t k = 0; k < lanes; ++k)
+    same = same && low[k] >= std::max(0.0, f.low) && high[k] <= f.high && std::isfinite(high[k]);
+  return same;
+}
+
+}  // namespace
 
 matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
   const std::ptrdiff_t m = x.rows, squares = (m + tile - 1) / tile;
@@ -369,7 +419,8 @@ matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
       if (ctx.checkpoint(worker)) return;
       matrix_facts& f = parts[static_cast<std::size_t>(row)];
       f.low = f.high = x(row * tile, row * tile);
-      for (std::ptrdiff_t column = 0; column <= row; ++column)
+      for (std::ptrdiff_t column = 0; column <= row; ++column) {
+        if (column < row && dull(x, row, column, f)) continue;
         for (std::ptrdiff_t i = row * tile; i < std::min(m, (row + 1) * tile); ++i)
           for (std::ptrdiff_t j = column * tile; j < std::min(i + 1, (column + 1) * tile); ++j) {
             const double a = x(i, j), b = x(j, i);
@@ -391,6 +442,7 @@ matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
               note(most > f.high, most == f.high, most, b == most ? there : here, f.high, f.where_high);
             f.negative += (a < 0) + (b < 0 && i != j);
           }
+      }
     }
   });
   matrix_facts all = parts[0];

@@ -2,8 +2,10 @@
 #include "dense_block.hpp"
 
 #include <cmath>
+#include <lapwing/error.hpp>
 #include <lapwing/linalg.hpp>
 #include <lapwing/phylo.hpp>
+#include <utility>
 
 #include "../linalg/small.hpp"
 
@@ -74,23 +76,41 @@ void dense_block::normal(const context& ctx, matrix_view<const double> v, matrix
   apply_transposed(ctx, {image.data(), v.rows, rows_}, out);
 }
 
-two_values largest_two(const context& ctx, const dense_block& s) {
+two_values largest_two(const context& ctx, const dense_block& s, two_vectors* vectors) {
   const std::ptrdiff_t p = s.rows(), q = s.cols();
-  if (std::min(p, q) == 1) {
+  check(p <= q, "the block must not have more rows than columns, got ", p, " x ", q);
+  // of the left vector, and the right one from it
+  const auto give = [&](std::vector<double> left) {
+    if (!vectors) return;
+    vectors->left = std::move(left);
+    vectors->right.assign(some(q), 0.0);
+    s.apply_transposed(ctx, {vectors->left.data(), 1, p}, {vectors->right.data(), 1, q});
     double square = 0;
-    for (std::ptrdiff_t i = 0; i < p; ++i)
-      for (std::ptrdiff_t j = 0; j < q; ++j) square += s(i, j) * s(i, j);
+    for (const double x : vectors->right) square += x * x;
+    for (double& x : vectors->right) x = square > 0 ? x / std::sqrt(square) : 0;
+    if (square == 0) vectors->right[0] = 1;
+  };
+  if (p == 1) {
+    double square = 0;
+    for (std::ptrdiff_t j = 0; j < q; ++j) square += s(0, j) * s(0, j);
+    give({1.0});
     return {std::sqrt(square), 0};
   }
   if (p <= small) {
-    std::vector<double> g(some(p * p));
+    std::vector<double> g(some(p * p)), left(some(p));
     gram(ctx, s.view(), {g.data(), p, p});
     const auto e = linalg::symmetric_eigen(g, p);
+    for (std::ptrdiff_t i = 0; i < p; ++i) left[some(i)] = e.vectors[some(i * p + p - 1)];
+    give(std::move(left));
     return {std::sqrt(std::max(0.0, e.values[some(p - 1)])), std::sqrt(std::max(0.0, e.values[some(p - 2)]))};
   }
   std::vector<double> u(some(2 * p)), v(some(2 * q));
   const auto r =
       linalg::svds(ctx, s, {}, {}, 2, {.block = 4, .tol = 1e-6}, {u.data(), 2, p}, {v.data(), 2, q});
+  if (vectors) {
+    vectors->left.assign(u.begin(), u.begin() + p);
+    vectors->right.assign(v.begin(), v.begin() + q);
+  }
   return {r.values[0], r.values[1]};
 }
 

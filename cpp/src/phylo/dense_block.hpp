@@ -31,7 +31,10 @@ class dense_block final : public linear_operator {
 struct two_values {
   double first = 0, second = 0;
 };
-// The two largest singular values of a block.
-two_values largest_two(const context&, const dense_block&);
+struct two_vectors {
+  std::vector<double> left, right;
+};
+// The two largest singular values of a block; the vectors of the largest one, if wanted.
+two_values largest_two(const context&, const dense_block&, two_vectors* = nullptr);
 
 }  // namespace lapwing::phylo

@@ -14,6 +14,7 @@
 #include "../buffer.hpp"
 #include "../kernels/table.hpp"
 #include "../linalg/small.hpp"
+#include "counts.hpp"
 #include "dense_block.hpp"
 
 namespace lapwing::phylo {
@@ -432,6 +433,280 @@ void edge_scores(const context& ctx, matrix_view<const double> s, std::span<cons
     const double h = inside * (head[a] + tail[b]);
     score[some(e)] = f > 0 && h > 0 && parent[some(e)] >= 0 ? std::max(0.0, 1 - g / f * (g / h)) : 1;
   }
+}
+
+namespace {
+
+// The neighbours of every node of a tree without its root, and how to average over what lies behind one.
+class unrooted_tree {
+ public:
+  unrooted_tree(const intervals& t, std::span<const std::int32_t> parent, std::ptrdiff_t m)
+      : m_(m), below_(t.last.size()), beyond_(t.last.size()) {
+    const std::int32_t n = static_cast<std::int32_t>(parent.size()), root = n - 1;
+    std::vector<std::int32_t> top;
+    neighbours_.resize(parent.size());
+    for (std::int32_t i = 0; i < root; ++i) {
+      const std::int32_t p = parent[some(i)];
+      if (p == root) top.push_back(i);
+      neighbours_[some(i)].push_back(p);
+      neighbours_[some(p)].push_back(i);
+    }
+    if (top.size() == 2) {  // one edge
+      for (int side = 0; side < 2; ++side)
+        std::replace(neighbours_[some(top[some(side)])].begin(), neighbours_[some(top[some(side)])].end(),
+                     root, top[some(1 - side)]);
+      neighbours_[some(root)].clear();
+    }
+    // the leaf that is the fewest edges away, below each node and beyond it
+    constexpr std::int32_t far = std::numeric_limits<std::int32_t>::max() / 2;
+    std::fill(below_.begin(), below_.end(), place{far, 0});
+    beyond_ = below_;
+    for (std::int32_t i = 0; i < n; ++i) {
+      if (i < m) below_[some(i)] = {0, i};
+      if (i < root)
+        below_[some(parent[some(i)])] = std::min(below_[some(parent[some(i)])], step(below_[some(i)]));
+    }
+    std::vector<std::vector<std::int32_t>> children(some(n));
+    for (std::int32_t i = 0; i < root; ++i) children[some(parent[some(i)])].push_back(i);
+    for (std::int32_t p = root; p >= m; --p) {
+      place first{far, 0}, second = first;  // the two nearest by way of the parent
+      std::int32_t from = -1;
+      const auto offer = [&](place x, std::int32_t who) {
+        if (x < first) {
+          second = first;
+          first = x;
+          from = who;
+        } else {
+          second = std::min(second, x);
+        }
+      };
+      if (p != root) offer(beyond_[some(p)], -1);
+      for (const std::int32_t c : children[some(p)]) offer(step(below_[some(c)]), c);
+      for (const std::int32_t c : children[some(p)]) beyond_[some(c)] = step(c == from ? second : first);
+    }
+    parent_ = parent;
+  }
+
+  const std::vector<std::int32_t>& neighbours(std::int32_t v) const { return neighbours_[some(v)]; }
+
+  struct weighted_leaf {
+    std::int32_t leaf;
+    double weight;
+  };
+  // Leaves behind the neighbour x of v, each node sharing its weight out equally to what lies behind it;
+  // after `depth` nodes the nearest leaf stands for all.
+  void average(std::int32_t v, std::int32_t x, std::vector<weighted_leaf>& out) const {
+    out.clear();
+    spread(v, x, 1.0, depth, out);
+  }
+
+ private:
+  static constexpr int depth = 5;
+  using place = std::pair<std::int32_t, std::int32_t>;  // edges away, leaf
+  static place step(place x) { return {x.first + 1, x.second}; }
+  void spread(std::int32_t v, std::int32_t x, double weight, int left,
+              std::vector<weighted_leaf>& out) const {
+    if (x < m_ || left == 0) {
+      const bool up = parent_[some(v)] == x;
+      out.push_back({x < m_ ? x : up ? beyond_[some(v)].second : below_[some(x)].second, weight});
+      return;
+    }
+    const auto& next = neighbours_[some(x)];
+    for (const std::int32_t y : next)
+      if (y != v) spread(x, y, weight / static_cast<double>(next.size() - 1), left - 1, out);
+  }
+  std::ptrdiff_t m_;
+  std::span<const std::int32_t> parent_;
+  std::vector<std::vector<std::int32_t>> neighbours_;
+  std::vector<place> below_, beyond_;
+};
+
+}  // namespace
+
+namespace {
+
+using shares = std::vector<unrooted_tree::weighted_leaf>;
+// The average of distance(i, j) over two sets of leaves.
+template <class F>
+double average_between(const F& distance, const shares& one, const shares& two) {
+  double sum = 0;
+  for (const auto& [i, weight] : one) {
+    double part = 0;
+    for (const auto& [j, share] : two) part += share * distance(i, j);
+    sum += weight * part;
+  }
+  return sum;
+}
+
+template <class F>
+void insertion(const context& ctx, const F& distance, const intervals& t,
+               std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+               std::span<double> excess) {
+  const std::int32_t m = static_cast<std::int32_t>(delta.size()),
+                     n = static_cast<std::int32_t>(parent.size());
+  std::fill(excess.begin(), excess.end(), 0.0);
+  if (m < 3) return;
+  const unrooted_tree tree(t, parent, m);
+  // Around an inner node with q subtrees X, Y, ...: by how much the tree is longer if the new leaf hangs on
+  // the edge to X, up to a constant: a quarter of delta_X + sum over pairs of the others of d_YZ / (q - 2).
+  std::vector<std::vector<double>> around(some(n));
+  ctx.parallel_for(n - m, 8, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    std::vector<shares> part;
+    std::vector<double> to_leaf, sum;
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      if (ctx.checkpoint(worker)) return;
+      const std::int32_t v = m + static_cast<std::int32_t>(i);
+      const auto& next = tree.neighbours(v);
+      const std::size_t q = next.size();
+      if (q < 3) continue;
+      part.resize(q);
+      to_leaf.assign(q, 0.0);
+      sum.assign(q, 0.0);
+      double all = 0;
+      for (std::size_t x = 0; x < q; ++x) {
+        tree.average(v, next[x], part[x]);
+        for (const auto& [leaf, weight] : part[x]) to_leaf[x] += weight * std::min(cap, delta[some(leaf)]);
+        for (std::size_t y = 0; y < x; ++y) {
+          const double between = average_between(distance, part[x], part[y]);
+          sum[x] += between;
+          sum[y] += between;
+          all += between;
+        }
+      }
+      for (std::size_t x = 0; x < q; ++x)
+        around[some(v)].push_back(0.25 * (to_leaf[x] + (all - sum[x]) / static_cast<double>(q - 2)));
+    }
+  });
+  // from edge to edge over the nodes between them; edges are named by the node below
+  const auto edge = [&](std::int32_t v, std::int32_t x) { return parent[some(v)] == x ? v : x; };
+  std::vector<std::int32_t> stack;  // nodes, with the neighbour they were reached from
+  std::vector<std::int32_t> from(some(n), -1);
+  stack.push_back(tree.neighbours(0)[0]);
+  from[some(stack[0])] = 0;
+  const std::vector<std::int32_t> top = [&] {
+    std::vector<std::int32_t> found;
+    for (std::int32_t i = 0; i < n - 1; ++i)
+      if (parent[some(i)] == n - 1) found.push_back(i);
+    return found;
+  }();
+  const auto set = [&](std::int32_t e, double value) {
+    excess[some(e)] = value;
+    if (top.size() == 2 && (e == top[0] || e == top[1])) excess[some(top[0])] = excess[some(top[1])] = value;
+  };
+  set(edge(0, stack[0]), 0.0);
+  while (!stack.empty()) {
+    const std::int32_t v = stack.back();
+    stack.pop_back();
+    const auto& next = tree.neighbours(v);
+    if (v < m) continue;
+    const std::size_t back = some(std::find(next.begin(), next.end(), from[some(v)]) - next.begin());
+    const double here = excess[some(edge(v, next[back]))];
+    for (std::size_t x = 0; x < next.size(); ++x) {
+      if (x == back) continue;
+      const bool branches = next.size() > 2;
+      set(edge(v, next[x]), branches ? here + around[some(v)][x] - around[some(v)][back] : here);
+      from[some(next[x])] = v;
+      stack.push_back(next[x]);
+    }
+  }
+  const double least = *std::min_element(excess.begin(), excess.end() - 1);
+  for (std::int32_t e = 0; e + 1 < n; ++e) excess[some(e)] -= least;
+}
+
+void check_insertion(std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                     std::span<const double> delta, double cap, std::span<double> excess) {
+  check(delta.size() == leaves.size() && excess.size() == parent.size(), "delta and excess must have ",
+        leaves.size(), " and ", parent.size(), " entries");
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+}
+
+// Distances of the leaves of a tree, from sequences.
+auto distances_between(const pair_function& pairs, std::span<const std::int32_t> leaves, double cap) {
+  return [&pairs, leaves, cap](std::int32_t i, std::int32_t j) {
+    double s = 0;
+    similarity_result r;
+    const std::ptrdiff_t column = leaves[some(j)];
+    pairs(leaves[some(i)], column, column + 1, &s, r);
+    return usable(s) ? std::min(cap, std::max(0.0, -std::log(s))) : cap;
+  };
+}
+
+}  // namespace
+
+void insertion_lengths(const context& ctx, matrix_view<const double> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess) {
+  check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
+  check_insertion(leaves, parent, delta, cap, excess);
+  const auto distance = [&](std::int32_t i, std::int32_t j) {
+    return std::min(cap, d(leaves[some(i)], leaves[some(j)]));
+  };
+  insertion(ctx, distance, read_tree(leaves, parent, d.rows), parent, delta, cap, excess);
+}
+
+void insertion_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
+                       std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                       std::span<const double> delta, double cap, std::span<double> excess) {
+  check_insertion(leaves, parent, delta, cap, excess);
+  const intervals t = read_tree(leaves, parent, codes.rows);
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  insertion(ctx, distances_between(pairs, leaves, cap), t, parent, delta, cap, excess);
+}
+
+void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
+                      std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent, double cap,
+                      std::span<double> length) {
+  check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+  const intervals t = read_tree(leaves, parent, codes.rows);
+  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
+                     n = static_cast<std::int32_t>(parent.size());
+  std::fill(length.begin(), length.end(), 0.0);
+  if (m == 1) return;
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  const auto distance = distances_between(pairs, leaves, cap);
+  if (m == 2) {
+    length[0] = length[1] = distance(0, 1) / 2;
+    return;
+  }
+  const unrooted_tree tree(t, parent, m);
+  // What lies behind v as seen from x, in its parts, and the mean of their distances from v.
+  const auto look = [&](std::int32_t x, std::int32_t v, std::vector<shares>& part) {
+    part.clear();
+    if (v < m) {
+      part.push_back({{v, 1.0}});
+      return 0.0;
+    }
+    for (const std::int32_t y : tree.neighbours(v)) {
+      if (y == x) continue;
+      part.emplace_back();
+      tree.average(v, y, part.back());
+    }
+    double all = 0;
+    for (std::size_t a = 0; a < part.size(); ++a)
+      for (std::size_t b = 0; b < a; ++b) all += average_between(distance, part[a], part[b]);
+    const double k = static_cast<double>(part.size());
+    return k > 1 ? all / (k * (k - 1)) : 0.0;
+  };
+  const bool two = std::count(parent.begin(), parent.end(), n - 1) == 2;
+  ctx.parallel_for(n - 1, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    std::vector<shares> here, there;
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      if (ctx.checkpoint(worker)) return;
+      const std::int32_t x = static_cast<std::int32_t>(i);
+      std::int32_t v = parent[some(x)];
+      const bool half = two && v == n - 1;
+      if (half)  // the two edges at the root are one
+        v = *std::find_if(tree.neighbours(x).begin(), tree.neighbours(x).end(),
+                          [&](std::int32_t y) { return y >= 0 && parent[some(y)] == n - 1; });
+      const double own = look(v, x, here) + look(x, v, there);
+      double across = 0;
+      for (const shares& a : here)
+        for (const shares& b : there) across += average_between(distance, a, b);
+      across /= static_cast<double>(here.size() * there.size());
+      length[some(x)] = (across - own) / (half ? 2 : 1);
+    }
+  });
 }
 
 void least_squares_lengths(const context& ctx, matrix_view<const double> d,

@@ -6,11 +6,18 @@
 // a pair, over the columns outside of it, are an orthonormal compression of s(A, rest): their second singular
 // value is a lower bound of the score. Exact scores are computed only for the pair whose bound is the least
 // of all, about once a join; they stay valid as long as both clusters live.
+//
+// A bound from above spares most of those of large clusters. With E_C = (1 - u u^T) s(C, rest) and the rows
+// of a pair C, X rotated so that the second is as short as it can be, s(A, rest) less its part along the
+// first has the square (as an operator) E_C^T E_C + E_X^T E_X + g g^T, g the second row, in the columns
+// outside of A: its norm, and so the score, is at most (|E_C|^2 + |E_X|^2 + bound^2)^1/2. Where that is below
+// all other bounds the pair is joined without its score.
 #include <algorithm>
 #include <cmath>
 #include <lapwing/error.hpp>
 #include <lapwing/phylo.hpp>
 #include <limits>
+#include <map>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -26,8 +33,7 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr std::ptrdiff_t small = 48;  // sides up to which the Gram matrix is decomposed
 
-// Square of the second singular value of two rows with squares a, c and product b; relative noise `noise` of
-// a + c is taken off.
+// Square of the second singular value of two rows with squares a, c and product b, less `noise` (a + c).
 double second_square(double a, double b, double c, double noise) {
   const double half = (a - c) / 2, first = (a + c) / 2 + std::sqrt(half * half + b * b);
   return first > 0 ? std::max(0.0, (a * c - b * b) / first - noise * (a + c)) : 0;
@@ -50,6 +56,7 @@ class spectral_joiner {
     leaves_.resize(n);
     u_.resize(n);
     square_.resize(n);
+    rest_.assign(n, 0.0);
     for (std::ptrdiff_t i = 0; i < m_; ++i) {
       node_[at(i)] = static_cast<std::int32_t>(i);
       leaves_[at(i)] = {static_cast<std::int32_t>(i)};
@@ -133,13 +140,23 @@ class spectral_joiner {
   std::pair<std::ptrdiff_t, std::ptrdiff_t> search() {
     for (;;) {
       std::tuple<double, std::ptrdiff_t, std::ptrdiff_t> best{infinity, -1, -1};
+      double others = infinity;  // the least of the rows but the best one's
       for (std::ptrdiff_t i = 0; i < size_; ++i)
-        if (alive(i) && where_[at(i)] >= 0)
-          best = std::min(best, std::tuple(least_[at(i)], where_[at(i)], i));
+        if (alive(i) && where_[at(i)] >= 0) {
+          const auto here = std::tuple(least_[at(i)], where_[at(i)], i);
+          others = std::min(others, std::get<0>(std::max(best, here)));
+          best = std::min(best, here);
+        }
       const auto [value, j, i] = best;
       check(i >= 0, "s has scores that are not finite");
       const std::ptrdiff_t place = i * m_ + j;
       if (exact_[place]) return {j, i};
+      if (leaves_[at(i)].size() + leaves_[at(j)].size() > at(small)) {
+        const double most = upper(i, j);
+        for (std::ptrdiff_t k = 0; k < i; ++k)
+          if (k != j && alive(k)) others = std::min(others, score_[i * m_ + k]);
+        if (most < others) return {j, i};
+      }
       exact_[place] = 1;
       score_[place] = std::max(value, exact(i, j));
       ++tree_.scanned;
@@ -147,12 +164,33 @@ class spectral_joiner {
     }
   }
 
+  // The rows of a pair over the columns outside of it: their squares and product.
+  struct pair_rows {
+    double a = 0, b = 0, c = 0;
+  };
+  pair_rows compressed(std::ptrdiff_t i, std::ptrdiff_t j) {
+    const double *x = row(i), *y = row(j);
+    pair_rows r{square_[at(i)], 0, square_[at(j)]};
+    for (std::ptrdiff_t k = 0; k < m_; ++k) r.b += x[k] * y[k];  // each is 0 in its own columns
+    for (const std::int32_t leaf : leaves_[at(j)]) r.a -= x[leaf] * x[leaf];
+    for (const std::int32_t leaf : leaves_[at(i)]) r.c -= y[leaf] * y[leaf];
+    return r;
+  }
+  double noise() const { return 1e-13 * (1 + 1e-2 * static_cast<double>(m_)); }
+  double upper(std::ptrdiff_t i, std::ptrdiff_t j) {
+    const pair_rows r = compressed(i, j);
+    const double square = second_square(r.a, r.b, r.c, -noise());
+    return std::sqrt(square + rest_[at(i)] * rest_[at(i)] + rest_[at(j)] * rest_[at(j)]);
+  }
+
+  // The score of a pair. For more than two leaves the leading vector on them (those of j, then those of i)
+  // is kept until one of the two is joined.
   double exact(std::ptrdiff_t i, std::ptrdiff_t j) {
-    std::vector<std::int32_t> in = leaves_[at(i)];
-    in.insert(in.end(), leaves_[at(j)].begin(), leaves_[at(j)].end());
+    std::vector<std::int32_t> in = leaves_[at(j)];
+    in.insert(in.end(), leaves_[at(i)].begin(), leaves_[at(i)].end());
     const std::ptrdiff_t p = static_cast<std::ptrdiff_t>(in.size());
     if (p == 2) {  // by the part of one row that is orthogonal to the other: no digits are lost
-      const double *x = &s_(in[0], 0), *y = &s_(in[1], 0);
+      const double *x = &s_(in[1], 0), *y = &s_(in[0], 0);
       double a = 0, b = 0;
       const auto inside = [&](std::ptrdiff_t k) { return k == in[0] || k == in[1]; };
       for (std::ptrdiff_t k = 0; k < m_; ++k) {
@@ -176,63 +214,86 @@ class spectral_joiner {
     std::vector<std::int32_t> out;
     for (std::ptrdiff_t k = 0; k < m_; ++k)
       if (!member[at(k)]) out.push_back(static_cast<std::int32_t>(k));
-    if (out.size() < in.size()) in.swap(out);
-    const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(in.size());
-    if (size == 1) return 0;
-    if (size > small) return largest_two(ctx_, dense_block(ctx_, s_, in, out)).second;
+    std::vector<double>& lead = leading_[{node_[at(j)], node_[at(i)]}];
+    const bool swapped = out.size() < in.size();
+    const auto& rows = swapped ? out : in;
+    const auto& cols = swapped ? in : out;
+    const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(rows.size());
+    if (size > small) {
+      two_vectors v;
+      const two_values values = largest_two(ctx_, dense_block(ctx_, s_, rows, cols), &v);
+      lead = std::move(swapped ? v.right : v.left);
+      return values.second;
+    }
     // s(A, rest) s(A, rest)^T = G(A, A) - s(A, A) s(A, A)
     std::vector<double> own(at(size * size)), gram(own.size());
     for (std::ptrdiff_t x = 0; x < size; ++x)
-      for (std::ptrdiff_t y = 0; y < size; ++y) own[at(x * size + y)] = s_(in[at(x)], in[at(y)]);
+      for (std::ptrdiff_t y = 0; y < size; ++y) own[at(x * size + y)] = s_(rows[at(x)], rows[at(y)]);
     for (std::ptrdiff_t x = 0; x < size; ++x)
       for (std::ptrdiff_t y = 0; y <= x; ++y) {
         double sum = 0;
         for (std::ptrdiff_t z = 0; z < size; ++z) sum += own[at(x * size + z)] * own[at(y * size + z)];
-        gram[at(x * size + y)] = gram[at(y * size + x)] = g(in[at(x)], in[at(y)]) - sum;
+        gram[at(x * size + y)] = gram[at(y * size + x)] = g(rows[at(x)], rows[at(y)]) - sum;
       }
-    return std::sqrt(std::max(0.0, linalg::symmetric_eigen(gram, size).values[at(size - 2)]));
+    const linalg::symmetric_eigenpairs e = linalg::symmetric_eigen(gram, size);
+    lead.assign(at(size), 0.0);
+    for (std::ptrdiff_t x = 0; x < size; ++x) lead[at(x)] = e.vectors[at(x * size + size - 1)];
+    if (swapped) {
+      std::vector<double> across(at(p), 0.0);
+      double norm = 0;
+      for (std::ptrdiff_t y = 0; y < p; ++y) {
+        for (std::ptrdiff_t x = 0; x < size; ++x) across[at(y)] += s_(in[at(y)], out[at(x)]) * lead[at(x)];
+        norm += across[at(y)] * across[at(y)];
+      }
+      for (double& w : across) w = norm > 0 ? w / std::sqrt(norm) : 0;
+      lead.swap(across);
+      if (norm == 0) lead[0] = 1;
+    }
+    return size > 1 ? std::sqrt(std::max(0.0, e.values[at(size - 2)])) : 0;
   }
 
   // i into j, j < i: j stands for the new cluster
   void merge(std::ptrdiff_t j, std::ptrdiff_t i, std::int32_t node) {
+    const std::pair<std::int32_t, std::int32_t> key{node_[at(j)], node_[at(i)]};
+    const auto known = leading_.find(key);
+    const double score = score_[i * m_ + j], most = known == leading_.end() ? upper(i, j) : 0;
     tree_.parent[at(node_[at(j)])] = tree_.parent[at(node_[at(i)])] = node;
     node_[at(i)] = -1;
     node_[at(j)] = node;
     --active_;
-    // The leading direction of the two compressed rows outside of both.
     auto& in = leaves_[at(j)];
-    double *x = row(j), *y = row(i);
-    for (const std::int32_t leaf : in) y[leaf] = 0;
-    for (const std::int32_t leaf : leaves_[at(i)]) x[leaf] = 0;
-    double a = 0, b = 0, c = 0;
-    for (std::ptrdiff_t k = 0; k < m_; ++k) {
-      a += x[k] * x[k];
-      b += x[k] * y[k];
-      c += y[k] * y[k];
+    const auto& more = leaves_[at(i)];
+    if (known != leading_.end()) {
+      in.insert(in.end(), more.begin(), more.end());
+      u_[at(j)] = std::move(known->second);
+      set_row(j);
+      // what the vector lacks of the leading one, and the digits that the Gram matrix has lost
+      rest_[at(j)] = std::sqrt(score * score + 1e-11 * square_[at(j)]);
+    } else {  // the leading direction of the two compressed rows outside of both
+      double *x = row(j), *y = row(i);
+      for (const std::int32_t leaf : in) y[leaf] = 0;
+      for (const std::int32_t leaf : more) x[leaf] = 0;
+      double a = 0, b = 0, c = 0;
+      for (std::ptrdiff_t k = 0; k < m_; ++k) {
+        a += x[k] * x[k];
+        b += x[k] * y[k];
+        c += y[k] * y[k];
+      }
+      const double angle = 0.5 * std::atan2(2 * b, a - c), first = std::cos(angle), second = std::sin(angle);
+      for (double& w : u_[at(j)]) w *= first;
+      for (const double w : u_[at(i)]) u_[at(j)].push_back(w * second);
+      in.insert(in.end(), more.begin(), more.end());
+      for (std::ptrdiff_t k = 0; k < m_; ++k) x[k] = first * x[k] + second * y[k];
+      clear_own(j);
+      rest_[at(j)] = most;
     }
-    const double angle = 0.5 * std::atan2(2 * b, a - c), first = std::cos(angle), second = std::sin(angle);
-    for (double& w : u_[at(j)]) w *= first;
-    for (const double w : u_[at(i)]) u_[at(j)].push_back(w * second);
-    in.insert(in.end(), leaves_[at(i)].begin(), leaves_[at(i)].end());
-    for (std::ptrdiff_t k = 0; k < m_; ++k) x[k] = first * x[k] + second * y[k];
+    std::erase_if(leading_, [&](const auto& entry) {
+      const auto [p, q] = entry.first;
+      return p == key.first || p == key.second || q == key.first || q == key.second;
+    });
     leaves_[at(i)].clear();
     u_[at(i)].clear();
-    std::fill_n(y, stride_, 0.0);
-    clear_own(j);
-    const int steps = in.size() <= 32 ? 2 : in.size() <= 256 ? 1 : 0;
-    for (int step = 0; step < steps && square_[at(j)] > 0; ++step) {  // of the power method
-      double norm = 0;
-      for (std::size_t k = 0; k < in.size(); ++k) {
-        const double* from = &s_(in[k], 0);
-        double sum = 0;
-        for (std::ptrdiff_t l = 0; l < m_; ++l) sum += from[l] * x[l];
-        u_[at(j)][k] = sum;
-        norm += sum * sum;
-      }
-      if (norm == 0) break;
-      for (double& w : u_[at(j)]) w /= std::sqrt(norm);
-      set_row(j);
-    }
+    std::fill_n(row(i), stride_, 0.0);
     bounds(j);
     if (j > 0) find_least(j);
     for (std::ptrdiff_t k = j + 1; k < size_; ++k) {
@@ -261,8 +322,8 @@ class spectral_joiner {
           double a = 0, b = 0;
           for (const std::int32_t leaf : mine) b += row(x)[leaf] * row(x)[leaf];
           for (const std::int32_t leaf : leaves_[at(x)]) a += own[leaf] * own[leaf];
-          const double bound = second_square(square_[at(c)] - a, dots[x - first], square_[at(x)] - b,
-                                             1e-13 * (1 + 1e-2 * static_cast<double>(m_)));
+          const double bound =
+              second_square(square_[at(c)] - a, dots[x - first], square_[at(x)] - b, noise());
           const std::ptrdiff_t place = std::max(x, c) * m_ + std::min(x, c);
           score_[place] = std::sqrt(bound) * (1 - 1e-9);
           exact_[place] = 0;
@@ -294,6 +355,7 @@ class spectral_joiner {
       node_[at(i)] = node_[at(from)];
       node_[at(from)] = -1;
       square_[at(i)] = square_[at(from)];
+      rest_[at(i)] = rest_[at(from)];
       leaves_[at(i)].swap(leaves_[at(from)]);
       u_[at(i)].swap(u_[at(from)]);
     }
@@ -309,6 +371,8 @@ class spectral_joiner {
   buffer<double> gram_, score_, rows_;
   buffer<std::uint8_t> exact_;
   std::vector<double> least_, square_;
+  std::vector<double> rest_;                                                      // not below |E_C|
+  std::map<std::pair<std::int32_t, std::int32_t>, std::vector<double>> leading_;  // of scored pairs of nodes
   std::vector<std::ptrdiff_t> where_;
   std::vector<std::int32_t> node_;
   std::vector<std::vector<std::int32_t>> leaves_;

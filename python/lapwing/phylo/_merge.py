@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from lapwing import _backend, _threads, _validate
 from lapwing.phylo._matrix import check_distances, check_similarities
+from lapwing.phylo._similarity import distances_of
 from lapwing.phylo._tree import Tree, _layout
 
 __all__ = [
+    "MERGES",
     "Cut",
     "Part",
     "as_part",
@@ -20,15 +22,20 @@ __all__ = [
     "edge_lengths",
     "fiedler_cut",
     "fit_lengths",
+    "join_at",
     "merge_parts",
     "merge_trees",
+    "middle_edge",
     "part_tree",
+    "root_at",
     "spectral_root_edge",
 ]
 
 Ints = NDArray[np.int32]
 Doubles = NDArray[np.float64]
 TIE = 1e-12  # of scores
+SAME = 1e-9  # of lengths of trees
+MERGES = ("balanced", "spectral")
 
 
 class Cut(NamedTuple):
@@ -158,10 +165,11 @@ class Part(NamedTuple):
 
 
 class Merge(NamedTuple):
-    """How sure a merge is: the best score on each side, and how much worse the next edge was."""
+    """How sure a merge is: best scores, how much worse the next edges were; edges that others took over."""
 
     scores: tuple[float, float]
     margins: tuple[float, float]
+    moved: int
 
 
 def as_part(tree: Tree, rows: Ints) -> Part:
@@ -183,7 +191,7 @@ def part_tree(part: Part, names: Sequence[str]) -> Tree:
     return Tree(parent, None, [names[i] for i in part.rows[rank].tolist()]).unrooted()
 
 
-def _root_at(part: Part, node: int) -> Part:
+def root_at(part: Part, node: int) -> Part:
     """Rooted on the edge above `node`, with a root of two children."""
     m, n = len(part.rows), len(part.parent)
     if n == 1 or (part.parent[node] == n - 1 and (part.parent == n - 1).sum() == 2):
@@ -252,7 +260,18 @@ def _best_edge(S: Doubles, part: Part, u: Doubles, threads: int) -> tuple[int, f
     return best, score, max(margin, 0.0)
 
 
-def _middle_edge(part: Part) -> int:
+def _settled(D: Doubles, part: Part, u: Doubles, cap: float, edge: int, threads: int) -> int:
+    """The edge with which the tree is the shortest if a leaf of similarities `u` hangs on it."""
+    if len(part.rows) <= 2:
+        return edge
+    delta = np.full(len(u), np.inf)
+    np.log(u.max() / np.where(u > 0, u, 1.0), out=delta, where=u > 0)
+    excess = np.empty(len(part.parent))
+    _backend.extension().phylo_insertion_lengths(D, part.rows, part.parent, delta, cap, excess, threads)
+    return edge if excess[edge] <= SAME else int(np.argmin(excess[:-1]))
+
+
+def middle_edge(part: Part) -> int:
     """The edge whose smaller side is the largest."""
     m = len(part.rows)
     _, first, last = _layout(part.parent, m)
@@ -260,7 +279,7 @@ def _middle_edge(part: Part) -> int:
     return int(np.argmax(np.minimum(below, m - below)))
 
 
-def _join_at(one: Part, two: Part) -> Part:
+def join_at(one: Part, two: Part) -> Part:
     """A new root above the roots of both."""
     m1, m2 = len(one.rows), len(two.rows)
     n1, n2 = len(one.parent), len(two.parent)
@@ -276,17 +295,28 @@ def _join_at(one: Part, two: Part) -> Part:
     return Part(parent, np.r_[one.rows, two.rows].astype(np.int32))
 
 
-def merge_parts(S: Doubles, one: Part, two: Part, threads: int) -> tuple[Part, Merge | None]:
-    """Join two trees at the edges where the other one belongs; None: no similarity tells where."""
+def merge_parts(
+    S: Doubles, D: Doubles | None, one: Part, two: Part, cap: float, threads: int
+) -> tuple[Part, Merge | None]:
+    """Join two trees at the edges where the other one belongs; None: no similarity tells where.
+
+    The spectral score tells the edges. With distances D (at most `cap`) another edge takes the place of one
+    if the tree is shorter with it.
+    """
     u, v = np.empty(len(one.rows)), np.empty(len(two.rows))
     sigma = _backend.extension().phylo_leading_pair(S, one.rows, two.rows, u, v, threads)
     if sigma == 0:
-        return _join_at(_root_at(one, _middle_edge(one)) if len(one.rows) > 1 else one,
-                        _root_at(two, _middle_edge(two)) if len(two.rows) > 1 else two), None  # fmt: skip
+        return join_at(root_at(one, middle_edge(one)) if len(one.rows) > 1 else one,
+                        root_at(two, middle_edge(two)) if len(two.rows) > 1 else two), None  # fmt: skip
     at1, score1, margin1 = _best_edge(S, one, u, threads)
     at2, score2, margin2 = _best_edge(S, two, v, threads)
-    joined = _join_at(_root_at(one, at1), _root_at(two, at2))
-    return joined, Merge((score1, score2), (margin1, margin2))
+    moved = 0
+    if D is not None:
+        found = _settled(D, one, u, cap, at1, threads), _settled(D, two, v, cap, at2, threads)
+        moved = (found[0] != at1) + (found[1] != at2)
+        at1, at2 = found
+    joined = join_at(root_at(one, at1), root_at(two, at2))
+    return joined, Merge((score1, score2), (margin1, margin2), moved)
 
 
 def _rows_of(tree: Tree, names: Sequence[str], what: str) -> Ints:
@@ -298,12 +328,21 @@ def _rows_of(tree: Tree, names: Sequence[str], what: str) -> Ints:
 
 
 def merge_trees(
-    T1: Tree, T2: Tree, S: Any, names: Sequence[str] | None = None, *, n_jobs: int | None = None
+    T1: Tree,
+    T2: Tree,
+    S: Any,
+    names: Sequence[str] | None = None,
+    *,
+    merge: str = "balanced",
+    n_jobs: int | None = None,
 ) -> Tree:
     """Join two unrooted trees on different leaves by a new edge, placed by the similarities between them.
 
-    In each tree the edge is found whose two sides are the best explained, as one block of rank one, by the
-    leading singular vector of the similarities to the other tree's leaves.
+    The leading singular vector u of the similarities to the other tree's leaves is, up to a factor, that to
+    the new edge. "spectral": of each tree the edge is taken whose two sides are the best explained, as one
+    block of rank one, by u. "balanced": the edge with which the tree is the shortest, in the sense of
+    balanced minimum evolution, if a leaf at the distances ``-log u`` hangs on it; the spectral one if it is
+    one of several.
 
     Parameters
     ----------
@@ -313,6 +352,8 @@ def merge_trees(
         Similarities of the leaves of both.
     names : sequence of str or None, default=None
         The leaf of each row of `S`; None: those of `T1`, then those of `T2`.
+    merge : {"balanced", "spectral"}, default="balanced"
+        What tells the edges. Both are exact for exact similarities.
     n_jobs : int or None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
 
@@ -331,6 +372,9 @@ def merge_trees(
     Yariv Aizenbud, Ariel Jaffe, Meng Wang, Amber Hu, Noah Amsel, Boaz Nadler, Joseph Chang, Yuval Kluger,
     "Spectral Top-Down Recovery of Latent Tree Models", 2021, equation (8).
 
+    Richard Desper, Olivier Gascuel, "Fast and accurate phylogeny reconstruction algorithms based on the
+    minimum-evolution principle", 2002.
+
     Examples
     --------
     >>> import numpy as np
@@ -342,6 +386,7 @@ def merge_trees(
     '(((a,b),e),c,d);'
     """
     threads = _threads.resolve(n_jobs)
+    _validate.check_choice(merge, "merge", MERGES)
     similarities, _ = check_similarities(S)
     everyone = (*T1.names, *T2.names) if names is None else tuple(names)
     if len(everyone) != len(similarities):
@@ -350,7 +395,8 @@ def merge_trees(
     if common:
         raise ValueError(f"T1 and T2 have leaves in common: {', '.join(common[:5])}")
     parts = [as_part(_suppressed(t), _rows_of(t, everyone, w)) for t, w in ((T1, "T1"), (T2, "T2"))]
-    joined, how = merge_parts(similarities, parts[0], parts[1], threads)
+    D = distances_of(similarities, threads) if merge == "balanced" else None
+    joined, how = merge_parts(similarities, D, parts[0], parts[1], np.inf, threads)
     if how is None:
         raise ValueError("S is 0 between the leaves of T1 and those of T2: nothing tells where they belong")
     m = len(joined.rows)

@@ -18,11 +18,14 @@ __all__ = [
     "MODELS",
     "Encoded",
     "SimilarityInfo",
+    "Sites",
     "check_encoded",
     "distance_matrix",
     "distances_of",
     "encode",
     "similarity_matrix",
+    "sites_of",
+    "warn_saturated",
 ]
 
 MODELS = ("jc69", "tn93", "logdet", "correlation", "gaussian_det")
@@ -327,6 +330,107 @@ def similarity_matrix(
         S, _ = check_similarities(model(X), "the result of model")
         return S, SimilarityInfo("callable", None, None, 1.0, int((S == 0).sum()) // 2)
     _validate.check_choice(model, "model", MODELS)
+    if model in ("correlation", "gaussian_det"):
+        alpha = _validate.check_positive(alpha, "alpha")
+        if gamma is not None:
+            raise ValueError(f"gamma is for 'jc69' and 'tn93', not for {model!r}")
+        S = _gaussian(X, model, threads) ** alpha
+        resolved = _resolved(2, float(np.shape(X)[1]), alpha, 0.0)
+        return S, SimilarityInfo(model, None, 1.0, alpha, int((S == 0).sum()) // 2, resolved=resolved)
+    sites = sites_of(
+        X, model, n_states=n_states, missing=missing, alpha=alpha, gamma=gamma, frequencies=frequencies,
+        pseudocount=pseudocount, min_overlap=min_overlap, on_no_overlap=on_no_overlap, n_jobs=n_jobs,
+    )  # fmt: skip
+    m = len(sites.codes)
+    _validate.check_memory(8.0 * m * m, f"the similarity matrix of {m} leaves", "take fewer leaves")
+    S, saturated = sites.matrix()
+    warn_saturated(saturated, m * (m - 1) // 2)
+    return S, sites.info(saturated)
+
+
+def warn_saturated(saturated: int, pairs: int) -> None:
+    """Say so if more than half of the pairs have no similarity."""
+    if saturated > pairs / 2:
+        warnings.warn(
+            f"similarities are saturated: {saturated / pairs:.0%} of the pairs have none",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Encoded sequences and the model of their similarities, which are computed where they are needed."""
+
+    encoded: Encoded
+    model: str
+    alpha: float
+    gamma: float
+    frequencies: str
+    pseudocount: float
+    overlap: int
+    saturate: bool
+    threads: int
+
+    @property
+    def codes(self) -> Codes:
+        """The states, leaves in rows."""
+        return self.encoded.codes
+
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """The core's description of the model."""
+        name = "jc" if self.model == "jc69" else self.model
+        pooled = self.frequencies == "pooled"
+        k = self.encoded.n_states
+        return name, k, self.alpha, self.gamma, pooled, self.pseudocount, self.overlap
+
+    def matrix(self, rows: Any = None) -> tuple[Doubles, int]:
+        """Similarities of some leaves (None: all) to each other, and the number of saturated pairs."""
+        codes = self.codes if rows is None else self.codes[rows]
+        return self._fill(codes, 0, np.empty((len(codes), len(codes))), rows)
+
+    def between(self, rows: Any, columns: Any) -> Doubles:
+        """Similarities of some leaves to others."""
+        both = np.concatenate([columns, rows])
+        S = np.empty((len(rows), len(columns)))
+        return self._fill(self.codes[both], len(columns), S, both)[0]
+
+    def _fill(self, codes: Codes, split: int, S: Doubles, rows: Any) -> tuple[Doubles, int]:
+        core = _backend.extension()
+        saturated, apart, i, j = core.phylo_similarity(codes, self.options, split, S, self.threads)
+        if apart and not self.saturate:
+            i, j = sorted((i, j) if rows is None else (int(rows[i]), int(rows[j])))
+            raise ValueError(
+                f"{apart} pairs of leaves have fewer than {self.overlap} joint sites, the first ({i}, {j}); "
+                "on_no_overlap='saturate' takes them for unrelated"
+            )
+        return S, saturated + apart
+
+    def info(self, saturated: int) -> SimilarityInfo:
+        """What is known about the similarities."""
+        codes, k, unknown = self.encoded
+        scale = {"jc69": float(k), "tn93": 4.0}.get(self.model)
+        present = float((codes != MISSING).mean())
+        resolved = _resolved(k, present * present * codes.shape[1], self.alpha, self.gamma)
+        return SimilarityInfo(self.model, k, scale, self.alpha, saturated, unknown, resolved)
+
+
+def sites_of(
+    X: Any,
+    model: str,
+    *,
+    n_states: int | None = None,
+    missing: Any = None,
+    alpha: float = 1.0,
+    gamma: float | None = None,
+    frequencies: str = "pair",
+    pseudocount: float = 0.0,
+    min_overlap: int = 1,
+    on_no_overlap: str = "raise",
+    n_jobs: int | None = None,
+) -> Sites:
+    """Check and encode sequences; arguments as in `similarity_matrix`."""
     alpha = _validate.check_positive(alpha, "alpha")
     shape = 0.0 if gamma is None else _validate.check_positive(gamma, "gamma")
     if shape and model not in ("jc69", "tn93"):
@@ -335,42 +439,16 @@ def similarity_matrix(
     pseudocount = _validate.check_positive(pseudocount, "pseudocount", zero=True)
     overlap = _validate.check_integer(min_overlap, "min_overlap", 1)
     _validate.check_choice(on_no_overlap, "on_no_overlap", ("raise", "saturate"))
-    core = _backend.extension()
-    if model in ("correlation", "gaussian_det"):
-        S = _gaussian(X, model, threads) ** alpha
-        resolved = _resolved(2, float(np.shape(X)[1]), alpha, 0.0)
-        return S, SimilarityInfo(model, None, 1.0, alpha, int((S == 0).sum()) // 2, resolved=resolved)
     if model == "tn93" and n_states not in (None, 4):
         raise ValueError(f"model 'tn93' is for 4 states, got n_states={n_states}")
     if not isinstance(X, Encoded):  # those were checked, or drawn from what was
         X = check_encoded(encode(X, 4 if model == "tn93" else n_states, missing))
-    codes, k, unknown = X
-    m = len(codes)
-    _validate.check_memory(8.0 * m * m, f"the similarity matrix of {m} leaves", "take fewer leaves")
-    if unknown:
-        warnings.warn(f"{unknown} unknown characters are taken for missing sites", UserWarning, stacklevel=2)
-    S = np.empty((m, m))
-    saturated, apart, i, j = core.phylo_similarity(
-        codes, {"jc69": "jc"}.get(model, model), k, alpha, shape, frequencies == "pooled", pseudocount,
-        overlap, S, threads,
-    )  # fmt: skip
-    if apart and on_no_overlap == "raise":
-        raise ValueError(
-            f"{apart} pairs of leaves have fewer than {overlap} joint sites, the first ({i}, {j}); "
-            "on_no_overlap='saturate' takes them for unrelated"
-        )
-    saturated += apart
-    pairs = m * (m - 1) / 2
-    if saturated > pairs / 2:
+    if X.unknown:
         warnings.warn(
-            f"similarities are saturated: {saturated / pairs:.0%} of the pairs have none",
-            UserWarning,
-            stacklevel=2,
+            f"{X.unknown} unknown characters are taken for missing sites", UserWarning, stacklevel=3
         )
-    scale = {"jc69": float(k), "tn93": 4.0}.get(model)
-    present = float((codes != MISSING).mean())
-    resolved = _resolved(k, present * present * codes.shape[1], alpha, shape)
-    return S, SimilarityInfo(model, k, scale, alpha, saturated, unknown, resolved)
+    saturate, threads = on_no_overlap == "saturate", _threads.resolve(n_jobs)
+    return Sites(X, model, alpha, shape, frequencies, pseudocount, overlap, saturate, threads)
 
 
 def _resolved(k: int, n: float, alpha: float, gamma: float) -> float | None:

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.base import clone
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.utils.estimator_checks import check_estimator
 
 import lapwing
 from lapwing.exceptions import DisconnectedSimilarityWarning
@@ -26,6 +29,7 @@ from lapwing.trees import (
     simulate_gaussian,
     simulate_sequences,
 )
+from lapwing.trees.stdr import plot_fiedler
 
 settings.register_profile("stdr", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("stdr")
@@ -72,6 +76,78 @@ def test_it_is_better_than_joining_alone(seed: int) -> None:
     assert robinson_foulds(model.tree_, tree, normalized=True) < 0.1 < 0.5 * alone
 
 
+def test_both_kinds_of_merges() -> None:
+    """Both are exact for exact similarities; on data the shorter trees are the better ones."""
+    tree = exact(kingman, 100, 3)
+    S = population_similarity(tree, 0.3)
+    for merge in ("spectral", "balanced"):
+        model = STDR(tau=8, similarity="precomputed", merge=merge, eig_tol=1e-9).fit(S, names=tree.names)
+        assert robinson_foulds(model.tree_, tree) == 0
+        assert model.diagnostics_["moved"] == 0
+    wrong = {"spectral": 0.0, "balanced": 0.0}
+    for seed in range(3):
+        tree = birth_death(300, random_state=seed)
+        X = simulate_sequences(tree, 800, model="hky85", rate=0.05, random_state=seed)
+        for merge in wrong:
+            model = STDR(tau=16, merge=merge).fit(X, names=tree.names)
+            wrong[merge] += robinson_foulds(model.tree_, tree, normalized=True) / 3
+            assert (model.diagnostics_["moved"] > 0) == (merge == "balanced")
+    assert wrong["balanced"] < 0.9 * wrong["spectral"]
+
+
+@pytest.mark.parametrize("model", [kingman, birth_death, caterpillar])
+def test_more_leaves_than_a_matrix_has_room_for(model: Any) -> None:
+    m = 500
+    tree = caterpillar(m) if model is caterpillar else model(m, random_state=1)
+    X = simulate_sequences(tree, 2000, rate=0.4 if model is kingman else 0.05, random_state=2)
+    whole = STDR(tau=32).fit(X, names=tree.names)
+    model_ = STDR(tau=32, dense_limit=150, random_state=0).fit(X, names=tree.names)
+    assert model_.similarity_ is None
+    assert model_.similarity_info_.resolved == whole.similarity_info_.resolved
+    assert sorted(model_.tree_.names) == sorted(tree.names)
+    # few merges are different, and none of them by much
+    wrong = [robinson_foulds(x.tree_, tree, normalized=True) for x in (whole, model_)]
+    assert wrong[1] <= wrong[0] + 0.03
+    near = whole.tree_.path_lengths() < 0.5
+    apart = np.abs(model_.tree_.path_lengths() - whole.tree_.path_lengths())[near]
+    assert np.median(apart) < 0.02
+    assert len(model_.partition_tree_) == model_.labels_.max()
+    assert np.bincount(model_.labels_).max() <= 32
+    for split in model_.partition_tree_:
+        assert not set(split.one.tolist()) & set(split.two.tolist())
+    assert {len(s.one) + len(s.two) for s in model_.partition_tree_} >= {m}
+    again = STDR(tau=32, dense_limit=150, random_state=0, n_jobs=1).fit(X, names=tree.names)
+    assert again.newick_ == model_.newick_
+    assert set(model_.diagnostics_["seconds"]) == set(whole.diagnostics_["seconds"])
+
+
+def test_what_needs_all_pairs() -> None:
+    _, X = data()
+    for options, words in (
+        ({"merge": "spectral"}, "merge='spectral' needs the similarities of all pairs"),
+        ({"branch_lengths": "nnls"}, "branch_lengths='nnls' needs"),
+        (
+            {"similarity": "tn93", "similarity_params": {"frequencies": "pooled"}},
+            "frequencies='pooled' needs",
+        ),
+        ({"dense_limit": 3}, "dense_limit must be >= 16"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            STDR(**{"dense_limit": 50, **options}).fit(X)
+    gaps = X.copy()
+    gaps[3, 250:] = -1
+    gaps[80, :250] = -1
+    with pytest.raises(ValueError, match=r"joint sites, the first \(3, 80\)"):
+        STDR(dense_limit=89).fit(gaps)
+    saturate = {"on_no_overlap": "saturate"}
+    model = STDR(dense_limit=50, tau=16, branch_lengths=None, similarity_params=saturate, n_bootstrap=2,
+                 random_state=0).fit(gaps)  # fmt: skip
+    assert model.support_ is not None
+    assert np.nanmax(model.support_) == 1
+    with pytest.raises(ValueError, match="keeps no similarities"):
+        plot_fiedler(model)
+
+
 def data(m: int = 90, n: int = 500) -> tuple[Tree, np.ndarray]:
     tree = birth_death(m, random_state=1)
     return tree, simulate_sequences(tree, n, rate=0.08, random_state=2)
@@ -90,7 +166,9 @@ def test_attributes() -> None:
     assert model.similarity_.shape == (90, 90)
     found = model.diagnostics_
     assert found["margins"].shape == found["scores"].shape == (labels.max(), 2)
-    assert set(found["seconds"]) == {"similarity", "partition", "base", "merge", "lengths"}
+    assert set(found["seconds"]) == {
+        "similarity", "partition", "distances", "base", "merge", "lengths",
+    }  # fmt: skip
     assert model.support_ is not None
     assert np.isnan(model.support_[:90]).all()
     inner = model.support_[90:-1]
@@ -280,6 +358,7 @@ def test_progress_and_stopping() -> None:
         ({"base": "ml"}, "base must be one of"),
         ({"similarity": "hamming"}, "similarity must be one of"),
         ({"normalization": "sym"}, "normalization must be one of"),
+        ({"merge": "angle"}, "merge must be one of"),
         ({"eig_tol": 0.0}, "eig_tol must be > 0"),
         ({"branch_lengths": "ml"}, "branch_lengths must be one of"),
         ({"negative": "zero"}, "negative must be one of"),
@@ -304,6 +383,8 @@ def test_bad_data() -> None:
         STDR().fit(["ACGT"])
     with pytest.raises(ValueError, match="names must be 2"):
         STDR().fit(["ACGT", "ACGA"], names=["a"])
+    with pytest.raises(TypeError, match="sparse input is not supported"):
+        STDR(similarity="precomputed").fit(sparse.eye_array(5).tocsr())
     with pytest.raises(ValueError, match="'a' comes twice"):
         STDR().fit(["ACGT", "ACGA"], names=["a", "a"])
     S = population_similarity(balanced(8))
@@ -323,6 +404,18 @@ def test_missing_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RuntimeError, match="needs the program raxml-ng on PATH"):
         STDR(base="raxml-ng").fit(data()[1])
+
+
+@pytest.mark.skipif(
+    not hasattr(BaseEstimator, "__sklearn_tags__"), reason="checks of scikit-learn before 1.6"
+)
+def test_scikit_learn_checks() -> None:
+    """With a similarity that takes the real numbers of the checks; the models of sequences do not."""
+    results = check_estimator(STDR(tau=20, similarity=rbf_kernel, random_state=0), on_fail=None, on_skip=None)
+    failed = {r["check_name"] for r in results if r["status"] == "failed"}
+    # a single leaf is refused in the words of the other errors about leaves, not in those of the check
+    assert failed == {"check_fit2d_1sample"}
+    assert sum(r["status"] == "passed" for r in results) > 30
 
 
 def test_rules_of_scikit_learn() -> None:

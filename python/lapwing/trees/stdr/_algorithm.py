@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lapwing.phylo import Tree
 from lapwing.phylo._merge import Cut, Part, as_part, cut_leaves, merge_parts, part_tree
 
-__all__ = ["Recovery", "Split", "recover"]
+__all__ = ["Recovery", "Split", "assemble", "checked_part", "partition"]
 
 Ints = NDArray[np.int32]
 Doubles = NDArray[np.float64]
@@ -50,7 +50,7 @@ class Split:
 
 @dataclass
 class Recovery:
-    """What `recover` found."""
+    """What was found."""
 
     tree: Tree
     labels: NDArray[np.intp]
@@ -60,15 +60,16 @@ class Recovery:
     seconds: dict[str, float] = field(default_factory=dict)
     disconnected: int = 0
     blind_merges: int = 0
+    moved: int = 0
     unconverged: int = 0
     fallbacks: int = 0
+    saturated: int = 0
+    parts: int = 0
     stopped: bool = False
 
 
-def recover(
+def partition(
     S: Doubles,
-    names: tuple[str, ...],
-    base: Base,
     *,
     tau: int,
     num_gaps: int,
@@ -77,19 +78,14 @@ def recover(
     eig_tol: float,
     strict: bool,
     threads: int,
-    workers: int = 1,
     report: Callable[[str, int, float], Any] | None = None,
-) -> Recovery:
-    """Recover the tree of similar leaves.
+) -> tuple[Recovery, list[Ints | None]]:
+    """Cut the leaves in two until every part is small.
 
     Parameters
     ----------
     S : float64 array of shape (m, m)
         Similarities.
-    names : tuple of str
-        Names of the leaves.
-    base : callable
-        Gets the numbers of the leaves of a part (rising) and returns an unrooted tree on their names.
     tau : int
         Most leaves of a part.
     num_gaps, min_split, normalization, eig_tol
@@ -98,24 +94,21 @@ def recover(
         Raise where no cut leaves `min_split` leaves on both sides.
     threads : int
         For the core.
-    workers : int
-        Parts that `base` solves at the same time.
     report : callable or None
-        Called with a stage ("partition", "base", "merge"), how much of it is done (leaves, leaves, merges)
-        and 0.0; a true answer in the first stage stops the cutting.
+        Called with "partition", the number of leaves in parts that are small, and 0.0; a true answer stops
+        the cutting.
 
     Returns
     -------
-    Recovery
+    result : Recovery
+        Without a tree.
+    plan : list of int32 array or None
+        What is to be done with the parts: solve the next one, or (None) merge the last two trees.
     """
     m = len(S)
     result = Recovery(Tree([-1]), np.zeros(m, dtype=np.intp))
-    clock = {}
-
-    # A stack in place of recursion. What is to be done with the parts afterwards is written down: take the
-    # next one, or (None) merge the last two trees.
     start = time.perf_counter()
-    work: list[Ints | None] = [np.arange(m, dtype=np.int32)]
+    work: list[Ints | None] = [np.arange(m, dtype=np.int32)]  # in place of recursion
     plan: list[Ints | None] = []
     settled = 0
     while work:
@@ -135,22 +128,67 @@ def recover(
         _count(result, cut, eig_tol, strict, len(leaves), min_split)
         result.splits.append(Split(one, two, cut.lambda2, cut.lambda3, cut.sigma2, cut.sigma1, cut.kind))
         work += [None, two, one]  # the first side comes first
-    clock["partition"] = time.perf_counter() - start
-
-    start = time.perf_counter()
     parts = [leaves for leaves in plan if leaves is not None]
     for number, leaves in enumerate(parts):
         result.labels[leaves] = number
+    result.parts = len(parts)
+    result.seconds["partition"] = time.perf_counter() - start
+    return result, plan
+
+
+def assemble(
+    result: Recovery,
+    plan: list[Ints | None],
+    S: Doubles,
+    D: Doubles | None,
+    names: tuple[str, ...],
+    base: Base,
+    *,
+    cap: float,
+    threads: int,
+    workers: int = 1,
+    report: Callable[[str, int, float], Any] | None = None,
+) -> Recovery:
+    """Solve the parts and merge the subtrees.
+
+    Parameters
+    ----------
+    result, plan
+        From `partition`.
+    S : float64 array of shape (m, m)
+        Similarities.
+    D : float64 array of shape (m, m) or None
+        Distances, for merges by the length of the tree; None: merges by the spectral score alone.
+    names : tuple of str
+        Names of the leaves.
+    base : callable
+        Gets the numbers of the leaves of a part (rising) and returns an unrooted tree on their names.
+    cap : float
+        The largest distance that counts in merges.
+    threads : int
+        For the core.
+    workers : int
+        Parts that `base` solves at the same time.
+    report : callable or None
+        Called with "base" and the number of leaves solved, or "merge" and the number of merges, and 0.0.
+
+    Returns
+    -------
+    Recovery
+        The same, completed.
+    """
+    start = time.perf_counter()
+    parts = [leaves for leaves in plan if leaves is not None]
     solved: list[Part] = []
     done = 0
     with ThreadPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
         trees = pool.map(base, parts) if pool is not None else map(base, parts)
         for leaves, tree in zip(parts, trees, strict=True):
-            solved.append(_checked(tree, leaves, names))
+            solved.append(checked_part(tree, leaves, names))
             done += len(leaves)
             if report is not None:
                 report("base", done, 0.0)
-    clock["base"] = time.perf_counter() - start
+    result.seconds["base"] = time.perf_counter() - start
 
     start = time.perf_counter()
     stack: list[Part] = []
@@ -160,18 +198,18 @@ def recover(
             stack.append(next(following))
             continue
         second, first = stack.pop(), stack.pop()
-        joined, how = merge_parts(S, first, second, threads)
+        joined, how = merge_parts(S, D, first, second, cap, threads)
         stack.append(joined)
         if how is None:
             result.blind_merges += 1
         else:
             result.margins.append(how.margins)
             result.scores.append(how.scores)
+            result.moved += how.moved
         if report is not None:
             report("merge", len(result.margins) + result.blind_merges, 0.0)
-    clock["merge"] = time.perf_counter() - start
+    result.seconds["merge"] = time.perf_counter() - start
     result.tree = part_tree(stack[0], names)
-    result.seconds = clock
     return result
 
 
@@ -188,7 +226,7 @@ def _count(result: Recovery, cut: Cut, eig_tol: float, strict: bool, size: int, 
         result.fallbacks += 1
 
 
-def _checked(tree: Tree, leaves: Ints, names: tuple[str, ...]) -> Part:
+def checked_part(tree: Tree, leaves: Ints, names: tuple[str, ...]) -> Part:
     """The tree of a base method as a part; its leaves may come in any order."""
     if not isinstance(tree, Tree):
         raise TypeError(f"base must return a Tree, got {type(tree).__name__}")

@@ -17,10 +17,20 @@ from lapwing._progress import Callback, Progress
 from lapwing.exceptions import DisconnectedSimilarityWarning
 from lapwing.phylo import SimilarityInfo, Tree, similarity_matrix
 from lapwing.phylo._matrix import check_distances, check_names, check_similarities
-from lapwing.phylo._merge import fit_lengths
-from lapwing.phylo._similarity import MISSING, MODELS, Encoded, check_encoded, distances_of, encode
+from lapwing.phylo._merge import MERGES, fit_lengths
+from lapwing.phylo._similarity import (
+    MISSING,
+    MODELS,
+    Encoded,
+    Sites,
+    check_encoded,
+    distances_of,
+    encode,
+    sites_of,
+)
 from lapwing.trees.stdr import _base
-from lapwing.trees.stdr._algorithm import Recovery, Split, recover
+from lapwing.trees.stdr._algorithm import Recovery, Split, assemble, partition
+from lapwing.trees.stdr._large import near_lengths, recover_large
 from lapwing.trees.stdr._support import split_support
 
 __all__ = ["STDR"]
@@ -56,6 +66,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Gaps of the Fiedler vector that are tried beside its signs, 0 to 20.
     min_split : int, default=1
         Least number of leaves on each side of a cut.
+    merge : {"balanced", "spectral"}, default="balanced"
+        What tells where two subtrees are joined: the length of the tree in the sense of balanced minimum
+        evolution, or the spectral score of the paper. See `merge_trees`.
     normalization : {None, "rw"}, default=None
         Laplacian of the cuts: ``D - S``, or that of the random walk.
     eig_tol : float, default=1e-6
@@ -75,6 +88,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         subtrees.
     n_bootstrap : int, default=0
         Number of times that the sites are drawn anew for the support of the edges.
+    dense_limit : int, default=30000
+        Most sequences whose similarities are all computed, at 16 bytes a pair, >= 16. Of more, landmarks are
+        cut, the parts are solved, and merges and lengths look at what is near; `merge` and `branch_lengths`
+        must then be the defaults (or no lengths).
     n_jobs : int or None, default=None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
     random_state : int, RandomState or None, default=None
@@ -93,10 +110,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         The tree.
     newick_ : str
         The same in Newick format.
-    similarity_ : float64 array of shape (m, m)
-        Similarities.
+    similarity_ : float64 array of shape (m, m) or None
+        Similarities; None: there are more than `dense_limit` leaves.
     similarity_info_ : SimilarityInfo
-        What is known about them.
+        What is known about them. Beyond `dense_limit` the saturated pairs are those of landmarks and parts.
     partition_tree_ : list of Split
         The cuts, in the order in which they were made.
     labels_ : int array of shape (m,)
@@ -108,7 +125,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     diagnostics_ : dict
         "margins" of the merges (how much worse the second best edge was, for both trees), "scores",
         "sigma_ratio" of the cuts, "saturated" pairs, "seconds" of each stage, counts of "disconnected" parts,
-        "blind_merges" (without similarity), "unconverged" eigenvectors, "fallbacks" (cuts in the middle), and
+        "blind_merges" (without similarity), "moved" edges (where the tree is shorter than with the best by
+        the spectral score), "unconverged" eigenvectors, "fallbacks" (cuts in the middle), and
         whether `callback` "stopped" the cutting.
     names_in_ : tuple of str
         Names of the leaves.
@@ -119,6 +137,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     Yariv Aizenbud, Ariel Jaffe, Meng Wang, Amber Hu, Noah Amsel, Boaz Nadler, Joseph Chang, Yuval Kluger,
     "Spectral Top-Down Recovery of Latent Tree Models", 2021.
+
+    Richard Desper, Olivier Gascuel, "Fast and accurate phylogeny reconstruction algorithms based on the
+    minimum-evolution principle", 2002.
 
     Examples
     --------
@@ -139,6 +160,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         alpha: float = 1.0,
         num_gaps: int = 1,
         min_split: int = 1,
+        merge: str = "balanced",
         normalization: str | None = None,
         eig_tol: float = 1e-6,
         n_states: int | None = None,
@@ -149,6 +171,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         units: str = "substitutions",
         root: str | Sequence[str] | None = None,
         n_bootstrap: int = 0,
+        dense_limit: int = 30_000,
         n_jobs: int | None = None,
         random_state: Any = None,
         strict: bool = False,
@@ -161,6 +184,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.alpha = alpha
         self.num_gaps = num_gaps
         self.min_split = min_split
+        self.merge = merge
         self.normalization = normalization
         self.eig_tol = eig_tol
         self.n_states = n_states
@@ -171,6 +195,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.units = units
         self.root = root
         self.n_bootstrap = n_bootstrap
+        self.dense_limit = dense_limit
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.strict = strict
@@ -216,21 +241,32 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         data = self._observations(X)
         if not callable(self.similarity):
             self._check_leaves(len(data.codes if isinstance(data, Encoded) else data), names)
-        S, info = self._similarities(data)
-        m = len(S)
+        S, info, sites = self._prepare(data)
+        m = len(S) if S is not None else len(data.codes)
         self.names_in_ = self._check_leaves(m, names)
-        D = distances_of(S, threads)
         seconds = {"similarity": time.perf_counter() - start}
         with Progress(self.callback, self.verbose, unit="leaf", n_leaves=m) as progress:
-            found = self._recover(S, D, info, data, self.names_in_, threads, seed, progress.hook)
+            if sites is None:
+                assert S is not None
+                found, D = self._recover(S, info, data, self.names_in_, threads, seed, progress.hook)
+            else:
+                found = self._recover_large(sites, info, self.names_in_, threads, seed, progress.hook)
+                info = sites.info(found.saturated)
             self.support_ = None
             if self.n_bootstrap:
                 trees = self._bootstrap(data, threads, random, progress.hook)
                 found.tree = found.tree.with_support(split_support(found.tree, trees))
-        seconds |= found.seconds
+        for key, value in found.seconds.items():
+            seconds[key] = seconds.get(key, 0.0) + value
         self._warn(found)
         start = time.perf_counter()
-        tree = self._lengths(found.tree, D, info, threads)
+        if self.branch_lengths is None:
+            tree = found.tree
+        elif sites is not None:
+            tree = self._in_units(near_lengths(sites, found.tree, _cap(info), self.negative == "clip"), info)
+        else:
+            fitted = fit_lengths(found.tree, D, self.branch_lengths, self.negative == "clip", threads)
+            tree = self._in_units(fitted, info)
         if self.root is not None and m > 1:
             tree = (
                 tree.root(self.root)
@@ -254,6 +290,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             "seconds": seconds,
             "disconnected": found.disconnected,
             "blind_merges": found.blind_merges,
+            "moved": found.moved,
             "unconverged": found.unconverged,
             "fallbacks": found.fallbacks,
             "stopped": found.stopped,
@@ -269,12 +306,14 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         _validate.check_positive(self.alpha, "alpha")
         _validate.check_integer(self.num_gaps, "num_gaps", 0, 20)
         _validate.check_integer(self.min_split, "min_split", 1)
+        _validate.check_choice(self.merge, "merge", MERGES)
         _validate.check_choice(self.normalization, "normalization", (None, "rw"))
         _validate.check_positive(self.eig_tol, "eig_tol")
         _validate.check_choice(self.branch_lengths, "branch_lengths", ("ols", "nnls", None))
         _validate.check_choice(self.negative, "negative", ("clip", "keep"))
         _validate.check_choice(self.units, "units", ("substitutions", "similarity"))
         _validate.check_integer(self.n_bootstrap, "n_bootstrap", 0)
+        _validate.check_integer(self.dense_limit, "dense_limit", 16)
         if isinstance(self.root, str) and self.root not in ("midpoint", "min_var"):
             raise ValueError(
                 f"root must be None, 'midpoint', 'min_var' or the names of an outgroup, got {self.root!r}"
@@ -303,6 +342,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def _observations(self, X: Any) -> Any:
         """Codes of the states, real numbers, a matrix, or whatever a function takes."""
+        if hasattr(X, "tocsr"):
+            raise TypeError("sparse input is not supported: X must be dense")
         if callable(self.similarity):
             return X
         if self.similarity in ("correlation", "gaussian_det", "precomputed", "precomputed_distance"):
@@ -324,28 +365,93 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self.similarity == "precomputed_distance":
             S = np.exp(-self.alpha * check_distances(data, "X"))
             return S, SimilarityInfo("precomputed_distance", None, 1.0, self.alpha, int((S == 0).sum()) // 2)
+        return similarity_matrix(
+            data, self.similarity, alpha=self.alpha, n_jobs=self.n_jobs, **self._options(drawn)
+        )
+
+    def _options(self, drawn: bool) -> dict[str, Any]:
         options = dict(self.similarity_params or {})
         if drawn:  # a pair may lose its joint sites
             options["on_no_overlap"] = "saturate"
-        return similarity_matrix(data, self.similarity, alpha=self.alpha, n_jobs=self.n_jobs, **options)
+        return options
+
+    def _prepare(
+        self, data: Any, *, drawn: bool = False
+    ) -> tuple[Doubles | None, SimilarityInfo, Sites | None]:
+        """All similarities; or, of too many sequences, what they are computed from."""
+        if not isinstance(data, Encoded) or len(data.codes) <= self.dense_limit:
+            return *self._similarities(data, drawn=drawn), None
+        for name, value, instead in (
+            ("merge", self.merge, "balanced"), ("branch_lengths", self.branch_lengths, "ols"),
+            ("frequencies", (self.similarity_params or {}).get("frequencies", "pair"), "pair"),
+        ):  # fmt: skip
+            if value not in (instead, None):
+                raise ValueError(
+                    f"{name}={value!r} needs the similarities of all pairs, but X has {len(data.codes)} "
+                    f"leaves, more than dense_limit={self.dense_limit}"
+                )
+        sites = sites_of(
+            data, str(self.similarity), alpha=self.alpha, n_jobs=self.n_jobs, **self._options(drawn)
+        )
+        return None, sites.info(0), sites
+
+    def _recover_large(
+        self,
+        sites: Sites,
+        info: SimilarityInfo,
+        names: tuple[str, ...],
+        threads: int,
+        seed: int,
+        report: Any,
+    ) -> Recovery:
+        def cut(S: Doubles, most: int) -> tuple[Recovery, list[NDArray[np.int32] | None]]:
+            return partition(
+                S, tau=most, num_gaps=self.num_gaps, min_split=self.min_split,
+                normalization=self.normalization, eig_tol=self.eig_tol, strict=self.strict, threads=threads,
+            )  # fmt: skip
+
+        def solve(leaves: NDArray[np.int32], done: int) -> Recovery:
+            def tell(stage: str, count: int, error: float) -> Any:
+                return report(stage, count if stage == "merge" else done + count, error)
+
+            start = time.perf_counter()
+            S, saturated = sites.matrix(leaves)
+            seconds = time.perf_counter() - start
+            part = Encoded(sites.codes[leaves], sites.encoded.n_states, 0)
+            own = tuple(names[i] for i in leaves.tolist())
+            found, _ = self._recover(S, info, part, own, threads, seed, tell if report is not None else None)
+            found.saturated = saturated
+            found.seconds["similarity"] = seconds
+            return found
+
+        return recover_large(sites, names, self.dense_limit, cut, solve, cap=_cap(info), seed=seed)
 
     def _recover(
         self,
         S: Doubles,
-        D: Doubles,
         info: SimilarityInfo,
         data: Any,
         names: tuple[str, ...],
         threads: int,
         seed: int,
         report: Any,
-    ) -> Recovery:
-        return recover(
-            S, names, self._solver(S, D, info, data, names, seed), tau=self.tau, num_gaps=self.num_gaps,
-            min_split=self.min_split, normalization=self.normalization, eig_tol=self.eig_tol,
-            strict=self.strict, threads=threads,
-            workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1, report=report,
+    ) -> tuple[Recovery, Doubles]:
+        """The tree, and the distances."""
+        result, plan = partition(
+            S, tau=self.tau, num_gaps=self.num_gaps, min_split=self.min_split,
+            normalization=self.normalization, eig_tol=self.eig_tol, strict=self.strict, threads=threads,
+            report=report,
         )  # fmt: skip
+        start = time.perf_counter()
+        D = distances_of(S, threads)  # not before: the first cut needs a matrix of this size
+        result.seconds["distances"] = time.perf_counter() - start
+        assemble(
+            result, plan, S, D if self.merge == "balanced" else None, names,
+            self._solver(S, D, info, data, names, seed), cap=_cap(info), threads=threads,
+            workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1,
+            report=report,
+        )  # fmt: skip
+        return result, D
 
     def _solver(
         self, S: Doubles, D: Doubles, info: SimilarityInfo, data: Any, names: tuple[str, ...], seed: int
@@ -388,22 +494,20 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 drawn = Encoded(drawn, data.n_states, 0)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, of the data themselves
-                S, info = self._similarities(drawn, drawn=True)
-            trees.append(
-                self._recover(
-                    S, distances_of(S, threads), info, drawn, self.names_in_, threads, b + 1, None
-                ).tree
-            )
+                S, info, sites = self._prepare(drawn, drawn=True)
+            if sites is None:
+                assert S is not None
+                found, _ = self._recover(S, info, drawn, self.names_in_, threads, b + 1, None)
+            else:
+                found = self._recover_large(sites, info, self.names_in_, threads, b + 1, None)
+            trees.append(found.tree)
             if report is not None and report("bootstrap", b + 1, 0.0):
                 break
         return trees
 
-    def _lengths(self, tree: Tree, D: Doubles, info: SimilarityInfo, threads: int) -> Tree:
-        if self.branch_lengths is None:
-            return tree
-        tree = fit_lengths(tree, D, self.branch_lengths, self.negative == "clip", threads)
+    def _in_units(self, tree: Tree, info: SimilarityInfo) -> Tree:
         if self.units == "substitutions" and info.scale is not None:
-            tree = tree.with_lengths(tree.length / (info.scale * info.alpha))
+            return tree.with_lengths(tree.length / (info.scale * info.alpha))
         return tree
 
     @staticmethod
@@ -426,3 +530,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _cap(info: SimilarityInfo) -> float:
+    """The largest distance that means something."""
+    return np.inf if info.resolved is None else info.resolved

@@ -176,13 +176,15 @@ def plot_fiedler(model: STDR, ax: Axes | None = None, *, split: int = 0) -> Axes
     Raises
     ------
     ValueError
-        There is no such cut.
+        There is no such cut, or the model keeps no similarities.
     """
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(model, "tree_")
     if not 0 <= split < len(model.partition_tree_):
         raise ValueError(f"split must be below {len(model.partition_tree_)}, the number of cuts, got {split}")
+    if model.similarity_ is None:
+        raise ValueError("the model keeps no similarities: it has more leaves than its dense_limit")
     ax = plots.new_axes(ax)
     cut = model.partition_tree_[split]
     leaves = np.sort(np.r_[cut.one, cut.two])
