@@ -116,9 +116,9 @@ def _check_values(A: Any, name: str, negative: str) -> int:
     rows = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
     count = int((below & (rows < A.indices)).sum())
     if negative == "clip":
-        A.data[below] = 0.0
+        A.data = np.where(below, 0.0, A.data)
     elif negative == "abs":
-        np.abs(A.data, out=A.data)
+        A.data = np.abs(A.data)
     return count
 
 

@@ -599,3 +599,15 @@ def test_fraction_and_balance_of_bisect():
         warnings.simplefilter("error")
         labels = graph.bisect(W, min_fraction=0.3)
     assert np.bincount(labels).min() >= 90
+
+
+@pytest.mark.parametrize("negative", ["clip", "abs"])
+def test_the_matrix_given_is_left_as_it_is(negative):
+    W = delaunay(100).tolil()
+    W[0, 50] = W[50, 0] = -3.0
+    W[7, 7] = 2.0
+    W = sp.csr_array(W)
+    before = W.copy()
+    graph.partition(W, 2, negative=negative)
+    assert (W.indptr == before.indptr).all() and (W.indices == before.indices).all()
+    assert (W.data == before.data).all()
