@@ -609,5 +609,6 @@ def test_the_matrix_given_is_left_as_it_is(negative):
     W = sp.csr_array(W)
     before = W.copy()
     graph.partition(W, 2, negative=negative)
-    assert (W.indptr == before.indptr).all() and (W.indices == before.indices).all()
+    assert (W.indptr == before.indptr).all()
+    assert (W.indices == before.indices).all()
     assert (W.data == before.data).all()
