@@ -100,7 +100,7 @@ void filter(const context& ctx, const pencil& a, int degree, double lo, double h
 
 davidson_result chebyshev(const context& ctx, const pencil& a, std::ptrdiff_t k, const chebyshev_options& o) {
   const std::ptrdiff_t n = a.size(), b = k + o.guard,
-                       capacity = std::max(o.basis > 0 ? o.basis : 5 * b, 2 * b + 4),
+                       capacity = std::max(o.basis > 0 ? o.basis : 3 * b, 2 * b + 4),
                        keep = b + (capacity - b) / 3, least = 4;
   const projector project = [&a](const context& c, matrix_view<double> x) { a.project(c, x); };
   davidson_result r;

@@ -14,7 +14,7 @@ namespace lapwing::linalg {
 
 struct chebyshev_options {
   std::ptrdiff_t guard = 2;  // pairs beyond the wanted ones
-  std::ptrdiff_t basis = 0;  // most vectors kept; 0: five times k + guard
+  std::ptrdiff_t basis = 0;  // most vectors kept; 0: three times k + guard
   double norm = 1;           // bound on M^-1/2 A M^-1/2
   double tol = 1e-8;         // residual <= tol * norm
   std::ptrdiff_t max_products = 200000;
