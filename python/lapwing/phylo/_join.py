@@ -183,7 +183,7 @@ def snj(
     >>> from lapwing.trees import snj
     >>> D = np.array([[0, 3, 7, 8], [3, 0, 6, 7], [7, 6, 0, 3], [8, 7, 3, 0.0]])
     >>> snj(np.exp(-D / 5), ["a", "b", "c", "d"]).newick()
-    '(a,b,(c,d));'
+    '((a,b),c,d);'
     """
     threads = _threads.resolve(n_jobs)
     _validate.check_choice(criterion, "criterion", CRITERIA)
