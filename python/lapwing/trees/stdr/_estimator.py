@@ -379,7 +379,12 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self, data: Any, *, drawn: bool = False
     ) -> tuple[Doubles | None, SimilarityInfo, Sites | None]:
         """All similarities; or, of too many sequences, what they are computed from."""
-        if not isinstance(data, Encoded) or len(data.codes) <= self.dense_limit:
+        if not isinstance(data, Encoded):
+            return *self._similarities(data), None
+        most = min(len(data.codes), self.dense_limit)
+        what = f"the similarities and distances of {most} leaves"
+        _validate.check_memory(16.0 * most**2, what, "lower dense_limit")
+        if len(data.codes) <= self.dense_limit:
             return *self._similarities(data, drawn=drawn), None
         for name, value, instead in (
             ("merge", self.merge, "balanced"), ("branch_lengths", self.branch_lengths, "ols"),
