@@ -106,7 +106,7 @@ def test_joining(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("method", ["STDR(64) + NJ", "SNJ"])
+@pytest.mark.parametrize("method", ["STDR(64) + NJ", "STDR(64) + NJ, dense_limit 5000", "SNJ"])
 @pytest.mark.parametrize("m", [1000, 2000, 4000, 8000, 20_000])
 def test_scale(benchmark: Any, m: int, method: str, settings: Settings, records: Records) -> None:
     """From the array to the Newick text, all threads; wall time."""

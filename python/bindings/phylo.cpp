@@ -117,11 +117,15 @@ void bind_phylo(nb::module_& m) {
       "d"_a.noconvert(), "clip"_a, "threads"_a, "The same (nj), with `d` as scratch memory.");
   m.def(
       "phylo_spectral_join",
-      [](const mat_in<double>& s, int threads) {
-        return joined(run(threads, nb::none(),
-                          [&](const context& ctx) { return phylo::spectral_join(ctx, view<double>(s)); }));
+      [](const mat_in<double>& s, const std::string& criterion, int threads) {
+        const auto kind = static_cast<phylo::rank_one_criterion>(
+            choice(criterion, "criterion", {"sv2", "residual", "quartets"}));
+        return joined(run(threads, nb::none(), [&](const context& ctx) {
+          return phylo::spectral_join(ctx, view<double>(s), kind);
+        }));
       },
-      "s"_a.noconvert(), "threads"_a, "Parents, lengths (0), and the number of scores computed.");
+      "s"_a.noconvert(), "criterion"_a, "threads"_a,
+      "Parents, lengths (0), and the number of scores computed.");
   m.def(
       "phylo_cut",
       [](const mat_in<double>& s, const vec_in<std::int32_t>& part, int gaps, std::ptrdiff_t least,

@@ -222,7 +222,7 @@ def phylo_join(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), ord
 def phylo_join_in_place(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], clip: bool, threads: int) -> tuple:
     """The same (nj), with `d` as scratch memory."""
 
-def phylo_spectral_join(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], threads: int) -> tuple:
+def phylo_spectral_join(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], criterion: str, threads: int) -> tuple:
     """Parents, lengths (0), and the number of scores computed."""
 
 def phylo_cut(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], part: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], gaps: int, least: int, random_walk: bool, tol: float, side: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], vector: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')] | None, threads: int) -> dict:

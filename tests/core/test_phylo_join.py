@@ -269,7 +269,14 @@ def test_upgma_is_average_linkage() -> None:
     assert np.allclose(tree.path_lengths(), expected, atol=1e-12)
 
 
-def plain_snj(S: np.ndarray) -> list[frozenset[int]]:
+CRITERIA = {
+    "sv2": lambda x: x[1],
+    "residual": lambda x: np.sqrt((x[1:] ** 2).sum()),
+    "quartets": lambda x: ((x**2).sum() ** 2 - (x**4).sum()) / (x**2).sum(),
+}
+
+
+def plain_snj(S: np.ndarray, criterion: str = "sv2") -> list[frozenset[int]]:
     """Straight from the definition, with full singular value decompositions."""
     m = len(S)
     clusters = [frozenset([i]) for i in range(m)]
@@ -284,7 +291,7 @@ def plain_snj(S: np.ndarray) -> list[frozenset[int]]:
                     A = sorted(union)
                     B = [x for x in range(m) if x not in union]
                     values = np.linalg.svd(S[np.ix_(A, B)], compute_uv=False)
-                    scores[union] = float(values[1]) if len(values) > 1 else 0.0
+                    scores[union] = float(CRITERIA[criterion](values)) if len(values) > 1 else 0.0
                 key = (scores[union], *sorted((min(a), min(b))))
                 if best is None or key < best[0]:
                     best = (key, a, b)
@@ -295,9 +302,10 @@ def plain_snj(S: np.ndarray) -> list[frozenset[int]]:
     return out
 
 
+@pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("model", [kingman, birth_death])
-def test_snj_is_its_definition(model: Any, seed: int) -> None:
+def test_snj_is_its_definition(model: Any, seed: int, criterion: str) -> None:
     m = 26
     tree = model(m, random_state=seed)
     rng = np.random.default_rng(seed)
@@ -305,25 +313,26 @@ def test_snj_is_its_definition(model: Any, seed: int) -> None:
     noise = 0.02 * rng.normal(size=(m, m))
     S = np.clip(S + noise + noise.T, 0.001, 1)
     np.fill_diagonal(S, 1)
-    joined = plain_snj(S)
-    found = snj(S)
+    joined = plain_snj(S, criterion)
+    found = snj(S, criterion=criterion)
     whole = set(range(m))
     sides = {frozenset(x) for c in joined for x in (c, whole - c)}
     for split in found.splits():
         assert frozenset(map(int, split)) in sides
 
 
-def test_snj_joins_large_parts_without_their_scores() -> None:
-    """The bound from above decides most joins of more than 48 leaves, and none otherwise than the scores."""
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_snj_joins_large_parts_without_their_scores(criterion: str) -> None:
+    """The bound from above decides some joins of more than 48 leaves, and none otherwise than the scores."""
     m = 100
     X = simulate_sequences(caterpillar(m), 400, model="hky85", rate=0.05, random_state=0)
     S, _ = similarity_matrix(X)
-    joined = plain_snj(S)
+    joined = plain_snj(S, criterion)
     whole = set(range(m))
     sides = {frozenset(x) for c in joined for x in (c, whole - c)}
-    assert all(frozenset(map(int, split)) in sides for split in snj(S).splits())
-    _, _, scored = _core.phylo_spectral_join(S, 1)
-    assert scored < m - 3
+    assert all(frozenset(map(int, split)) in sides for split in snj(S, criterion=criterion).splits())
+    _, _, scored = _core.phylo_spectral_join(S, criterion, 1)
+    assert scored < m - 3 or criterion != "sv2"
 
 
 @given(st.integers(4, 40), st.integers(0, 10**6))
@@ -344,9 +353,9 @@ def test_snj_of_large_parts_and_threads(model: str) -> None:
         "kingman": kingman(m, random_state=5),
     }[model]
     S = population_similarity(tree)
-    one = _core.phylo_spectral_join(S, 1)
+    one = _core.phylo_spectral_join(S, "sv2", 1)
     for threads in (2, 4):
-        assert np.array_equal(one[0], _core.phylo_spectral_join(S, threads)[0])
+        assert np.array_equal(one[0], _core.phylo_spectral_join(S, "sv2", threads)[0])
     if model != "kingman":  # its shortest edges are below what the scores resolve
         assert robinson_foulds(snj(S, tree.names), tree) == 0
 

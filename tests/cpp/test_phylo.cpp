@@ -196,6 +196,50 @@ TEST(a_leaf_belongs_where_the_tree_is_the_shortest) {
                "delta and excess");
 }
 
+TEST(sequences_without_their_matrix) {
+  const std::ptrdiff_t m = 90, n = 150, split = 31;
+  std::mt19937_64 random(5);
+  std::vector<std::uint8_t> codes(static_cast<std::size_t>(m * n));
+  for (auto& c : codes) c = static_cast<std::uint8_t>(random() % 16 < 12 ? 0 : random() % 4);
+  for (std::size_t i = 0; i < codes.size(); i += 17) codes[i] = phylo::missing;
+  const matrix_view<const std::uint8_t> view{codes.data(), m, n};
+  std::vector<double> s(static_cast<std::size_t>(m * m)), d(s.size()),
+      block(static_cast<std::size_t>((m - split) * split));
+  phylo::similarity(threads(2), view, {}, {s.data(), m, m});
+  phylo::similarity(threads(3), view, {.split = split}, {block.data(), m - split, split});
+  for (std::ptrdiff_t i = split; i < m; ++i)
+    for (std::ptrdiff_t j = 0; j < split; ++j)
+      CHECK(block[static_cast<std::size_t>((i - split) * split + j)] ==
+            s[static_cast<std::size_t>(i * m + j)]);
+  phylo::distances(threads(1), {s.data(), m, m}, {d.data(), m, m});
+  // a caterpillar whose root has two children
+  std::vector<std::int32_t> parent(static_cast<std::size_t>(2 * m - 1)), leaves(static_cast<std::size_t>(m));
+  std::iota(leaves.begin(), leaves.end(), 0);
+  for (std::int32_t k = 0; k < m; ++k)
+    parent[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(m) + std::max(0, k - 1);
+  for (std::int32_t k = 0; k + 1 < m; ++k)
+    parent[static_cast<std::size_t>(m + k)] = k + 2 < m ? static_cast<std::int32_t>(m) + k + 1 : -1;
+  std::vector<double> delta(static_cast<std::size_t>(m)), one(parent.size()), two(parent.size()),
+      three(parent.size());
+  for (double& x : delta) x = static_cast<double>(random() % 100) / 50;
+  phylo::insertion_lengths(threads(1), {d.data(), m, m}, leaves, parent, delta, 1.5, one);
+  phylo::insertion_lengths(threads(1), view, {}, leaves, parent, delta, 1.5, two);
+  phylo::insertion_lengths(threads(3), view, {}, leaves, parent, delta, 1.5, three);
+  CHECK(worst(one, two) < 1e-12 && two == three);
+  phylo::balanced_lengths(threads(1), view, {}, leaves, parent, 1.5, two);
+  phylo::balanced_lengths(threads(3), view, {}, leaves, parent, 1.5, three);
+  CHECK(two == three && two[static_cast<std::size_t>(m - 1)] == two[static_cast<std::size_t>(2 * m - 3)]);
+  for (const auto criterion : {phylo::rank_one_criterion::second, phylo::rank_one_criterion::residual,
+                               phylo::rank_one_criterion::quartets}) {
+    const auto joined = phylo::spectral_join(threads(1), {s.data(), m, m}, criterion);
+    CHECK(joined.parent == phylo::spectral_join(threads(3), {s.data(), m, m}, criterion).parent);
+    CHECK(joined.parent.size() == static_cast<std::size_t>(2 * m - 2) && joined.parent.back() == -1);
+  }
+  CHECK_THROWS(std::invalid_argument,
+               phylo::similarity(threads(1), view, {.split = m}, {block.data(), m - split, split}),
+               "split must be");
+}
+
 TEST(bad_input) {
   const context ctx;
   std::vector<double> d{0, 1, 1, 0};

@@ -75,11 +75,17 @@ joined_tree join(const context&, matrix_view<const double> d, joining = joining:
 /// The same (nj) with the memory of d as its scratch: nothing of its size is allocated.
 joined_tree join_in_place(const context&, matrix_view<double> d, bool clip = true);
 
-/// Spectral neighbour joining: joins the two clusters whose union A has the least second singular value of
-/// s(A, rest), until three are left; of equal pairs the one with the smallest leaf, then the smallest leaf of
-/// the other. s >= 0 with diagonal 1. Lengths are not given (0); scanned counts the scores that were
-/// computed.
-joined_tree spectral_join(const context&, matrix_view<const double> s);
+/// What spectral neighbour joining makes small, of the singular values x_1 >= x_2 >= ... of s(A, rest).
+enum class rank_one_criterion {
+  second,    ///< x_2
+  residual,  ///< (x_2^2 + x_3^2 + ...)^1/2
+  quartets   ///< 2 sum over i < j of x_i^2 x_j^2, over the sum of all x_i^2
+};
+/// Spectral neighbour joining: joins the two clusters whose union A has the least criterion of s(A, rest),
+/// until three are left; of equal pairs the one with the smallest leaf, then the smallest leaf of the other.
+/// s >= 0 with diagonal 1. Lengths are not given (0); scanned counts the scores that were computed.
+joined_tree spectral_join(const context&, matrix_view<const double> s,
+                          rank_one_criterion = rank_one_criterion::second);
 
 enum class cut_kind { sign, gap, component, median };
 struct cut_options {

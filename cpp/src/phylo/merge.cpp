@@ -440,11 +440,10 @@ namespace {
 // The neighbours of every node of a tree without its root, and how to average over what lies behind one.
 class unrooted_tree {
  public:
-  unrooted_tree(const intervals& t, std::span<const std::int32_t> parent, std::ptrdiff_t m)
-      : m_(m), below_(t.last.size()), beyond_(t.last.size()) {
+  unrooted_tree(std::span<const std::int32_t> parent, std::ptrdiff_t m)
+      : m_(m), parent_(parent), neighbours_(parent.size()), below_(parent.size(), nowhere), beyond_(below_) {
     const std::int32_t n = static_cast<std::int32_t>(parent.size()), root = n - 1;
     std::vector<std::int32_t> top;
-    neighbours_.resize(parent.size());
     for (std::int32_t i = 0; i < root; ++i) {
       const std::int32_t p = parent[some(i)];
       if (p == root) top.push_back(i);
@@ -458,9 +457,6 @@ class unrooted_tree {
       neighbours_[some(root)].clear();
     }
     // the leaf that is the fewest edges away, below each node and beyond it
-    constexpr std::int32_t far = std::numeric_limits<std::int32_t>::max() / 2;
-    std::fill(below_.begin(), below_.end(), place{far, 0});
-    beyond_ = below_;
     for (std::int32_t i = 0; i < n; ++i) {
       if (i < m) below_[some(i)] = {0, i};
       if (i < root)
@@ -469,7 +465,7 @@ class unrooted_tree {
     std::vector<std::vector<std::int32_t>> children(some(n));
     for (std::int32_t i = 0; i < root; ++i) children[some(parent[some(i)])].push_back(i);
     for (std::int32_t p = root; p >= m; --p) {
-      place first{far, 0}, second = first;  // the two nearest by way of the parent
+      place first = nowhere, second = nowhere;  // the two nearest by way of p
       std::int32_t from = -1;
       const auto offer = [&](place x, std::int32_t who) {
         if (x < first) {
@@ -484,7 +480,6 @@ class unrooted_tree {
       for (const std::int32_t c : children[some(p)]) offer(step(below_[some(c)]), c);
       for (const std::int32_t c : children[some(p)]) beyond_[some(c)] = step(c == from ? second : first);
     }
-    parent_ = parent;
   }
 
   const std::vector<std::int32_t>& neighbours(std::int32_t v) const { return neighbours_[some(v)]; }
@@ -503,6 +498,7 @@ class unrooted_tree {
  private:
   static constexpr int depth = 5;
   using place = std::pair<std::int32_t, std::int32_t>;  // edges away, leaf
+  static constexpr place nowhere{std::numeric_limits<std::int32_t>::max() / 2, 0};
   static place step(place x) { return {x.first + 1, x.second}; }
   void spread(std::int32_t v, std::int32_t x, double weight, int left,
               std::vector<weighted_leaf>& out) const {
@@ -521,10 +517,6 @@ class unrooted_tree {
   std::vector<place> below_, beyond_;
 };
 
-}  // namespace
-
-namespace {
-
 using shares = std::vector<unrooted_tree::weighted_leaf>;
 // The average of distance(i, j) over two sets of leaves.
 template <class F>
@@ -539,14 +531,13 @@ double average_between(const F& distance, const shares& one, const shares& two) 
 }
 
 template <class F>
-void insertion(const context& ctx, const F& distance, const intervals& t,
-               std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
-               std::span<double> excess) {
+void insertion(const context& ctx, const F& distance, std::span<const std::int32_t> parent,
+               std::span<const double> delta, double cap, std::span<double> excess) {
   const std::int32_t m = static_cast<std::int32_t>(delta.size()),
                      n = static_cast<std::int32_t>(parent.size());
   std::fill(excess.begin(), excess.end(), 0.0);
   if (m < 3) return;
-  const unrooted_tree tree(t, parent, m);
+  const unrooted_tree tree(parent, m);
   // Around an inner node with q subtrees X, Y, ...: by how much the tree is longer if the new leaf hangs on
   // the edge to X, up to a constant: a quarter of delta_X + sum over pairs of the others of d_YZ / (q - 2).
   std::vector<std::vector<double>> around(some(n));
@@ -641,16 +632,17 @@ void insertion_lengths(const context& ctx, matrix_view<const double> d, std::spa
   const auto distance = [&](std::int32_t i, std::int32_t j) {
     return std::min(cap, d(leaves[some(i)], leaves[some(j)]));
   };
-  insertion(ctx, distance, read_tree(leaves, parent, d.rows), parent, delta, cap, excess);
+  read_tree(leaves, parent, d.rows);
+  insertion(ctx, distance, parent, delta, cap, excess);
 }
 
 void insertion_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
                        std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
                        std::span<const double> delta, double cap, std::span<double> excess) {
   check_insertion(leaves, parent, delta, cap, excess);
-  const intervals t = read_tree(leaves, parent, codes.rows);
+  read_tree(leaves, parent, codes.rows);
   const pair_function pairs = pairs_of(ctx, codes, o);
-  insertion(ctx, distances_between(pairs, leaves, cap), t, parent, delta, cap, excess);
+  insertion(ctx, distances_between(pairs, leaves, cap), parent, delta, cap, excess);
 }
 
 void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
@@ -658,7 +650,7 @@ void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes,
                       std::span<double> length) {
   check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
   check(cap >= 0, "cap must be >= 0, got ", cap);
-  const intervals t = read_tree(leaves, parent, codes.rows);
+  read_tree(leaves, parent, codes.rows);
   const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
                      n = static_cast<std::int32_t>(parent.size());
   std::fill(length.begin(), length.end(), 0.0);
@@ -669,7 +661,7 @@ void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes,
     length[0] = length[1] = distance(0, 1) / 2;
     return;
   }
-  const unrooted_tree tree(t, parent, m);
+  const unrooted_tree tree(parent, m);
   // What lies behind v as seen from x, in its parts, and the mean of their distances from v.
   const auto look = [&](std::int32_t x, std::int32_t v, std::vector<shares>& part) {
     part.clear();

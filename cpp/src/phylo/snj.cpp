@@ -41,8 +41,14 @@ double second_square(double a, double b, double c, double noise) {
 
 class spectral_joiner {
  public:
-  spectral_joiner(const context& ctx, matrix_view<const double> s)
-      : ctx_(ctx), kernel_(kernels::get<double>(ctx.level())), s_(s), m_(s.rows), size_(m_), active_(m_) {
+  spectral_joiner(const context& ctx, matrix_view<const double> s, rank_one_criterion criterion)
+      : ctx_(ctx),
+        kernel_(kernels::get<double>(ctx.level())),
+        s_(s),
+        criterion_(criterion),
+        m_(s.rows),
+        size_(m_),
+        active_(m_) {
     const std::size_t n = at(m_);
     stride_ = round_up(m_, kernels::column_padding);
     gram_ = buffer<double>(ctx, m_ * m_);
@@ -75,7 +81,7 @@ class spectral_joiner {
             const double x = s_(i, j), xx = x * x, si = s_(i, i), sj = s_(j, j);
             const double a = g(i, i) - si * si - xx, c = g(j, j) - sj * sj - xx,
                          b = g(i, j) - si * x - x * sj;
-            score_[i * m_ + j] = std::sqrt(second_square(a, b, c, 1e-13));
+            score_[i * m_ + j] = of_two(a + c, second_square(a, b, c, 1e-13));
           }
           find_least(i);
         }
@@ -101,6 +107,12 @@ class spectral_joiner {
  private:
   static std::size_t at(std::ptrdiff_t i) { return static_cast<std::size_t>(i); }
   bool alive(std::ptrdiff_t i) const { return node_[at(i)] >= 0; }
+  // The criterion for squares of which there are two, from their sum and the smaller one. It grows with every
+  // singular value, so that for a compression it is a lower bound.
+  double of_two(double sum, double second) const {
+    if (criterion_ != rank_one_criterion::quartets) return std::sqrt(second);
+    return sum > 0 ? 2 * (sum - second) * second / sum : 0;
+  }
   double g(std::ptrdiff_t i, std::ptrdiff_t j) const { return gram_[i * m_ + j]; }
   double* row(std::ptrdiff_t i) { return rows_.data() + i * stride_; }
 
@@ -151,7 +163,8 @@ class spectral_joiner {
       check(i >= 0, "s has scores that are not finite");
       const std::ptrdiff_t place = i * m_ + j;
       if (exact_[place]) return {j, i};
-      if (leaves_[at(i)].size() + leaves_[at(j)].size() > at(small)) {
+      if (criterion_ != rank_one_criterion::quartets &&
+          leaves_[at(i)].size() + leaves_[at(j)].size() > at(small)) {
         const double most = upper(i, j);
         for (std::ptrdiff_t k = 0; k < i; ++k)
           if (k != j && alive(k)) others = std::min(others, score_[i * m_ + k]);
@@ -207,7 +220,7 @@ class spectral_joiner {
         c += y[k] * y[k];
       }
       const double half = (a - c) / 2, first = (a + c) / 2 + std::sqrt(half * half + b * b);
-      return std::sqrt(a * r / first);  // a r = a c - b^2
+      return of_two(a + c, a * r / first);  // a r = a c - b^2
     }
     std::vector<char> member(at(m_), 0);
     for (const std::int32_t leaf : in) member[at(leaf)] = 1;
@@ -221,9 +234,19 @@ class spectral_joiner {
     const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(rows.size());
     if (size > small) {
       two_vectors v;
-      const two_values values = largest_two(ctx_, dense_block(ctx_, s_, rows, cols), &v);
+      const dense_block block(ctx_, s_, rows, cols);
+      const two_values values = largest_two(ctx_, block, &v);
       lead = std::move(swapped ? v.right : v.left);
-      return values.second;
+      if (criterion_ == rank_one_criterion::second) return values.second;
+      double all = 0, fourth = 0;
+      for (std::ptrdiff_t x = 0; x < block.rows(); ++x)
+        for (std::ptrdiff_t y = 0; y < block.cols(); ++y) all += block(x, y) * block(x, y);
+      if (criterion_ == rank_one_criterion::residual)
+        return std::sqrt(std::max(0.0, all - values.first * values.first));
+      std::vector<double> products(at(size * size));
+      phylo::gram(ctx_, block.view(), {products.data(), size, size});
+      for (const double x : products) fourth += x * x;
+      return all > 0 ? std::max(0.0, all * all - fourth) / all : 0;
     }
     // s(A, rest) s(A, rest)^T = G(A, A) - s(A, A) s(A, A)
     std::vector<double> own(at(size * size)), gram(own.size());
@@ -249,7 +272,17 @@ class spectral_joiner {
       lead.swap(across);
       if (norm == 0) lead[0] = 1;
     }
-    return size > 1 ? std::sqrt(std::max(0.0, e.values[at(size - 2)])) : 0;
+    if (size == 1) return 0;
+    if (criterion_ == rank_one_criterion::second) return std::sqrt(std::max(0.0, e.values[at(size - 2)]));
+    double all = 0, rest = 0, fourth = 0;
+    for (std::ptrdiff_t x = 0; x < size; ++x) {
+      const double value = std::max(0.0, e.values[at(x)]);
+      all += value;
+      rest += x + 1 < size ? value : 0;
+      fourth += value * value;
+    }
+    if (criterion_ == rank_one_criterion::residual) return std::sqrt(rest);
+    return all > 0 ? std::max(0.0, all * all - fourth) / all : 0;
   }
 
   // i into j, j < i: j stands for the new cluster
@@ -325,7 +358,7 @@ class spectral_joiner {
           const double bound =
               second_square(square_[at(c)] - a, dots[x - first], square_[at(x)] - b, noise());
           const std::ptrdiff_t place = std::max(x, c) * m_ + std::min(x, c);
-          score_[place] = std::sqrt(bound) * (1 - 1e-9);
+          score_[place] = of_two(square_[at(c)] - a + square_[at(x)] - b, bound) * (1 - 1e-9);
           exact_[place] = 0;
         }
       }
@@ -367,6 +400,7 @@ class spectral_joiner {
   const context& ctx_;
   const kernels::table<double>& kernel_;
   matrix_view<const double> s_;
+  rank_one_criterion criterion_;
   std::ptrdiff_t m_, size_, active_, stride_ = 0;
   buffer<double> gram_, score_, rows_;
   buffer<std::uint8_t> exact_;
@@ -382,13 +416,13 @@ class spectral_joiner {
 
 }  // namespace
 
-joined_tree spectral_join(const context& ctx, matrix_view<const double> s) {
+joined_tree spectral_join(const context& ctx, matrix_view<const double> s, rank_one_criterion criterion) {
   check(s.rows == s.cols, "s must be square, got ", s.rows, " x ", s.cols);
   check(s.rows >= 2, "s must have at least 2 rows, got ", s.rows);
   for (std::ptrdiff_t i = 0; i < s.rows; ++i)
     for (std::ptrdiff_t j = 0; j < s.cols; ++j)
       check(std::isfinite(s(i, j)), "s must be finite, but s(", i, ", ", j, ") is ", s(i, j));
-  return spectral_joiner(ctx, s).run();
+  return spectral_joiner(ctx, s, criterion).run();
 }
 
 }  // namespace lapwing::phylo

@@ -14,6 +14,7 @@ from lapwing.phylo._tree import Tree
 __all__ = ["bionj", "nj", "snj", "upgma"]
 
 NEGATIVE = ("clip", "keep")
+CRITERIA = ("sv2", "residual", "quartets")
 
 
 def nj(
@@ -129,7 +130,13 @@ def bionj(
     return Tree(parent, length, labels)
 
 
-def snj(S: Any, names: Sequence[str] | None = None, *, n_jobs: int | None = None) -> Tree:
+def snj(
+    S: Any,
+    names: Sequence[str] | None = None,
+    *,
+    criterion: str = "sv2",
+    n_jobs: int | None = None,
+) -> Tree:
     """Spectral neighbour joining: the unrooted tree of a similarity matrix.
 
     Joins the two clusters whose union A has the least second singular value of ``S(A, rest)``, which is 0 for
@@ -141,6 +148,9 @@ def snj(S: Any, names: Sequence[str] | None = None, *, n_jobs: int | None = None
         Similarities in [0, 1], symmetric, diagonal 1, that multiply along the paths of a tree; m >= 2.
     names : sequence of str or None, default=None
         Names of the leaves; None: "0", "1", ...
+    criterion : {"sv2", "residual", "quartets"}, default="sv2"
+        Of the singular values of ``S(A, rest)`` the second; the root of the sum of the squares of all but the
+        first; or, of their squares, twice the sum of the products of pairs over the sum.
     n_jobs : int or None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
 
@@ -157,8 +167,9 @@ def snj(S: Any, names: Sequence[str] | None = None, *, n_jobs: int | None = None
 
     Notes
     -----
-    Memory for four more matrices of the size of `S`. A score is computed only when a lower bound of it, the
-    second singular value of two rows, is the least of all: about once a join.
+    Memory for four more matrices of the size of `S`. A score is computed only when a lower bound of it, that
+    of two rows, is the least of all: about once a join, and less often for large clusters, of which a bound
+    from above tells ("quartets": not) that no other pair has less.
 
     References
     ----------
@@ -172,12 +183,13 @@ def snj(S: Any, names: Sequence[str] | None = None, *, n_jobs: int | None = None
     >>> from lapwing.trees import snj
     >>> D = np.array([[0, 3, 7, 8], [3, 0, 6, 7], [7, 6, 0, 3], [8, 7, 3, 0.0]])
     >>> snj(np.exp(-D / 5), ["a", "b", "c", "d"]).newick()
-    '(a,b,(c,d));'
+    '((a,b),c,d);'
     """
     threads = _threads.resolve(n_jobs)
+    _validate.check_choice(criterion, "criterion", CRITERIA)
     similarities, _ = check_similarities(S)
     labels = check_names(names, len(similarities))
-    parent, _, _ = _backend.extension().phylo_spectral_join(similarities, threads)
+    parent, _, _ = _backend.extension().phylo_spectral_join(similarities, criterion, threads)
     return Tree(parent, None, labels)
 
 

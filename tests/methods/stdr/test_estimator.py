@@ -134,6 +134,10 @@ def test_what_needs_all_pairs() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             STDR(**{"dense_limit": 50, **options}).fit(X)
+    many = np.zeros((200_000, 2), dtype=np.int8)
+    many[0] = 1
+    with pytest.raises(MemoryError, match=r"640 GB, more than .* lower dense_limit"):
+        STDR(dense_limit=10**6).fit(many)
     gaps = X.copy()
     gaps[3, 250:] = -1
     gaps[80, :250] = -1

@@ -88,14 +88,14 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         subtrees.
     n_bootstrap : int, default=0
         Number of times that the sites are drawn anew for the support of the edges.
-    dense_limit : int, default=30000
+    dense_limit : int, default=10000
         Most sequences whose similarities are all computed, at 16 bytes a pair, >= 16. Of more, landmarks are
-        cut, the parts are solved, and merges and lengths look at what is near; `merge` and `branch_lengths`
-        must then be the defaults (or no lengths).
+        drawn by `random_state` and cut, the parts are solved, and merges and lengths look at what is near;
+        `merge` and `branch_lengths` must then be the defaults (or no lengths).
     n_jobs : int or None, default=None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
     random_state : int, RandomState or None, default=None
-        Of the bootstrap and of external programs.
+        Of the bootstrap, of external programs, and of landmarks.
     strict : bool, default=False
         Raise where no cut has `min_split` leaves on both sides, rather than cut in the middle.
     callback : callable or None, default=None
@@ -171,7 +171,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         units: str = "substitutions",
         root: str | Sequence[str] | None = None,
         n_bootstrap: int = 0,
-        dense_limit: int = 30_000,
+        dense_limit: int = 10_000,
         n_jobs: int | None = None,
         random_state: Any = None,
         strict: bool = False,
@@ -379,7 +379,12 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self, data: Any, *, drawn: bool = False
     ) -> tuple[Doubles | None, SimilarityInfo, Sites | None]:
         """All similarities; or, of too many sequences, what they are computed from."""
-        if not isinstance(data, Encoded) or len(data.codes) <= self.dense_limit:
+        if not isinstance(data, Encoded):
+            return *self._similarities(data), None
+        most = min(len(data.codes), self.dense_limit)
+        what = f"the similarities and distances of {most} leaves"
+        _validate.check_memory(16.0 * most**2, what, "lower dense_limit")
+        if len(data.codes) <= self.dense_limit:
             return *self._similarities(data, drawn=drawn), None
         for name, value, instead in (
             ("merge", self.merge, "balanced"), ("branch_lengths", self.branch_lengths, "ols"),
