@@ -329,11 +329,36 @@ def test_permuted_graph_has_the_same_cut():
 @pytest.mark.parametrize("refine", ["fm", "flow", "multilevel"])
 def test_same_bits_for_any_number_of_threads(k, refine):
     W = delaunay(1500, 3)
-    runs = [graph.partition(W, k, refine=refine, n_trials=3, n_jobs=t)[0] for t in (1, 2, 4)]
-    assert (runs[0] == runs[1]).all()
-    assert (runs[0] == runs[2]).all()
+    for imbalance in (0.0, 0.03):
+        runs = [
+            graph.partition(W, k, refine=refine, imbalance=imbalance, n_trials=3, n_jobs=t)[0]
+            for t in (1, 2, 4)
+        ]
+        assert (runs[0] == runs[1]).all()
+        assert (runs[0] == runs[2]).all()
     for make in (sp.csc_array, sp.coo_array, lambda A: A.toarray()):
         assert (graph.partition(make(W), k, refine=refine, n_trials=3)[0] == runs[0]).all()
+
+
+@pytest.mark.parametrize("method", ["multilevel", "spectral"])
+def test_what_changes_nothing(method):
+    W = delaunay(700, 6)
+    labels, info = graph.partition(W, 3, method=method)
+    scaled, other = graph.partition(8.0 * W, 3, method=method)
+    assert (scaled == labels).all()
+    assert other.cut == 8.0 * info.cut
+    loops, other = graph.partition(W + sp.diags_array(np.arange(700.0)), 3, method=method)
+    assert (loops == labels).all()
+    assert other.cut == info.cut
+
+
+def test_isolated_nodes_cost_nothing():
+    W = delaunay(600, 7)
+    before = graph.partition(W, 2, imbalance=0.1)[1].cut
+    with pytest.warns(DisconnectedGraphWarning, match="31 connected"):
+        labels, info = graph.partition(sp.block_diag([W, sp.csr_array((30, 30))]), 2, imbalance=0.1)
+    assert info.feasible
+    assert info.cut == cut_of(W, labels[:600]) <= 1.05 * before  # they leave more room, if anything
 
 
 def test_spectral_method_with_many_parts():

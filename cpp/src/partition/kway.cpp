@@ -155,7 +155,7 @@ effort effort_of(refinement r, std::ptrdiff_t parts) {
   effort e;
   e.flow = r == refinement::flow || r == refinement::multilevel;
   e.branch = e.flow ? 12000 : 2500;
-  e.repeats = !e.flow || parts == 2 ? 3 : 6;
+  e.repeats = !e.flow || parts == 2 ? 3 : 4;
   if (r == refinement::multilevel) e.repeats *= 2;
   e.work = e.flow ? 60 : 20;
   if (r == refinement::none) e.passes = 0;

@@ -51,6 +51,11 @@ def register(verbs: Any) -> None:
         "--method", choices=["auto", "multilevel", "spectral"], default="auto",
         help="coarser graphs, or eigenvectors of the whole one (default auto)",
     )  # fmt: skip
+    method.add_argument(
+        "--contiguous",
+        action="store_true",
+        help="for the cut: parts of one piece each, as far as they balance",
+    )
     method.add_argument("--trials", type=int, default=1, metavar="N", help="runs to choose from (default 1)")
     method.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
     method.add_argument("--jobs", type=int, default=None, metavar="N", help="threads (default: all)")
@@ -171,7 +176,8 @@ def _partition(args: argparse.Namespace) -> None:
         warnings.simplefilter("always")
         labels, info = graph.partition(
             W, args.parts, objective=args.objective, imbalance=args.imbalance, method=args.method,
-            refine=None if args.refine == "none" else args.refine, n_trials=args.trials,
+            refine=None if args.refine == "none" else args.refine, contiguous=args.contiguous,
+            n_trials=args.trials,
             node_weight=source.node_weight, random_state=args.seed, n_jobs=args.jobs,
             verbose=0 if args.quiet else 1,
         )  # fmt: skip

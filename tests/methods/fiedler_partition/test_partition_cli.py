@@ -69,6 +69,13 @@ def test_default_names_and_points(mesh, capsys, monkeypatch):
     for objective in ("ncut", "ratio", "conductance"):
         done = main(["partition", "mesh.graph", "-k", "3", "--objective", objective, "--no-picture", "-q"])
         assert done == 0
+    few = ["partition", "mesh.graph", "-k", "30", "--imbalance", "0.5", "--contiguous", "-o", "y.txt", "-q"]
+    assert main([*few, "--no-picture"]) == 0
+    parts = np.loadtxt("y.txt", dtype=int).reshape(12, 10)
+    for part in range(30):
+        assert nx.is_connected(
+            nx.grid_2d_graph(12, 10).subgraph(map(tuple, np.argwhere(parts == part).tolist()))
+        )
     assert main(["partition", "mesh.graph", "-k", "3", "-o", "x.npz", "--no-picture", "-q"]) == 0
     assert np.load("x.npz")["labels"].shape == (120,)
 
