@@ -180,10 +180,11 @@ def snj(
     Examples
     --------
     >>> import numpy as np
-    >>> from lapwing.trees import snj
+    >>> from lapwing.trees import read_newick, robinson_foulds, snj
     >>> D = np.array([[0, 3, 7, 8], [3, 0, 6, 7], [7, 6, 0, 3], [8, 7, 3, 0.0]])
-    >>> snj(np.exp(-D / 5), ["a", "b", "c", "d"]).newick()
-    '((a,b),c,d);'
+    >>> tree = snj(np.exp(-D / 5), ["a", "b", "c", "d"])
+    >>> robinson_foulds(tree, read_newick("((a,b),c,d);"))
+    0.0
     """
     threads = _threads.resolve(n_jobs)
     _validate.check_choice(criterion, "criterion", CRITERIA)
