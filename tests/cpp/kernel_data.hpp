@@ -81,6 +81,7 @@ struct kernel_data {
   array<std::int32_t> hits;                            // stride
   array<T> edge, lower, node, vectors, others, small;  // entries, entries, m, m x ld (twice), k x k
   array<T> images, forward, backward, combined;        // m x ld
+  array<T> down, detail, up;                           // m x ld
   array<double> quadratic, inner;                      // k x k
 
   // Aligned sequences in bit planes: `block` rows of d planes and one for the sites in use, padded to 8
@@ -146,7 +147,7 @@ struct kernel_data {
     fill(front, s.m * front_width, 0, 0.5);
     fill(node, s.m, 0.5, 2);
     fill(small, s.k * s.k, -1, 1);
-    for (auto* block : {&vectors, &others, &images, &forward, &backward, &combined})
+    for (auto* block : {&vectors, &others, &images, &forward, &backward, &combined, &down, &detail, &up})
       fill(*block, s.m * ld, -1, 1);
     fill(quadratic, s.k * s.k, -1, 1);
     fill(inner, s.k * s.k, -1, 1);
@@ -324,6 +325,13 @@ LAPWING_RUN(block_gram, s.m* s.k* s.k,
 LAPWING_RUN(block_combine, s.m* s.k* s.k,
             kernel.block_combine(o.vectors.data(), o.ld, s.k, o.small.data(), s.k, o.combined.data(), o.ld,
                                  s.m, true))
+// Banks of four taps; as many rows as there are samples for.
+LAPWING_RUN(filter_down, 2 * s.m * s.k,
+            kernel.filter_down(o.others.data(), o.q.data(), o.cost.data(), 4, s.m < 4 ? 0 : (s.m - 4) / 2 + 1, o.ld,
+                               s.k, o.down.data(), o.detail.data()))
+LAPWING_RUN(filter_up, 2 * s.m * s.k,
+            kernel.filter_up(o.others.data(), o.vectors.data(), o.q.data(), o.cost.data(), 4, 3, 0,
+                             s.m < 2 ? 0 : std::min(s.m, 2 * s.m - 3), o.ld, s.k, o.up.data()))
 LAPWING_RUN(count_differences, s.block* s.d* o.words,
             kernel.count_differences(o.bits.data(), o.bits.data(), o.bit_stride(), s.block, s.d, o.words,
                                      o.unlike.data()))

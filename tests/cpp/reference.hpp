@@ -239,6 +239,32 @@ inline void block_combine(const real* x, long ldx, long p, const real* s, long q
     }
 }
 
+inline void filter_down(const real* x, const real* lo, const real* hi, long taps, long count, long ld, long b,
+                        real* low, real* high) {
+  for (long k = 0; k < count; ++k)
+    for (long c = 0; c < b; ++c) {
+      low[k * ld + c] = high[k * ld + c] = 0;
+      for (long j = 0; j < taps; ++j) {
+        low[k * ld + c] += lo[j] * x[(2 * k + j) * ld + c];
+        high[k * ld + c] += hi[j] * x[(2 * k + j) * ld + c];
+      }
+    }
+}
+
+inline void filter_up(const real* low, const real* high, const real* lo, const real* hi, long taps, long lead,
+                      long first, long count, long ld, long b, real* y) {
+  for (long t = 0; t < count; ++t)
+    for (long c = 0; c < b; ++c) {
+      real sum = 0;
+      for (long k = -taps; k <= t + taps; ++k) {
+        const long j = t - 2 * k + lead;
+        if (j >= 0 && j < taps)
+          sum += low[(k - first) * ld + c] * lo[j] + high[(k - first) * ld + c] * hi[j];
+      }
+      y[t * ld + c] = sum;
+    }
+}
+
 // Site by site.
 inline void count_differences(const std::uint64_t* a, const std::uint64_t* b, long stride, long rows,
                               long planes, long n, std::int32_t* out) {

@@ -325,6 +325,32 @@ void bound_block_combine(const kernel_data<real>& in, kernel_data<real>& bounds,
     }
 }
 
+template <class T>
+void bound_filter_down(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long k = 0; 2 * k + 3 < in.s.m; ++k)
+    for (long c = 0; c < in.s.k; ++c) {
+      real low = 0, high = 0;
+      for (long j = 0; j < 4; ++j) {
+        low += std::fabs(in.q[j] * in.others[(2 * k + j) * in.ld + c]);
+        high += std::fabs(in.cost[j] * in.others[(2 * k + j) * in.ld + c]);
+      }
+      bounds.down[k * in.ld + c] = 6 * p.u * low;
+      bounds.detail[k * in.ld + c] = 6 * p.u * high;
+    }
+}
+template <class T>
+void bound_filter_up(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  const long count = in.s.m < 2 ? 0 : std::min(in.s.m, 2 * in.s.m - 3);
+  for (long t = 0; t < count; ++t)
+    for (long c = 0; c < in.s.k; ++c) {
+      real size = 0;
+      for (long k = (t + 1) / 2; k < (t + 1) / 2 + 2; ++k)
+        size += std::fabs(in.q[t - 2 * k + 3] * in.others[k * in.ld + c]) +
+                std::fabs(in.cost[t - 2 * k + 3] * in.vectors[k * in.ld + c]);
+      bounds.up[t * in.ld + c] = 6 * p.u * size;
+    }
+}
+
 // counts are exact
 template <class T>
 void bound_count_differences(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}

@@ -14,6 +14,7 @@ namespace {
 #include "ot.inl"
 #include "sparse.inl"
 #include "tall.inl"
+#include "wavelet.inl"
 #include "popcount.inl"
 // clang-format on
 static_assert(block_rows == rows_per_block && column_padding % lanes<float> == 0);

@@ -57,6 +57,11 @@
     (const T* x, long ldx, long p, const T* y, long ldy, long q, const T* m, long n, double* out))           \
   X(void, block_combine,                                                                                     \
     (const T* x, long ldx, long p, const T* s, long q, T* y, long ldy, long n, bool add))                    \
+  X(void, filter_down,                                                                                       \
+    (const T* x, const T* lo, const T* hi, long taps, long count, long ld, long b, T* low, T* high))         \
+  X(void, filter_up,                                                                                         \
+    (const T* low, const T* high, const T* lo, const T* hi, long taps, long lead, long first, long count,    \
+     long ld, long b, T* y))                                                                                 \
   X(void, count_differences,                                                                                 \
     (const std::uint64_t* a, const std::uint64_t* b, long stride, long rows, long planes, long n,            \
      std::int32_t* out))                                                                                     \
