@@ -40,6 +40,10 @@ def register(verbs: Any) -> None:
         help="model of the similarities (default jc69)",
     )  # fmt: skip
     method.add_argument(
+        "--merge", choices=["balanced", "spectral"], default="balanced",
+        help="subtrees are joined where the tree is the shortest (default), or by the published spectral score",
+    )  # fmt: skip
+    method.add_argument(
         "--gamma", type=float, default=None, metavar="A", help="shape of gamma distributed rates of the sites"
     )
     method.add_argument(
@@ -136,7 +140,7 @@ def _tree(args: argparse.Namespace) -> None:
     if args.gamma is not None:
         options["gamma"] = args.gamma
     model = STDR(
-        tau=args.tau, base=args.base, similarity=args.similarity, n_states=args.states,
+        tau=args.tau, base=args.base, similarity=args.similarity, merge=args.merge, n_states=args.states,
         similarity_params=options, root=root, n_bootstrap=args.bootstrap, n_jobs=args.jobs,
         random_state=args.seed, verbose=int(not args.quiet and sys.stderr.isatty()),
     )  # fmt: skip

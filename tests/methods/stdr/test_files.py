@@ -212,6 +212,11 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(
         ["tree", str(file), "-o", str(out), "--no-picture", "-q", "--outgroup", "s3,s4", "--seed", "1"]
     ) in (0, 2)
+    assert (
+        main(["tree", str(file), "-o", str(out), "--tau", "12", "--merge", "spectral", "--no-picture", "-q"])
+        == 0
+    )
+    assert json.loads((tmp_path / "out.json").read_text())["parameters"]["merge"] == "spectral"
 
 
 @pytest.mark.parametrize(
