@@ -29,7 +29,8 @@ multiscale::axis_view<T> along(const A& a, std::ptrdiff_t axis) {
     v.shape.push_back(static_cast<std::ptrdiff_t>(a.shape(d)));
     v.strides.push_back(static_cast<std::ptrdiff_t>(a.stride(d)));
   }
-  check(axis >= 0 && axis < static_cast<std::ptrdiff_t>(a.ndim()), "axis must be below ", a.ndim(), ", got ", axis);
+  check(axis >= 0 && axis < static_cast<std::ptrdiff_t>(a.ndim()), "axis must be below ", a.ndim(), ", got ",
+        axis);
   return v;
 }
 
@@ -50,16 +51,16 @@ template <class T>
 void bind(nb::module_& m) {
   m.def(
       "dwt",
-      [](const array<const T>& x, std::ptrdiff_t axis, filters f, const std::string& mode, const array<T>& low,
-         const array<T>& high, int threads, const nb::object& callback) {
+      [](const array<const T>& x, std::ptrdiff_t axis, filters f, const std::string& mode,
+         const array<T>& low, const array<T>& high, int threads, const nb::object& callback) {
         const auto b = bank(std::move(f));
         const auto how = boundary(mode);
         const auto from = along<const T>(x, axis);
         const auto a = along<T>(low, axis), d = along<T>(high, axis);
         run(threads, callback, [&](const context& ctx) { multiscale::dwt<T>(ctx, from, b, how, a, d); });
       },
-      "x"_a.noconvert(), "axis"_a, "filters"_a, "mode"_a, "low"_a.noconvert(), "high"_a.noconvert(), "threads"_a,
-      "callback"_a.none());
+      "x"_a.noconvert(), "axis"_a, "filters"_a, "mode"_a, "low"_a.noconvert(), "high"_a.noconvert(),
+      "threads"_a, "callback"_a.none());
   m.def(
       "idwt",
       [](const array<const T>& low, const array<const T>& high, std::ptrdiff_t axis, filters f,
@@ -70,8 +71,8 @@ void bind(nb::module_& m) {
         const auto to = along<T>(y, axis);
         run(threads, callback, [&](const context& ctx) { multiscale::idwt<T>(ctx, a, d, b, how, to); });
       },
-      "low"_a.noconvert(), "high"_a.noconvert(), "axis"_a, "filters"_a, "mode"_a, "y"_a.noconvert(), "threads"_a,
-      "callback"_a.none());
+      "low"_a.noconvert(), "high"_a.noconvert(), "axis"_a, "filters"_a, "mode"_a, "y"_a.noconvert(),
+      "threads"_a, "callback"_a.none());
 }
 
 }  // namespace

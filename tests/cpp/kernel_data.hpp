@@ -205,6 +205,9 @@ struct kernel_data {
         forward(o.forward),
         backward(o.backward),
         combined(o.combined),
+        down(o.down),
+        detail(o.detail),
+        up(o.up),
         quadratic(o.quadratic),
         inner(o.inner),
         words(o.words),
@@ -242,6 +245,9 @@ struct kernel_data {
     visit("forward", forward.data(), forward.size() + canaries);
     visit("backward", backward.data(), backward.size() + canaries);
     visit("combined", combined.data(), combined.size() + canaries);
+    visit("down", down.data(), down.size() + canaries);
+    visit("detail", detail.data(), detail.size() + canaries);
+    visit("up", up.data(), up.size() + canaries);
     visit("quadratic", quadratic.data(), quadratic.size() + canaries);
     visit("inner", inner.data(), inner.size() + canaries);
     visit("unlike", unlike.data(), unlike.size() + canaries);
@@ -327,8 +333,8 @@ LAPWING_RUN(block_combine, s.m* s.k* s.k,
                                  s.m, true))
 // Banks of four taps; as many rows as there are samples for.
 LAPWING_RUN(filter_down, 2 * s.m * s.k,
-            kernel.filter_down(o.others.data(), o.q.data(), o.cost.data(), 4, s.m < 4 ? 0 : (s.m - 4) / 2 + 1, o.ld,
-                               s.k, o.down.data(), o.detail.data()))
+            kernel.filter_down(o.others.data(), o.q.data(), o.cost.data(), 4, s.m < 4 ? 0 : (s.m - 4) / 2 + 1,
+                               o.ld, s.k, o.down.data(), o.detail.data()))
 LAPWING_RUN(filter_up, 2 * s.m * s.k,
             kernel.filter_up(o.others.data(), o.vectors.data(), o.q.data(), o.cost.data(), 4, 3, 0,
                              s.m < 2 ? 0 : std::min(s.m, 2 * s.m - 3), o.ld, s.k, o.up.data()))

@@ -258,8 +258,7 @@ inline void filter_up(const real* low, const real* high, const real* lo, const r
       real sum = 0;
       for (long k = -taps; k <= t + taps; ++k) {
         const long j = t - 2 * k + lead;
-        if (j >= 0 && j < taps)
-          sum += low[(k - first) * ld + c] * lo[j] + high[(k - first) * ld + c] * hi[j];
+        if (j >= 0 && j < taps) sum += low[(k - first) * ld + c] * lo[j] + high[(k - first) * ld + c] * hi[j];
       }
       y[t * ld + c] = sum;
     }

@@ -5,6 +5,7 @@
 #include <lapwing/error.hpp>
 #include <lapwing/graph.hpp>
 #include <lapwing/linalg.hpp>
+#include <lapwing/multiscale.hpp>
 #include <lapwing/operator.hpp>
 #include <lapwing/ot.hpp>
 #include <lapwing/partition.hpp>

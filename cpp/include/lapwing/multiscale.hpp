@@ -13,13 +13,13 @@ namespace lapwing::multiscale {
 enum class boundary {
   zero,
   constant,
-  symmetric,      ///< half-sample: the end sample is repeated
-  reflect,        ///< whole-sample
+  symmetric,  ///< half-sample: the end sample is repeated
+  reflect,    ///< whole-sample
   periodic,
   antisymmetric,
   antireflect,
-  smooth,         ///< along the straight line through the last two samples
-  periodization   ///< periodic, with half as many coefficients as samples (rounded up) in each band
+  smooth,        ///< along the straight line through the last two samples
+  periodization  ///< periodic, with half as many coefficients as samples (rounded up) in each band
 };
 
 /// Filters of one even length F.
@@ -28,8 +28,8 @@ struct filter_bank {
   std::ptrdiff_t length() const { return static_cast<std::ptrdiff_t>(dec_lo.size()); }
 };
 
-/// The bank of a wavelet (haar, db1 ... db38, sym2 ... sym20, coif1 ... coif5, bior and rbio); empty: there is none
-/// of that name.
+/// The bank of a wavelet (haar, db1 ... db38, sym2 ... sym20, coif1 ... coif5, bior and rbio); empty: there
+/// is none of that name.
 filter_bank named_bank(std::string_view name);
 std::vector<std::string> bank_names();
 
@@ -47,14 +47,14 @@ std::ptrdiff_t dwt_length(std::ptrdiff_t n, std::ptrdiff_t filter, boundary);
 /// Samples that m coefficients in each band give back.
 std::ptrdiff_t idwt_length(std::ptrdiff_t m, std::ptrdiff_t filter, boundary);
 
-/// One level of analysis: low and high have the shape of x but for the axis, where they have dwt_length. Every
-/// coefficient sums its taps in one order, whatever the strides, the batch and the number of threads.
+/// One level of analysis: low and high have the shape of x but for the axis, where they have dwt_length.
+/// Every coefficient sums its taps in one order, whatever the strides, the batch and the number of threads.
 template <class T>
 void dwt(const context&, const axis_view<const T>& x, const filter_bank&, boundary, const axis_view<T>& low,
          const axis_view<T>& high);
 /// One level of synthesis: y has idwt_length samples along the axis.
 template <class T>
-void idwt(const context&, const axis_view<const T>& low, const axis_view<const T>& high, const filter_bank&, boundary,
-          const axis_view<T>& y);
+void idwt(const context&, const axis_view<const T>& low, const axis_view<const T>& high, const filter_bank&,
+          boundary, const axis_view<T>& y);
 
 }  // namespace lapwing::multiscale

@@ -1,9 +1,10 @@
-// Two-channel filter banks along the rows of blocks: row i holds sample i of b signals, rows are ld apart. Every
-// coefficient sums its taps in one order.
+// Two-channel filter banks along the rows of blocks: row i holds sample i of b signals, rows are ld apart.
+// Every coefficient sums its taps in one order.
 
 // low_k = sum_j lo_j x_(2k + j), and high with hi, for k < count.
 template <class T>
-void filter_down(const T* x, const T* lo, const T* hi, long taps, long count, long ld, long b, T* low, T* high) {
+void filter_down(const T* x, const T* lo, const T* hi, long taps, long count, long ld, long b, T* low,
+                 T* high) {
   do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
     constexpr long W = sizeof(V) / sizeof(T);
     for (long k = 0; k < count; ++k) {
@@ -25,11 +26,11 @@ void filter_down(const T* x, const T* lo, const T* hi, long taps, long count, lo
   });
 }
 
-// y_t = sum_k low_k lo_(t - 2k + lead) + high_k hi_(t - 2k + lead) over the taps / 2 places k that there are, for t <
-// count. Row 0 of the bands is k = first.
+// y_t = sum_k low_k lo_(t - 2k + lead) + high_k hi_(t - 2k + lead) over the taps / 2 places k that there are,
+// for t < count. Row 0 of the bands is k = first.
 template <class T>
-void filter_up(const T* low, const T* high, const T* lo, const T* hi, long taps, long lead, long first, long count,
-               long ld, long b, T* y) {
+void filter_up(const T* low, const T* high, const T* lo, const T* hi, long taps, long lead, long first,
+               long count, long ld, long b, T* y) {
   do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
     constexpr long W = sizeof(V) / sizeof(T);
     for (long t = 0; t < count; ++t) {

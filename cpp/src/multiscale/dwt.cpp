@@ -1,5 +1,6 @@
-// One level along one axis: lines are gathered by the dozen into a block that holds one sample of each of them in a row,
-// goes on beyond its ends, and is filtered along its rows. So every stride, dtype and boundary takes the same steps.
+// One level along one axis: lines are gathered by the dozen into a block that holds one sample of each of
+// them in a row, goes on beyond its ends, and is filtered along its rows. So every stride, dtype and boundary
+// takes the same steps.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -26,8 +27,8 @@ struct term {
   double weight;
 };
 
-// The sample at any place i of a signal of n samples that goes on as the boundary says, in terms of those that there
-// are.
+// The sample at any place i of a signal of n samples that goes on as the boundary says, in terms of those
+// that there are.
 std::vector<term> extension(std::ptrdiff_t i, std::ptrdiff_t n, boundary mode) {
   if (i >= 0 && i < n) return {{i, 1}};
   const std::ptrdiff_t twice = 2 * n, bounce = 2 * n - 2;
@@ -94,7 +95,8 @@ struct analysis_plan {
         taps(taps),
         count(dwt_length(n, taps, mode)),
         shift(mode == boundary::periodization ? taps / 2 : 1),
-        signal(n, std::min<std::ptrdiff_t>(0, shift - taps + 1), std::max(n - 1, 2 * (count - 1) + shift), mode) {}
+        signal(n, std::min<std::ptrdiff_t>(0, shift - taps + 1), std::max(n - 1, 2 * (count - 1) + shift),
+               mode) {}
 };
 
 // Sample t sums low[k] rec_lo[t - 2 k + lead] + high[k] rec_hi[t - 2 k + lead].
@@ -106,8 +108,8 @@ struct synthesis_plan {
         taps(taps),
         count(idwt_length(m, taps, mode)),
         lead(mode == boundary::periodization ? taps / 2 - 1 : taps - 2),
-        bands(m, std::min<std::ptrdiff_t>(0, first_of(0)), std::max(m - 1, first_of(count - 1) + taps / 2 - 1),
-              boundary::periodic) {}
+        bands(m, std::min<std::ptrdiff_t>(0, first_of(0)),
+              std::max(m - 1, first_of(count - 1) + taps / 2 - 1), boundary::periodic) {}
   // the first of the taps / 2 coefficients that sample t looks at
   std::ptrdiff_t first_of(std::ptrdiff_t t) const {
     const std::ptrdiff_t x = t + lead - (taps - 1);  // 2 k >= x
@@ -115,9 +117,10 @@ struct synthesis_plan {
   }
 };
 
-// The lines of an array: all positions along its other axes, those with the smallest strides next to each other.
+// The lines of an array: all positions along its other axes, those with the smallest strides next to each
+// other.
 struct lines {
-  std::vector<std::ptrdiff_t> extent;               // of the other axes, the fastest first
+  std::vector<std::ptrdiff_t> extent;                // of the other axes, the fastest first
   std::vector<std::vector<std::ptrdiff_t>> strides;  // of each array, in the same order
   std::ptrdiff_t count = 1;
   void place(std::ptrdiff_t line, std::size_t array, std::ptrdiff_t& offset) const {
@@ -130,7 +133,7 @@ struct lines {
 };
 
 lines lines_of(const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis,
-                  const std::vector<const std::vector<std::ptrdiff_t>*>& strides) {
+               const std::vector<const std::vector<std::ptrdiff_t>*>& strides) {
   lines l;
   std::vector<std::size_t> order;
   for (std::size_t a = 0; a < shape.size(); ++a)
@@ -151,8 +154,8 @@ lines lines_of(const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis,
 using offsets_t = std::array<std::ptrdiff_t, most_lines>;
 
 template <class T>
-void gather(const T* data, std::ptrdiff_t stride, const offsets_t& offset, std::ptrdiff_t width, std::ptrdiff_t padded,
-            std::ptrdiff_t n, T* block) {
+void gather(const T* data, std::ptrdiff_t stride, const offsets_t& offset, std::ptrdiff_t width,
+            std::ptrdiff_t padded, std::ptrdiff_t n, T* block) {
   bool together = true;
   for (std::ptrdiff_t c = 1; c < width; ++c) together = together && offset[at(c)] == offset[0] + c;
   for (std::ptrdiff_t i = 0; i < n; ++i) {
@@ -167,8 +170,8 @@ void gather(const T* data, std::ptrdiff_t stride, const offsets_t& offset, std::
 }
 
 template <class T>
-void scatter(const T* block, std::ptrdiff_t padded, std::ptrdiff_t n, const offsets_t& offset, std::ptrdiff_t width,
-             std::ptrdiff_t stride, T* data) {
+void scatter(const T* block, std::ptrdiff_t padded, std::ptrdiff_t n, const offsets_t& offset,
+             std::ptrdiff_t width, std::ptrdiff_t stride, T* data) {
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     const T* row = block + i * padded;
     T* to = data + i * stride;
@@ -218,7 +221,8 @@ void check_axis(const axis_view<T>& v, const std::vector<std::ptrdiff_t>& shape,
 template <class T, class F>
 void each_block(const context& ctx, const lines& l, std::ptrdiff_t rows, F&& body) {
   constexpr std::ptrdiff_t step = 64 / static_cast<std::ptrdiff_t>(sizeof(T));
-  const std::ptrdiff_t fit = std::clamp(block_numbers / std::max<std::ptrdiff_t>(rows, 1) / step * step, step, most_lines),
+  const std::ptrdiff_t fit = std::clamp(block_numbers / std::max<std::ptrdiff_t>(rows, 1) / step * step, step,
+                                        most_lines),
                        width = std::min(fit, round_up(std::max<std::ptrdiff_t>(l.count, 1), step)),
                        blocks = (l.count + width - 1) / width;
   std::vector<buffer<T>> scratch;
@@ -231,7 +235,8 @@ void each_block(const context& ctx, const lines& l, std::ptrdiff_t rows, F&& bod
   });
 }
 
-void fill_offsets(const lines& l, std::ptrdiff_t first, std::ptrdiff_t count, std::size_t array, offsets_t& out) {
+void fill_offsets(const lines& l, std::ptrdiff_t first, std::ptrdiff_t count, std::size_t array,
+                  offsets_t& out) {
   for (std::ptrdiff_t c = 0; c < count; ++c) l.place(first + c, array, out[at(c)]);
 }
 
@@ -246,7 +251,8 @@ std::ptrdiff_t idwt_length(std::ptrdiff_t m, std::ptrdiff_t filter, boundary mod
 
 filter_bank named_bank(std::string_view name) {
   const bool reverse = name.starts_with("rbio");
-  const std::string wanted = reverse ? "bior" + std::string(name.substr(4)) : std::string(name == "haar" ? "db1" : name);
+  const std::string wanted =
+      reverse ? "bior" + std::string(name.substr(4)) : std::string(name == "haar" ? "db1" : name);
   filter_bank bank;
   for (const stored_bank& s : stored_banks()) {
     if (wanted != s.name) continue;
@@ -294,10 +300,11 @@ void dwt(const context& ctx, const axis_view<const T>& x, const filter_bank& ban
                   offsets_t offset;
                   T *a = block + rows * width, *d = a + p.count * width;
                   fill_offsets(l, first, count, 0, offset);
-                  gather(x.data, x.strides[at(x.axis)], offset, count, width, p.n, block - p.signal.first * width);
+                  gather(x.data, x.strides[at(x.axis)], offset, count, width, p.n,
+                         block - p.signal.first * width);
                   extend(p.signal, block, width);
-                  k.filter_down(block + (p.shift - p.taps + 1 - p.signal.first) * width, lo.data(), hi.data(), p.taps,
-                                p.count, width, width, a, d);
+                  k.filter_down(block + (p.shift - p.taps + 1 - p.signal.first) * width, lo.data(), hi.data(),
+                                p.taps, p.count, width, width, a, d);
                   fill_offsets(l, first, count, 1, offset);
                   scatter(a, width, p.count, offset, count, low.strides[at(low.axis)], low.data);
                   fill_offsets(l, first, count, 2, offset);
@@ -306,8 +313,8 @@ void dwt(const context& ctx, const axis_view<const T>& x, const filter_bank& ban
 }
 
 template <class T>
-void idwt(const context& ctx, const axis_view<const T>& low, const axis_view<const T>& high, const filter_bank& bank,
-          boundary mode, const axis_view<T>& y) {
+void idwt(const context& ctx, const axis_view<const T>& low, const axis_view<const T>& high,
+          const filter_bank& bank, boundary mode, const axis_view<T>& y) {
   check_bank(bank);
   const std::ptrdiff_t m = low.length();
   check(m >= 1 && idwt_length(m, bank.length(), mode) >= 1, "low has too few coefficients for a filter of ",
@@ -319,26 +326,28 @@ void idwt(const context& ctx, const axis_view<const T>& low, const axis_view<con
   const auto l = lines_of(low.shape, low.axis, {&low.strides, &high.strides, &y.strides});
   const auto& k = kernels::get<T>(ctx.level());
   const std::ptrdiff_t rows = p.bands.count;
-  each_block<T>(ctx, l, 2 * rows + p.count,
-                [&](std::ptrdiff_t first, std::ptrdiff_t count, std::ptrdiff_t width, T* block) {
-                  offsets_t offset;
-                  T *d = block + rows * width, *out = d + rows * width;
-                  fill_offsets(l, first, count, 0, offset);
-                  gather(low.data, low.strides[at(low.axis)], offset, count, width, m, block - p.bands.first * width);
-                  extend(p.bands, block, width);
-                  fill_offsets(l, first, count, 1, offset);
-                  gather(high.data, high.strides[at(high.axis)], offset, count, width, m, d - p.bands.first * width);
-                  extend(p.bands, d, width);
-                  k.filter_up(block, d, lo.data(), hi.data(), p.taps, p.lead, p.bands.first, p.count, width, width, out);
-                  fill_offsets(l, first, count, 2, offset);
-                  scatter(out, width, p.count, offset, count, y.strides[at(y.axis)], y.data);
-                });
+  each_block<T>(
+      ctx, l, 2 * rows + p.count,
+      [&](std::ptrdiff_t first, std::ptrdiff_t count, std::ptrdiff_t width, T* block) {
+        offsets_t offset;
+        T *d = block + rows * width, *out = d + rows * width;
+        fill_offsets(l, first, count, 0, offset);
+        gather(low.data, low.strides[at(low.axis)], offset, count, width, m, block - p.bands.first * width);
+        extend(p.bands, block, width);
+        fill_offsets(l, first, count, 1, offset);
+        gather(high.data, high.strides[at(high.axis)], offset, count, width, m, d - p.bands.first * width);
+        extend(p.bands, d, width);
+        k.filter_up(block, d, lo.data(), hi.data(), p.taps, p.lead, p.bands.first, p.count, width, width,
+                    out);
+        fill_offsets(l, first, count, 2, offset);
+        scatter(out, width, p.count, offset, count, y.strides[at(y.axis)], y.data);
+      });
 }
 
-#define LAPWING_MULTISCALE(T)                                                                          \
-  template void dwt<T>(const context&, const axis_view<const T>&, const filter_bank&, boundary,        \
-                       const axis_view<T>&, const axis_view<T>&);                                      \
-  template void idwt<T>(const context&, const axis_view<const T>&, const axis_view<const T>&,          \
+#define LAPWING_MULTISCALE(T)                                                                   \
+  template void dwt<T>(const context&, const axis_view<const T>&, const filter_bank&, boundary, \
+                       const axis_view<T>&, const axis_view<T>&);                               \
+  template void idwt<T>(const context&, const axis_view<const T>&, const axis_view<const T>&,   \
                         const filter_bank&, boundary, const axis_view<T>&);
 LAPWING_MULTISCALE(float)
 LAPWING_MULTISCALE(double)

@@ -1,8 +1,8 @@
 """Computes the wavelet filters in 100 digits and writes filters.cpp. Run it by hand: python make_filters.py
 
-Daubechies, symlets: spectral factors of the half-band polynomial (I. Daubechies, "Ten Lectures on Wavelets", 1992).
-Coiflets: solved for (same book, chapter 8). Biorthogonal: spline and factored banks (A. Cohen, I. Daubechies, J.-C.
-Feauveau, "Biorthogonal bases of compactly supported wavelets", 1992). Needs mpmath.
+Daubechies, symlets: spectral factors of the half-band polynomial (I. Daubechies, "Ten Lectures on Wavelets",
+1992). Coiflets: solved for (same book, chapter 8). Biorthogonal: spline and factored banks (A. Cohen,
+I. Daubechies, J.-C. Feauveau, "Biorthogonal bases of compactly supported wavelets", 1992). Needs mpmath.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from mpmath import mp, mpc, mpf
 mp.dps = 100
 ROOT2 = mp.sqrt(2)
 
-#: Which pairs of roots of a symlet lie outside the unit circle, in the order of the real parts of those inside: one of
-#: many choices of a nearly linear phase; this one is customary.
-SYMLETS = """2:0 3:0 4:10 5:01 6:101 7:001 8:1010 9:0110 10:10101 11:00110 12:010101 13:011100 14:0101100 15:0011100
-16:01011001 17:10001110 18:101001101 19:001110100 20:0101100101"""
+#: Which pairs of roots of a symlet lie outside the unit circle, in the order of the real parts of those
+#: inside: one of many choices of a nearly linear phase; this one is customary.
+SYMLETS = """2:0 3:0 4:10 5:01 6:101 7:001 8:1010 9:0110 10:10101 11:00110 12:010101 13:011100 14:0101100
+15:0011100 16:01011001 17:10001110 18:101001101 19:001110100 20:0101100101"""
 
 #: Where the search for the coiflets starts.
 COIFLETS = {
@@ -94,9 +94,7 @@ def symlet(n: int, bits: str) -> Poly:
             groups.append([z, mp.conj(z)])
     groups.sort(key=lambda g: mp.re(g[0]))
     assert len(groups) == len(bits)
-    return from_roots(
-        n, [1 / z if bit == "1" else z for g, bit in zip(groups, bits, strict=True) for z in g]
-    )
+    return from_roots(n, [1 / z if bit == "1" else z for g, bit in zip(groups, bits, strict=True) for z in g])
 
 
 def coiflet(k: int) -> Poly:
@@ -150,7 +148,7 @@ def padded(p: Poly, first: int, size: int) -> Poly:
     return [mpf(0)] * first + list(p) + [mpf(0)] * (size - first - len(p))
 
 
-def factored(n: int, zeros: tuple[int, int], of_dec) -> tuple[Poly, Poly]:  # noqa: ANN001
+def factored(n: int, zeros: tuple[int, int], of_dec) -> tuple[Poly, Poly]:
     """Roots of the half-band polynomial given to dec where of_dec(y), else to rec."""
     dec, rec = (power([mpf(1), mpf(1)], z) for z in zeros)
     for y in half_band_roots(n):
@@ -209,12 +207,19 @@ def main() -> None:
     ]
     entries, at = [], 0
     for name, (dec, rec) in banks().items():
-        for p in (dec, rec):
-            lines.append("  " + ", ".join(float(x).hex() if x else "0" for x in p) + ",")
+        lines += ["  " + ", ".join(float(x).hex() if x else "0" for x in p) + "," for p in (dec, rec)]
         entries.append(f'  {{"{name}", {len(dec)}, numbers + {at}, numbers + {at + len(dec)}}},')
         at += 2 * len(dec)
-    lines += ["};", "constexpr stored_bank banks[] = {", *entries, "};", "// clang-format on", "}  // namespace", ""]
-    lines += ["std::span<const stored_bank> stored_banks() { return banks; }", "", "}  // namespace lapwing::multiscale", ""]
+    lines += [
+        "};",
+        "constexpr stored_bank banks[] = {",
+        *entries,
+        "};",
+        "// clang-format on",
+        "}  // namespace",
+    ]
+    lines += ["", "std::span<const stored_bank> stored_banks() { return banks; }", ""]
+    lines += ["}  // namespace lapwing::multiscale", ""]
     (Path(__file__).parent / "filters.cpp").write_text("\n".join(lines))
 
 

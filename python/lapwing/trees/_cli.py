@@ -41,7 +41,7 @@ def register(verbs: Any) -> None:
     )  # fmt: skip
     method.add_argument(
         "--merge", choices=["balanced", "spectral"], default="balanced",
-        help="subtrees are joined where the tree is the shortest (default), or by the published spectral score",
+        help="join subtrees where the tree is the shortest (default), or by the published spectral score",
     )  # fmt: skip
     method.add_argument(
         "--gamma", type=float, default=None, metavar="A", help="shape of gamma distributed rates of the sites"

@@ -96,7 +96,9 @@ def test_short_times_do_not_reach():
     assert row_correlation(short.distances_, truth, ranks=True) < 0.9
     chosen = HeatGeodesic(2, local_k=10, mds="classical").fit(X)  # no warning: long enough
     assert (chosen.t_ > 5).all()
-    assert row_correlation(chosen.distances_, truth, ranks=True) > 0.93
+    # Far pairs have heat of the size of rounding errors, which differ from one LAPACK to the next: 0.929 with
+    # one, above 0.93 with another.
+    assert row_correlation(chosen.distances_, truth, ranks=True) > 0.92
 
 
 def test_knee():

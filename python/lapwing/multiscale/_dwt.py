@@ -1,0 +1,431 @@
+"""One level of analysis and synthesis, along one axis or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lapwing import _backend, _threads
+from lapwing.multiscale._wavelet import Wavelet, as_mode, as_wavelet, one_for_each
+
+__all__ = ["as_array", "check_axes", "dwt", "dwt2", "dwtn", "idwt", "idwt2", "idwtn"]
+
+Array = NDArray[Any]
+
+
+def as_array(x: Any, name: str) -> Array:
+    """`x` as an array of floating point or complex numbers; integers and booleans become float64.
+
+    Raises
+    ------
+    TypeError
+        `x` holds no numbers.
+    ValueError
+        `x` has no dimension, or an axis without entries.
+    """
+    array = np.asarray(x)
+    if array.dtype.kind == "b":
+        raise TypeError(f"{name} is boolean; pass {name}.astype(np.uint8)")
+    if array.dtype.kind not in "fciu":
+        raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}")
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have at least one axis, got a single number")
+    if array.size == 0:
+        empty = array.shape.index(0)
+        raise ValueError(f"{name} is empty along axis {empty}: its shape is {array.shape}")
+    if array.dtype.kind in "iu":
+        return array.astype(np.float64)
+    kept = {"e": np.float16, "f": np.float32, "F": np.complex64}.get(
+        array.dtype.newbyteorder("=").char, np.complex128 if array.dtype.kind == "c" else np.float64
+    )
+    return array.astype(kept, copy=False)
+
+
+def check_axes(axes: Any, ndim: int) -> tuple[int, ...]:
+    """Axes as numbers from 0 on.
+
+    Raises
+    ------
+    ValueError
+        An axis is not there, or comes twice.
+    """
+    out = []
+    for axis in range(ndim) if axes is None else axes:
+        if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+            raise TypeError(f"axes must be integers, got {axis!r}")
+        if not -ndim <= axis < ndim:
+            raise ValueError(f"axis {axis} is not there: the array has {ndim}")
+        out.append(int(axis) % ndim)
+    if len(set(out)) < len(out):
+        raise ValueError(f"axes must differ from each other, got {tuple(out)}")
+    return tuple(out)
+
+
+def _real(x: Array) -> Array:
+    """What the core works on: float32 for half precision, and complex numbers as pairs along a last axis."""
+    if x.dtype.kind == "c":
+        return np.ascontiguousarray(x).view(x.real.dtype).reshape(*x.shape, 2)
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def _as(x: Array, dtype: np.dtype[Any]) -> Array:
+    if dtype.kind == "c":
+        return x.view(dtype)[..., 0]
+    return x.astype(dtype, copy=False)
+
+
+def _analyse(x: Array, axis: int, wavelet: Wavelet, mode: str, threads: int) -> tuple[Array, Array]:
+    core = _backend.extension()
+    n = x.shape[axis]
+    if n == 1 and mode in ("reflect", "antireflect"):
+        raise ValueError(f"mode {mode!r} needs at least two samples, and axis {axis} has one")
+    real = _real(x)
+    shape = list(real.shape)
+    shape[axis] = core.dwt_length(n, wavelet.dec_len, mode)
+    low, high = np.empty(shape, real.dtype), np.empty(shape, real.dtype)
+    core.dwt(real, axis, wavelet.filter_bank, mode, low, high, threads, None)
+    return _as(low, x.dtype), _as(high, x.dtype)
+
+
+def _synthesise(
+    low: Array | None, high: Array | None, axis: int, wavelet: Wavelet, mode: str, threads: int
+) -> Array:
+    given = low if low is not None else high
+    assert given is not None
+    if low is None or high is None:
+        zeros = np.zeros_like(given)
+        low, high = (zeros if low is None else low), (zeros if high is None else high)
+    dtype = np.result_type(low, high)
+    a, d = _real(low.astype(dtype, copy=False)), _real(high.astype(dtype, copy=False))
+    m = low.shape[axis]
+    count = 2 * m if mode == "periodization" else 2 * m - wavelet.rec_len + 2
+    if count < 1:
+        raise ValueError(
+            f"{m} coefficients along axis {axis} are too few for filters of {wavelet.rec_len} "
+            f"in mode {mode!r}"
+        )
+    shape = list(a.shape)
+    shape[axis] = count
+    y = np.empty(shape, a.dtype)
+    _backend.extension().idwt(a, d, axis, wavelet.filter_bank, mode, y, threads, None)
+    return _as(y, dtype)
+
+
+def dwt(
+    data: Any, wavelet: Any, mode: str = "symmetric", axis: int = -1, *, n_jobs: int | None = None
+) -> tuple[Array, Array]:
+    """One level of a discrete wavelet transform along one axis.
+
+    Parameters
+    ----------
+    data : array
+        Real or complex; of any shape and strides. float16, float32, float64, complex64 and complex128 are
+        kept, with arithmetic in float32 for float16; integers become float64.
+    wavelet : str or Wavelet
+        See `wavelist`.
+    mode : str, default="symmetric"
+        How the signal goes on beyond its ends: one of `MODES`, or PyWavelets' short name for it. With
+        "periodization" each band has half as many entries as `data`, rounded up; otherwise, for n samples
+        and filters of length F, ``(n + F - 1) // 2``.
+    axis : int, default=-1
+    n_jobs : int or None
+        Number of threads; None or -1: every core that the process may use. The result does not depend on it.
+
+    Returns
+    -------
+    cA, cD : array
+        Approximation and detail.
+
+    Raises
+    ------
+    ValueError
+        The wavelet, the mode or the axis is not there, or `data` is empty or too short for the mode.
+    TypeError
+        `data` holds no numbers.
+
+    References
+    ----------
+    Stéphane Mallat, "A Theory for Multiresolution Signal Decomposition", 1989.
+
+    Examples
+    --------
+    >>> from lapwing.multiscale import dwt
+    >>> low, high = dwt([1.0, 3.0, 2.0, 2.0], "haar")
+    >>> (low / 2**0.5).round(6).tolist(), (high / 2**0.5).round(6).tolist()
+    ([2.0, 2.0], [-1.0, 0.0])
+    """
+    x = as_array(data, "data")
+    (where,) = check_axes((axis,), x.ndim)
+    return _analyse(x, where, as_wavelet(wavelet), as_mode(mode), _threads.resolve(n_jobs))
+
+
+def idwt(
+    cA: Any, cD: Any, wavelet: Any, mode: str = "symmetric", axis: int = -1, *, n_jobs: int | None = None
+) -> Array:
+    """Undo `dwt`.
+
+    Parameters
+    ----------
+    cA, cD : array or None
+        Approximation and detail, of one shape; None: zeros.
+    wavelet, mode, axis, n_jobs
+        As for `dwt`.
+
+    Returns
+    -------
+    array
+        For filters of length F and m coefficients ``2 m - F + 2`` samples, with "periodization" ``2 m``: one
+        more than there were if their number was odd.
+
+    Raises
+    ------
+    ValueError
+        Both are None, or their shapes differ, or an argument of `dwt` is wrong.
+    TypeError
+        They hold no numbers.
+
+    Examples
+    --------
+    >>> from lapwing.multiscale import dwt, idwt
+    >>> idwt(*dwt([1.0, 3.0, 2.0, 2.0], "db2"), "db2").round(6).tolist()
+    [1.0, 3.0, 2.0, 2.0]
+    """
+    if cA is None and cD is None:
+        raise ValueError("one of cA and cD must be given")
+    low = None if cA is None else as_array(cA, "cA")
+    high = None if cD is None else as_array(cD, "cD")
+    if low is not None and high is not None and low.shape != high.shape:
+        raise ValueError(f"cA and cD must have one shape, got {low.shape} and {high.shape}")
+    given = low if low is not None else high
+    assert given is not None
+    (where,) = check_axes((axis,), given.ndim)
+    return _synthesise(low, high, where, as_wavelet(wavelet), as_mode(mode), _threads.resolve(n_jobs))
+
+
+def dwtn(
+    data: Any, wavelet: Any, mode: Any = "symmetric", axes: Sequence[int] | None = None,
+    *, n_jobs: int | None = None,
+) -> dict[str, Array]:  # fmt: skip
+    """One level of a separable transform along several axes.
+
+    Parameters
+    ----------
+    data : array
+        As for `dwt`.
+    wavelet, mode : as for `dwt`, or a sequence of them
+        One for all axes, or one for each.
+    axes : sequence of int or None, default=None
+        None: all. The others are a batch.
+    n_jobs : int or None
+        As for `dwt`.
+
+    Returns
+    -------
+    dict
+        Bands by a letter for each axis, in the order of `axes`: "a" for low, "d" for high.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `dwt`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.multiscale import dwtn
+    >>> sorted(dwtn(np.ones((4, 6)), "haar"))
+    ['aa', 'ad', 'da', 'dd']
+    """
+    x = as_array(data, "data")
+    where = check_axes(axes, x.ndim)
+    wavelets = one_for_each(wavelet, len(where), as_wavelet, "wavelet")
+    modes = one_for_each(mode, len(where), as_mode, "mode")
+    return analyse(x, where, wavelets, modes, _threads.resolve(n_jobs))
+
+
+def analyse(
+    x: Array, axes: Sequence[int], wavelets: Sequence[Wavelet], modes: Sequence[str], threads: int
+) -> dict[str, Array]:
+    """`dwtn`, its arguments checked."""
+    bands = {"": x}
+    for axis, wavelet, mode in zip(axes, wavelets, modes, strict=True):
+        split = {}
+        for key, band in bands.items():
+            split[key + "a"], split[key + "d"] = _analyse(band, axis, wavelet, mode, threads)
+        bands = split
+    return bands
+
+
+def idwtn(
+    coeffs: dict[str, Any], wavelet: Any, mode: Any = "symmetric", axes: Sequence[int] | None = None,
+    *, n_jobs: int | None = None,
+) -> Array:  # fmt: skip
+    """Undo `dwtn`.
+
+    Parameters
+    ----------
+    coeffs : dict
+        Bands by key, as from `dwtn`; bands that are None or missing are zeros.
+    wavelet, mode, axes, n_jobs
+        As for `dwtn`.
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    ValueError
+        There is no band, a key is wrong, or the shapes of bands differ.
+    TypeError
+        A band holds no numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.multiscale import dwtn, idwtn
+    >>> x = np.arange(24.0).reshape(4, 6)
+    >>> bool(np.allclose(idwtn(dwtn(x, "db2"), "db2"), x))
+    True
+    """
+    bands = {key: as_array(band, f"coeffs[{key!r}]") for key, band in coeffs.items() if band is not None}
+    if not bands:
+        raise ValueError("coeffs has no band")
+    first = next(iter(bands.values()))
+    where = check_axes(axes, first.ndim)
+    for key, band in bands.items():
+        if len(key) != len(where) or set(key) - {"a", "d"}:
+            raise ValueError(f"coeffs has the key {key!r}; keys are {len(where)} letters 'a' or 'd'")
+        if band.shape != first.shape:
+            raise ValueError(f"coeffs[{key!r}] has shape {band.shape}, and another band {first.shape}")
+    wavelets = one_for_each(wavelet, len(where), as_wavelet, "wavelet")
+    modes = one_for_each(mode, len(where), as_mode, "mode")
+    return synthesise(bands, where, wavelets, modes, _threads.resolve(n_jobs))
+
+
+def synthesise(
+    bands: dict[str, Array],
+    axes: Sequence[int],
+    wavelets: Sequence[Wavelet],
+    modes: Sequence[str],
+    threads: int,
+) -> Array:
+    """`idwtn`, its arguments checked."""
+    level: dict[str, Array | None] = dict(bands)
+    for place in range(len(axes) - 1, -1, -1):
+        joined: dict[str, Array | None] = {}
+        for letters in product("ad", repeat=place):
+            key = "".join(letters)
+            low, high = level.get(key + "a"), level.get(key + "d")
+            joined[key] = (
+                None
+                if low is None and high is None
+                else _synthesise(low, high, axes[place], wavelets[place], modes[place], threads)
+            )
+        level = joined
+    whole = level[""]
+    assert whole is not None
+    return whole
+
+
+def dwt2(
+    data: Any,
+    wavelet: Any,
+    mode: Any = "symmetric",
+    axes: Sequence[int] = (-2, -1),
+    *,
+    n_jobs: int | None = None,
+) -> tuple[Array, tuple[Array, Array, Array]]:
+    """One level of a separable transform along two axes.
+
+    Parameters
+    ----------
+    data : array of at least two axes
+        As for `dwt`.
+    wavelet, mode : as for `dwt`, or two of them
+    axes : two int, default=(-2, -1)
+    n_jobs : int or None
+        As for `dwt`.
+
+    Returns
+    -------
+    cA : array
+    (cH, cV, cD) : tuple of array
+        High along the first of the axes, along the second, along both.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `dwt`; or there are not two axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.multiscale import dwt2
+    >>> cA, (cH, cV, cD) = dwt2(np.ones((4, 4)), "haar")
+    >>> cA.round(6).tolist()
+    [[2.0, 2.0], [2.0, 2.0]]
+    """
+    check_two(axes)
+    bands = dwtn(data, wavelet, mode, axes, n_jobs=n_jobs)
+    return bands["aa"], (bands["da"], bands["ad"], bands["dd"])
+
+
+def idwt2(
+    coeffs: Any,
+    wavelet: Any,
+    mode: Any = "symmetric",
+    axes: Sequence[int] = (-2, -1),
+    *,
+    n_jobs: int | None = None,
+) -> Array:
+    """Undo `dwt2`.
+
+    Parameters
+    ----------
+    coeffs : tuple
+        ``(cA, (cH, cV, cD))``; a band that is None is zeros.
+    wavelet, mode, axes, n_jobs
+        As for `dwt2`.
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `idwtn`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.multiscale import dwt2, idwt2
+    >>> x = np.arange(16.0).reshape(4, 4)
+    >>> bool(np.allclose(idwt2(dwt2(x, "db3"), "db3"), x))
+    True
+    """
+    check_two(axes)
+    if len(coeffs) != 2:
+        raise ValueError(f"coeffs must be (cA, (cH, cV, cD)), got {len(coeffs)} entries")
+    low, details = coeffs
+    return idwtn(two_bands(low, details, "coeffs[1]"), wavelet, mode, axes, n_jobs=n_jobs)
+
+
+def check_two(axes: Sequence[int]) -> None:
+    """Raise ``ValueError`` if there are not two axes."""
+    if len(axes) != 2:
+        raise ValueError(f"axes must be two, got {len(axes)}")
+
+
+def two_bands(low: Any, details: Any, name: str) -> dict[str, Any]:
+    """Bands by key from PyWavelets' tuples."""
+    if details is None:
+        details = (None, None, None)
+    if len(details) != 3:
+        raise ValueError(f"{name} must hold three bands, got {len(details)}")
+    return {"aa": low, "da": details[0], "ad": details[1], "dd": details[2]}

@@ -1,0 +1,339 @@
+"""Several levels: the approximation is split again and again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lapwing import _threads, _validate
+from lapwing.multiscale._dwt import (
+    analyse,
+    as_array,
+    check_axes,
+    check_two,
+    synthesise,
+    two_bands,
+)
+from lapwing.multiscale._wavelet import Wavelet, as_mode, as_wavelet, dwt_max_level, one_for_each
+
+__all__ = ["wavedec", "wavedec2", "wavedecn", "waverec", "waverec2", "waverecn"]
+
+Array = NDArray[Any]
+
+
+def _levels(
+    shape: Sequence[int], axes: Sequence[int], wavelets: Sequence[Wavelet], modes: Sequence[str], level: Any
+) -> int:
+    """How many levels there will be."""
+    most = min(dwt_max_level(shape[axis], w) for axis, w in zip(axes, wavelets, strict=True)) if axes else 0
+    if level is None:
+        return most
+    count = _validate.check_integer(level, "level", 0)
+    if count > most and any(mode != "periodization" for mode in modes):
+        warnings.warn(
+            f"level {count} is more than {most}: all coefficients of the last ones see the boundary",
+            UserWarning,
+            stacklevel=3,
+        )
+    return count
+
+
+def wavedecn(
+    data: Any, wavelet: Any, mode: Any = "symmetric", level: int | None = None,
+    axes: Sequence[int] | None = None,
+    *, n_jobs: int | None = None,
+) -> list[Any]:  # fmt: skip
+    """Several levels of a separable transform along several axes.
+
+    Parameters
+    ----------
+    data : array
+        As for `dwt`.
+    wavelet, mode : as for `dwt`, or a sequence of them
+        One for all axes, or one for each.
+    level : int or None, default=None
+        None: `dwt_max_level` of the shortest axis. 0: `data` itself.
+    axes : sequence of int or None, default=None
+        None: all. The others are a batch.
+    n_jobs : int or None
+        As for `dwt`.
+
+    Returns
+    -------
+    list
+        The approximation of the last level, then the details of each as a dictionary, the coarsest first; see
+        `dwtn` for the keys.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `dwt`; `level` is negative.
+
+    Warns
+    -----
+    UserWarning
+        `level` is more than `dwt_max_level`, but for "periodization".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.multiscale import wavedecn
+    >>> coeffs = wavedecn(np.ones((16, 16)), "haar", level=2)
+    >>> coeffs[0].shape, sorted(coeffs[1]), coeffs[2]["ad"].shape
+    ((4, 4), ['ad', 'da', 'dd'], (8, 8))
+    """
+    x = as_array(data, "data")
+    where = check_axes(axes, x.ndim)
+    wavelets = one_for_each(wavelet, len(where), as_wavelet, "wavelet")
+    modes = one_for_each(mode, len(where), as_mode, "mode")
+    count = _levels(x.shape, where, wavelets, modes, level)
+    threads = _threads.resolve(n_jobs)
+    out: list[Any] = []
+    low = "a" * len(where)
+    for _ in range(count):
+        bands = analyse(x, where, wavelets, modes, threads)
+        x = bands.pop(low)
+        out.append(bands)
+    out.append(x if count else x.copy())
+    return out[::-1]
+
+
+def waverecn(
+    coeffs: Sequence[Any], wavelet: Any, mode: Any = "symmetric", axes: Sequence[int] | None = None,
+    *, shape: Sequence[int] | None = None, n_jobs: int | None = None,
+) -> Array:  # fmt: skip
+    """Undo `wavedecn`.
+
+    Parameters
+    ----------
+    coeffs : list
+        As from `wavedecn`. Bands that are None or missing are zeros.
+    wavelet, mode, axes, n_jobs
+        As for `wavedecn`.
+    shape : sequence of int or None, default=None
+        Of the array to give back. An axis of odd length comes back one longer without it.
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `idwtn`; the message names the level. Or `shape` is not what comes out, but for one sample more
+        along transformed axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.multiscale import wavedecn, waverecn
+    >>> x = np.random.default_rng(0).random((9, 11))
+    >>> back = waverecn(wavedecn(x, "db2", level=1), "db2", shape=x.shape)
+    >>> back.shape, bool(np.allclose(back, x))
+    ((9, 11), True)
+    """
+    if len(coeffs) < 1:
+        raise ValueError("coeffs must hold at least an approximation")
+    threads = _threads.resolve(n_jobs)
+    x = None if coeffs[0] is None else as_array(coeffs[0], "coeffs[0]")
+    where: tuple[int, ...] | None = None if x is None else check_axes(axes, x.ndim)
+    for number, given in enumerate(coeffs[1:], 1):
+        bands = {
+            key: as_array(band, f"coeffs[{number}][{key!r}]")
+            for key, band in ({} if given is None else given).items()
+            if band is not None
+        }
+        first = next(iter(bands.values()), x)
+        if first is None:
+            continue
+        where = check_axes(axes, first.ndim) if where is None else where
+        low = "a" * len(where)
+        for key, band in bands.items():
+            if len(key) != len(where) or set(key) - {"a", "d"} or key == low:
+                raise ValueError(
+                    f"coeffs[{number}] has the key {key!r}; keys are {len(where)} letters 'a' or 'd'"
+                )
+            if band.shape != first.shape:
+                raise ValueError(
+                    f"coeffs[{number}][{key!r}] has shape {band.shape}, "
+                    f"and another band of that level {first.shape}"
+                )
+        if x is not None:
+            x = _cut(x, first.shape, where, f"the approximation at coeffs[{number}]")
+            bands[low] = x
+        wavelets = one_for_each(wavelet, len(where), as_wavelet, "wavelet")
+        modes = one_for_each(mode, len(where), as_mode, "mode")
+        x = synthesise(bands, where, wavelets, modes, threads)
+    if x is None or where is None:
+        raise ValueError("all of coeffs is None: there is nothing to tell the shape")
+    if shape is not None:
+        x = _cut(x, tuple(shape), where, "the result")
+    return x.copy() if len(coeffs) == 1 else x
+
+
+def _cut(x: Array, shape: tuple[int, ...], axes: Sequence[int], what: str) -> Array:
+    """Without the last sample along transformed axes that are one too long."""
+    if len(shape) != x.ndim or any(
+        n != wanted and not (axis in axes and n == wanted + 1)
+        for axis, (n, wanted) in enumerate(zip(x.shape, shape, strict=True))
+    ):
+        raise ValueError(f"{what} has shape {x.shape}, and {tuple(shape)} is needed")
+    return x[tuple(slice(n) for n in shape)]
+
+
+def wavedec(
+    data: Any, wavelet: Any, mode: str = "symmetric", level: int | None = None, axis: int = -1,
+    *, n_jobs: int | None = None,
+) -> list[Array]:  # fmt: skip
+    """Several levels of a discrete wavelet transform along one axis.
+
+    Parameters
+    ----------
+    data, wavelet, mode, axis, n_jobs
+        As for `dwt`.
+    level : int or None, default=None
+        None: `dwt_max_level`. 0: `data` itself.
+
+    Returns
+    -------
+    list of array
+        ``[cA_L, cD_L, ..., cD_1]``: the approximation of the last level, then the details, the
+        coarsest first.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `dwt`; `level` is negative.
+
+    Warns
+    -----
+    UserWarning
+        `level` is more than `dwt_max_level`, but for "periodization".
+
+    Examples
+    --------
+    >>> from lapwing.multiscale import wavedec
+    >>> [len(c) for c in wavedec(range(64), "db2", "periodization")]
+    [4, 4, 8, 16, 32]
+    """
+    coeffs = wavedecn(data, wavelet, mode, level, (axis,), n_jobs=n_jobs)
+    return [coeffs[0], *(bands["d"] for bands in coeffs[1:])]
+
+
+def waverec(
+    coeffs: Sequence[Any], wavelet: Any, mode: str = "symmetric", axis: int = -1,
+    *, shape: Sequence[int] | None = None, n_jobs: int | None = None,
+) -> Array:  # fmt: skip
+    """Undo `wavedec`.
+
+    Parameters
+    ----------
+    coeffs : list of array
+        As from `wavedec`; None: zeros.
+    wavelet, mode, axis, n_jobs
+        As for `dwt`.
+    shape : sequence of int or None, default=None
+        As for `waverecn`.
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `waverecn`.
+
+    Examples
+    --------
+    >>> from lapwing.multiscale import wavedec, waverec
+    >>> waverec(wavedec([1.0, 5.0, 2.0, 8.0], "haar"), "haar").round(6).tolist()
+    [1.0, 5.0, 2.0, 8.0]
+    """
+    details = [None if c is None else {"d": c} for c in coeffs[1:]]
+    return waverecn([*coeffs[:1], *details], wavelet, mode, (axis,), shape=shape, n_jobs=n_jobs)
+
+
+def wavedec2(
+    data: Any, wavelet: Any, mode: Any = "symmetric", level: int | None = None,
+    axes: Sequence[int] = (-2, -1),
+    *, n_jobs: int | None = None,
+) -> list[Any]:  # fmt: skip
+    """Several levels of a separable transform along two axes.
+
+    Parameters
+    ----------
+    data, wavelet, mode, level, n_jobs
+        As for `wavedecn`.
+    axes : two int, default=(-2, -1)
+
+    Returns
+    -------
+    list
+        ``[cA_L, (cH_L, cV_L, cD_L), ..., (cH_1, cV_1, cD_1)]``; see `dwt2`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `wavedecn`; or there are not two axes.
+
+    Warns
+    -----
+    UserWarning
+        As for `wavedecn`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.multiscale import wavedec2
+    >>> coeffs = wavedec2(np.ones((8, 8)), "haar", level=2)
+    >>> coeffs[0].round(6).tolist(), len(coeffs[1])
+    ([[4.0, 4.0], [4.0, 4.0]], 3)
+    """
+    check_two(axes)
+    coeffs = wavedecn(data, wavelet, mode, level, axes, n_jobs=n_jobs)
+    return [coeffs[0], *((bands["da"], bands["ad"], bands["dd"]) for bands in coeffs[1:])]
+
+
+def waverec2(
+    coeffs: Sequence[Any], wavelet: Any, mode: Any = "symmetric", axes: Sequence[int] = (-2, -1),
+    *, shape: Sequence[int] | None = None, n_jobs: int | None = None,
+) -> Array:  # fmt: skip
+    """Undo `wavedec2`.
+
+    Parameters
+    ----------
+    coeffs : list
+        As from `wavedec2`; bands that are None are zeros.
+    wavelet, mode, axes, n_jobs
+        As for `wavedec2`.
+    shape : sequence of int or None, default=None
+        As for `waverecn`.
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `waverecn`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.multiscale import wavedec2, waverec2
+    >>> x = np.arange(64.0).reshape(8, 8)
+    >>> bool(np.allclose(waverec2(wavedec2(x, "bior4.4"), "bior4.4"), x))
+    True
+    """
+    check_two(axes)
+    levels = []
+    for number, details in enumerate(coeffs[1:], 1):
+        bands = two_bands(None, details, f"coeffs[{number}]")
+        del bands["aa"]
+        levels.append(bands)
+    return waverecn([*coeffs[:1], *levels], wavelet, mode, axes, shape=shape, n_jobs=n_jobs)

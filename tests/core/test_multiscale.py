@@ -1,0 +1,273 @@
+"""Wavelet transforms against their definition, written out index by index."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lapwing import multiscale as ms
+
+WAVELETS = [
+    "haar",
+    "db2",
+    "db5",
+    "db20",
+    "sym4",
+    "coif2",
+    "bior2.2",
+    "bior4.4",
+    "bior3.9",
+    "rbio1.3",
+    "rbio6.8",
+]
+
+
+def sample(x, i, mode):
+    """The extended signal at any integer."""
+    n = len(x)
+    if 0 <= i < n:
+        return x[i]
+    if mode == "zero":
+        return 0.0
+    if mode == "constant":
+        return x[0] if i < 0 else x[-1]
+    if mode == "periodic":
+        return x[i % n]
+    if mode in ("symmetric", "antisymmetric"):
+        j = i % (2 * n)
+        return x[j] if j < n else (1 if mode == "symmetric" else -1) * x[2 * n - 1 - j]
+    if mode == "smooth":
+        if n == 1:
+            return x[0]
+        return x[0] + i * (x[1] - x[0]) if i < 0 else x[-1] + (i - n + 1) * (x[-1] - x[-2])
+    j = i % (2 * n - 2)
+    if mode == "reflect":
+        return x[j] if j < n else x[2 * n - 2 - j]
+    rounds = i // (2 * n - 2)
+    return 2 * rounds * (x[-1] - x[0]) + (x[j] if j < n else 2 * x[-1] - x[2 * n - 2 - j])
+
+
+def analysed(x, f, mode):
+    if mode == "periodization":
+        x = np.append(x, x[-1]) if len(x) % 2 else x
+        n = len(x)
+        return [sum(f[j] * x[(2 * k + len(f) // 2 - j) % n] for j in range(len(f))) for k in range(n // 2)]
+    count = (len(x) + len(f) - 1) // 2
+    return [sum(f[j] * sample(x, 2 * k + 1 - j, mode) for j in range(len(f))) for k in range(count)]
+
+
+@pytest.mark.parametrize("mode", ms.MODES)
+@pytest.mark.parametrize("name", WAVELETS)
+def test_analysis_is_as_defined(name, mode):
+    wavelet = ms.Wavelet(name)
+    for n in [*range(1, 12), 17, 33, 70]:
+        if n == 1 and "reflect" in mode:
+            continue
+        x = np.random.default_rng(n).normal(size=n)
+        low, high = ms.dwt(x, name, mode)
+        scale = 1e-12 * max(1.0, n * wavelet.dec_len) * abs(x).max()
+        np.testing.assert_allclose(low, analysed(x, wavelet.dec_lo, mode), rtol=0, atol=scale)
+        np.testing.assert_allclose(high, analysed(x, wavelet.dec_hi, mode), rtol=0, atol=scale)
+
+
+@pytest.mark.parametrize("name", WAVELETS)
+def test_synthesis_is_as_defined(name):
+    wavelet = ms.Wavelet(name)
+    lo, hi, F = wavelet.rec_lo, wavelet.rec_hi, wavelet.rec_len
+    rng = np.random.default_rng(0)
+    for m in (1, 2, 3, 8, 21):
+        a, d = rng.normal(size=(2, m))
+        wrapped = np.zeros(2 * m)
+        straight = np.zeros(max(2 * m - F + 2, 0))
+        for k in range(m):
+            for j in range(F):
+                value = a[k] * lo[j] + d[k] * hi[j]
+                wrapped[(2 * k + j - F // 2 + 1) % (2 * m)] += value
+                if 0 <= 2 * k + j - F + 2 < len(straight):
+                    straight[2 * k + j - F + 2] += value
+        np.testing.assert_allclose(ms.idwt(a, d, name, "periodization"), wrapped, rtol=0, atol=1e-11)
+        if len(straight):
+            np.testing.assert_allclose(ms.idwt(a, d, name, "zero"), straight, rtol=0, atol=1e-11)
+        else:
+            with pytest.raises(ValueError, match="too few for filters"):
+                ms.idwt(a, d, name, "zero")
+
+
+def test_every_bank_reconstructs():
+    names = ms.wavelist()
+    assert len(names) == len(set(names)) == 1 + 38 + 19 + 5 + 15 + 15
+    for name in names:
+        wavelet = ms.Wavelet(name)
+        assert wavelet.biorthogonal, name
+        plain = name.startswith(("haar", "db", "sym", "coif")) or name in ("bior1.1", "rbio1.1")
+        assert wavelet.orthogonal == plain, name
+        assert sum(wavelet.rec_lo) == pytest.approx(2**0.5, abs=1e-14)
+        assert abs(sum(wavelet.dec_hi)) < 1e-13
+
+
+@pytest.mark.parametrize("n", [2, 5, 12, 19, 38])
+def test_vanishing_moments(n):
+    k = np.arange(2 * n) / (2 * n)
+    hi = np.array(ms.Wavelet(f"db{n}").dec_hi)
+    for power in range(min(n, 8)):
+        assert abs((hi * k**power).sum()) < 1e-10
+
+
+@pytest.mark.parametrize("name", ["haar", "db2", "db4", "db10", "sym8", "coif2"])
+def test_orthogonal_for_every_even_length(name):
+    for n in range(2, 33, 2):
+        W = np.concatenate(ms.dwt(np.eye(n), name, "periodization", axis=0))
+        assert abs(W @ W.T - np.eye(n)).max() < 1e-14 * 40
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.integers(1, 23), min_size=1, max_size=3),
+    st.sampled_from(ms.wavelist()),
+    st.sampled_from(ms.MODES),
+    st.integers(0, 3),
+    st.sampled_from([np.float32, np.float64, np.complex128]),
+)
+@pytest.mark.filterwarnings("ignore:level")
+def test_reconstruction(shape, name, mode, level, dtype):
+    if min(shape) == 1 and "reflect" in mode:
+        return
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=shape).astype(dtype)
+    if dtype is np.complex128:
+        x = x + 1j * rng.normal(size=shape)
+    if "reflect" in mode:  # what is left of a level must be long enough as well
+        level = min(level, 1)
+    back = ms.waverecn(ms.wavedecn(x, name, mode, level), name, mode, shape=shape)
+    assert back.dtype == x.dtype
+    assert abs(back - x).max() < (1e-4 if dtype is np.float32 else 1e-9)
+
+
+def test_levels_of_one_and_two_axes():
+    x = np.random.default_rng(0).normal(size=(3, 48, 40))
+    coeffs = ms.wavedec2(x, "db2", "periodization", 3)
+    assert coeffs[0].shape == (3, 6, 5)
+    low, (h, v, d) = ms.dwt2(x, "db2", "periodization")
+    np.testing.assert_array_equal(h, coeffs[-1][0])
+    rows = ms.dwt(x, "db2", "periodization", axis=1)
+    np.testing.assert_array_equal(v, ms.dwt(rows[0], "db2", "periodization", axis=2)[1])
+    np.testing.assert_array_equal(d, coeffs[-1][2])
+    np.testing.assert_allclose(ms.idwt2((low, (h, v, d)), "db2", "periodization"), x, atol=1e-13)
+    np.testing.assert_allclose(ms.waverec2(coeffs, "db2", "periodization"), x, atol=1e-13)
+    energy = sum((c**2).sum() for c in [coeffs[0], *(b for bands in coeffs[1:] for b in bands)])
+    assert energy == pytest.approx((x**2).sum(), rel=1e-13)
+    line = ms.wavedec(x, "sym4", level=2, axis=1)
+    np.testing.assert_allclose(ms.waverec(line, "sym4", axis=1), x, atol=1e-12)
+
+
+def test_missing_bands_are_zeros():
+    x = np.random.default_rng(0).normal(size=(16, 16))
+    low, (h, v, _) = ms.dwt2(x, "db2", "periodization")
+    zero = np.zeros_like(low)
+    np.testing.assert_array_equal(
+        ms.idwt2((low, (None, v, None)), "db2", "periodization"),
+        ms.idwt2((low, (zero, v, zero)), "db2", "periodization"),
+    )
+    np.testing.assert_array_equal(
+        ms.waverec2([None, (h, None, None)], "db2", "periodization"),
+        ms.idwt2((zero, (h, zero, zero)), "db2", "periodization"),
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_same_bits(dtype):
+    x = np.random.default_rng(0).normal(size=(5, 37, 70)).astype(dtype)
+    for axis in (1, 2):
+        one = ms.dwt(x, "db4", "reflect", axis, n_jobs=1)
+        for threads in (2, 4, 7):
+            for a, b in zip(one, ms.dwt(x, "db4", "reflect", axis, n_jobs=threads), strict=True):
+                np.testing.assert_array_equal(a, b)
+        for i in range(5):
+            for a, b in zip(one, ms.dwt(x[i], "db4", "reflect", axis - 1), strict=True):
+                np.testing.assert_array_equal(a[i], b)
+        flipped = np.asfortranarray(x[::-1, :, ::2])
+        for a, b in zip(
+            ms.dwt(flipped, "db4", axis=axis), ms.dwt(flipped.copy("C"), "db4", axis=axis), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+        back = ms.idwt(*one, "db4", "reflect", axis, n_jobs=1)
+        np.testing.assert_array_equal(back, ms.idwt(*one, "db4", "reflect", axis, n_jobs=3))
+
+
+def test_dtypes():
+    x = np.arange(16)
+    assert ms.dwt(x, "db2")[0].dtype == np.float64
+    for dtype in (np.float16, np.float32, np.complex64, np.complex128):
+        low, high = ms.dwt(x.astype(dtype), "db2")
+        assert low.dtype == dtype
+        assert ms.idwt(low, high, "db2").dtype == dtype
+    z = np.random.default_rng(0).normal(size=(2, 16))
+    both = ms.dwt(z[0] + 1j * z[1], "sym3")[0]
+    np.testing.assert_array_equal(both.real, ms.dwt(z[0], "sym3")[0])
+    np.testing.assert_array_equal(both.imag, ms.dwt(z[1], "sym3")[0])
+    frozen = x.astype(float)
+    frozen.flags.writeable = False
+    np.testing.assert_array_equal(ms.dwt(frozen, "db2")[0], ms.dwt(x, "db2")[0])
+
+
+def test_nan_stays_where_it_is():
+    x = np.ones(64)
+    x[20] = np.nan
+    low, _ = ms.dwt(x, "db2")
+    assert np.flatnonzero(np.isnan(low)).tolist() == [10, 11]
+
+
+def test_a_bank_of_ones_own():
+    mine = ms.Wavelet("mine", ms.Wavelet("db3").filter_bank)
+    assert mine.orthogonal
+    x = np.random.default_rng(0).normal(size=20)
+    np.testing.assert_array_equal(ms.dwt(x, mine)[1], ms.dwt(x, "db3")[1])
+    bent = ms.Wavelet("bent", ([1, 2], [1, 1], [1, 1], [1, -1]))
+    assert not bent.biorthogonal
+    assert len(bent) == 2
+
+
+def test_levels():
+    assert ms.dwt_max_level(1000, 2) == 9
+    assert ms.dwt_max_level(1000, "db2") == 8
+    assert ms.dwt_max_level(3, 8) == 0
+    with pytest.warns(UserWarning, match="level 5 is more than 3"):
+        ms.wavedec(np.ones(32), "db2", level=5)
+    x = np.arange(5.0)
+    (same,) = ms.wavedec(x, "db2", level=0)
+    assert same is not x
+    np.testing.assert_array_equal(same, x)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: ms.dwt([1.0, 2], "db99"), ValueError, "unknown wavelet 'db99'; the nearest are db9"),
+        (lambda: ms.dwt([1.0, 2], 3), TypeError, "wavelet must be a name"),
+        (lambda: ms.dwt([1.0, 2], "db2", "mirror"), ValueError, "unknown mode 'mirror'"),
+        (lambda: ms.dwt([1.0], "db2", "reflect"), ValueError, "needs at least two samples"),
+        (lambda: ms.dwt(1.0, "db2"), ValueError, "at least one axis"),
+        (lambda: ms.dwt(np.ones((3, 0)), "db2"), ValueError, "empty along axis 1"),
+        (lambda: ms.dwt(np.ones(4, bool), "db2"), TypeError, "astype"),
+        (lambda: ms.dwt(["a"], "db2"), TypeError, "must hold numbers"),
+        (lambda: ms.dwt([1.0, 2], "db2", axis=1), ValueError, "axis 1 is not there"),
+        (lambda: ms.dwtn(np.ones((4, 4)), "db2", axes=(0, 0)), ValueError, "differ"),
+        (lambda: ms.dwt2(np.ones((4, 4)), "db2", axes=(0,)), ValueError, "axes must be two"),
+        (lambda: ms.dwtn(np.ones((4, 4)), ["db2"] * 3), ValueError, "one or 2 of them"),
+        (lambda: ms.wavedec(np.ones(8), "db2", level=-1), ValueError, "level"),
+        (lambda: ms.wavedec(np.ones(8), "db2", level=1.5), TypeError, "level"),
+        (lambda: ms.idwt(None, None, "db2"), ValueError, "one of cA and cD"),
+        (lambda: ms.idwt(np.ones(4), np.ones(5), "db2"), ValueError, "one shape"),
+        (lambda: ms.idwtn({"aa": np.ones((4, 4)), "x": np.ones((4, 4))}, "db2"), ValueError, "key 'x'"),
+        (lambda: ms.idwtn({}, "db2"), ValueError, "no band"),
+        (lambda: ms.waverec([np.ones(9), np.ones(4)], "db2"), ValueError, r"coeffs\[1\] has shape \(9,\)"),
+        (lambda: ms.waverec([], "db2"), ValueError, "at least an approximation"),
+        (lambda: ms.waverec([None, None], "db2"), ValueError, "all of coeffs is None"),
+        (lambda: ms.Wavelet("x", ([1], [1], [1], [1])), ValueError, "one even length"),
+        (lambda: ms.Wavelet("x", ([1, np.nan],) * 4), ValueError, "finite"),
+        (lambda: ms.wavelist("morlet"), ValueError, "family"),
+    ],
+)  # fmt: skip
+def test_bad_input(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
