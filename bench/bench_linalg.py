@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 import pytest
@@ -67,8 +66,7 @@ def test_eigenpairs(
             benchmark.pedantic(lambda: None, rounds=1)
             break
         record.note = ""
-        record.seconds, record.rounds = statistics.median(run["seconds"] for run in runs), len(runs)
-        record.memory = max(run["memory"] for run in runs)
+        record.take(runs)
         record.extra = {k: first[k] for k in ("values", "how", "edges")}
         break
     records.save()
@@ -121,8 +119,8 @@ def test_embedding(benchmark: Any, n: int, d: int, method: str, settings: Settin
         record.note = str(error)
         benchmark.pedantic(lambda: None, rounds=1)
     else:
-        record.seconds, record.rounds = statistics.median(run["seconds"] for run in runs), len(runs)
-        record.memory, record.error = max(run["memory"] for run in runs), first["residual"]
+        record.take(runs)
+        record.error = first["residual"]
     records.save()
 
 
@@ -136,8 +134,8 @@ def test_growth(benchmark: Any, graph: str, n: int, settings: Settings, records:
     with Worker.function(*arguments, timeout=BUILD) as worker:
         first = worker.call("again", timeout=BUILD)
         runs = several(benchmark, worker, settings, first)
-    record.seconds, record.rounds = statistics.median(run["seconds"] for run in runs), len(runs)
-    record.memory, record.error = max(run["memory"] for run in runs), first["residual"]
+    record.take(runs)
+    record.error = first["residual"]
     record.extra = {k: first[k] for k in ("how", "edges")}
     records.append(record)
 
@@ -169,6 +167,6 @@ def test_neighbors(
         record.note = str(error)
         benchmark.pedantic(lambda: None, rounds=1)
     else:
-        record.seconds, record.rounds = statistics.median(run["seconds"] for run in runs), len(runs)
-        record.memory, record.error = max(run["memory"] for run in runs), 1 - first["recall"]
+        record.take(runs)
+        record.error = 1 - first["recall"]
     records.save()

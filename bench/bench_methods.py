@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from typing import Any
 
@@ -71,8 +70,7 @@ def test_eot_eigenmaps(benchmark: Any, n: int, dtype: str, settings: Settings, r
     with Worker.function("bench.bench_methods", "prepare_eigenmaps", n, d, dtype, settings.threads) as worker:
         rounds = 1 if n > 10000 else min(3, settings.rounds)
         benchmark.pedantic(lambda: runs.append(worker.call("again", timeout=LIMIT)), rounds=rounds)
-    record.seconds, record.rounds = statistics.median(run["seconds"] for run in runs), rounds
-    record.memory = max(run["memory"] for run in runs)
+    record.take(runs)
     record.error = runs[-1]["residual"]
     record.iterations = runs[-1]["sweeps"]
     record.extra = {k: v for k, v in runs[-1].items() if k not in ("seconds", "memory")}

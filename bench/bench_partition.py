@@ -77,7 +77,7 @@ def test_fiedler(benchmark: Any, graph: str, method: str, settings: Settings, re
         record.note = str(error)
     else:
         record.n = runs[0]["nodes"]
-        record.seconds, record.rounds = statistics.median(run["seconds"] for run in runs), rounds
-        record.error, record.memory = runs[0]["angle"], max(run["memory"] for run in runs)
+        record.take(runs)
+        record.error = runs[0]["angle"]
     benchmark.pedantic(lambda: None, rounds=1)
     records.save()

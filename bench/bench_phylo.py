@@ -74,8 +74,8 @@ def test_programs(
         record.note = str(error)
         benchmark.pedantic(lambda: None, rounds=1)
     else:
-        record.seconds, record.rounds = statistics.median(run["seconds"] for run in runs), len(runs)
-        record.error, record.memory = first["wrong"][0], max(run["memory"] for run in runs)
+        record.take(runs)
+        record.error = first["wrong"][0]
         record.extra["wall"] = statistics.median(run["wall"] for run in runs)
     records.save()
 
@@ -99,8 +99,7 @@ def test_joining(
     with Worker.function("bench.trees", "prepare_join", model, m, method, threads, timeout=BUILD) as worker:
         first = worker.call("again", timeout=settings.cap)
         runs = several(benchmark, worker, settings, first)
-    record.seconds, record.rounds = statistics.median(run["seconds"] for run in runs), len(runs)
-    record.memory = max(run["memory"] for run in runs)
+    record.take(runs)
     record.extra["matrix"] = first["matrix"]
     records.append(record)
 

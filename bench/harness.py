@@ -51,6 +51,11 @@ class Record:
     def of(cls, group: str, peer: str, spec: Spec, tol: float | None = None) -> Record:
         return cls(group, peer, spec.n, spec.d, spec.ratio, spec.dtype, spec.form, tol)
 
+    def take(self, runs: list[dict[str, Any]]) -> None:
+        """The median time and the largest peak of several runs."""
+        self.seconds, self.rounds = statistics.median(run["seconds"] for run in runs), len(runs)
+        self.memory = max(run["memory"] for run in runs)
+
 
 class Records(list[Record]):
     """All records of a run, kept in a file as they come: a run of an hour may be cut short."""
