@@ -148,14 +148,12 @@ def as_graph(W: Any, name: str = "W", negative: str = "raise") -> Graph:
     if A.shape[0] == 0:
         raise ValueError(f"{name} is an empty graph")
     negatives = _check_values(A, name, negative)
-    loops: NDArray[np.float64] | None = A.diagonal()
-    if loops is not None and loops.any():
+    diagonal = A.diagonal()
+    loops: NDArray[np.float64] | None = diagonal if diagonal.any() else None
+    if loops is not None or not A.data.all():
         A = A.copy()
-        A.setdiag(0.0)
-    else:
-        loops = None
-    if not A.data.all():
-        A = A.copy()
+        if loops is not None:
+            A.setdiag(0.0)
         A.eliminate_zeros()
     csr = _arrays(A)
     if not _backend.extension().is_symmetric(*csr):
