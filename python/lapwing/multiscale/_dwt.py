@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _backend, _threads
-from lapwing.multiscale._wavelet import Wavelet, as_mode, as_wavelet, one_for_each
+from lapwing.multiscale._wavelet import Wavelet, as_mode, as_wavelet, for_axes
 
 __all__ = ["as_array", "check_axes", "dwt", "dwt2", "dwtn", "idwt", "idwt2", "idwtn"]
 
@@ -242,8 +242,7 @@ def dwtn(
     """
     x = as_array(data, "data")
     where = check_axes(axes, x.ndim)
-    wavelets = one_for_each(wavelet, len(where), as_wavelet, "wavelet")
-    modes = one_for_each(mode, len(where), as_mode, "mode")
+    wavelets, modes = for_axes(wavelet, mode, len(where))
     return analyse(x, where, wavelets, modes, _threads.resolve(n_jobs))
 
 
@@ -292,19 +291,28 @@ def idwtn(
     >>> bool(np.allclose(idwtn(dwtn(x, "db2"), "db2"), x))
     True
     """
-    bands = {key: as_array(band, f"coeffs[{key!r}]") for key, band in coeffs.items() if band is not None}
+    bands = as_bands(coeffs, "coeffs")
     if not bands:
         raise ValueError("coeffs has no band")
-    first = next(iter(bands.values()))
-    where = check_axes(axes, first.ndim)
-    for key, band in bands.items():
-        if len(key) != len(where) or set(key) - {"a", "d"}:
-            raise ValueError(f"coeffs has the key {key!r}; keys are {len(where)} letters 'a' or 'd'")
-        if band.shape != first.shape:
-            raise ValueError(f"coeffs[{key!r}] has shape {band.shape}, and another band {first.shape}")
-    wavelets = one_for_each(wavelet, len(where), as_wavelet, "wavelet")
-    modes = one_for_each(mode, len(where), as_mode, "mode")
+    where = check_axes(axes, next(iter(bands.values())).ndim)
+    check_bands(bands, len(where), "coeffs")
+    wavelets, modes = for_axes(wavelet, mode, len(where))
     return synthesise(bands, where, wavelets, modes, _threads.resolve(n_jobs))
+
+
+def as_bands(coeffs: dict[str, Any], name: str) -> dict[str, Array]:
+    """The bands that are given, as arrays."""
+    return {key: as_array(band, f"{name}[{key!r}]") for key, band in coeffs.items() if band is not None}
+
+
+def check_bands(bands: dict[str, Array], count: int, name: str) -> None:
+    """Raise ``ValueError`` unless keys are letters for so many axes, and the bands have one shape."""
+    for key, band in bands.items():
+        if len(key) != count or set(key) - {"a", "d"}:
+            raise ValueError(f"{name} has the key {key!r}; keys are {count} letters 'a' or 'd'")
+        first = next(iter(bands.values()))
+        if band.shape != first.shape:
+            raise ValueError(f"{name}[{key!r}] has shape {band.shape}, and another band {first.shape}")
 
 
 def synthesise(

@@ -12,12 +12,14 @@ from lapwing import _threads, _validate
 from lapwing.multiscale._dwt import (
     analyse,
     as_array,
+    as_bands,
     check_axes,
+    check_bands,
     check_two,
     synthesise,
     two_bands,
 )
-from lapwing.multiscale._wavelet import Wavelet, as_mode, as_wavelet, dwt_max_level, one_for_each
+from lapwing.multiscale._wavelet import Wavelet, dwt_max_level, for_axes
 
 __all__ = ["wavedec", "wavedec2", "wavedecn", "waverec", "waverec2", "waverecn"]
 
@@ -87,8 +89,7 @@ def wavedecn(
     """
     x = as_array(data, "data")
     where = check_axes(axes, x.ndim)
-    wavelets = one_for_each(wavelet, len(where), as_wavelet, "wavelet")
-    modes = one_for_each(mode, len(where), as_mode, "mode")
+    wavelets, modes = for_axes(wavelet, mode, len(where))
     count = _levels(x.shape, where, wavelets, modes, level)
     threads = _threads.resolve(n_jobs)
     out: list[Any] = []
@@ -141,31 +142,19 @@ def waverecn(
     x = None if coeffs[0] is None else as_array(coeffs[0], "coeffs[0]")
     where: tuple[int, ...] | None = None if x is None else check_axes(axes, x.ndim)
     for number, given in enumerate(coeffs[1:], 1):
-        bands = {
-            key: as_array(band, f"coeffs[{number}][{key!r}]")
-            for key, band in ({} if given is None else given).items()
-            if band is not None
-        }
+        bands = as_bands({} if given is None else given, f"coeffs[{number}]")
         first = next(iter(bands.values()), x)
         if first is None:
             continue
         where = check_axes(axes, first.ndim) if where is None else where
         low = "a" * len(where)
-        for key, band in bands.items():
-            if len(key) != len(where) or set(key) - {"a", "d"} or key == low:
-                raise ValueError(
-                    f"coeffs[{number}] has the key {key!r}; keys are {len(where)} letters 'a' or 'd'"
-                )
-            if band.shape != first.shape:
-                raise ValueError(
-                    f"coeffs[{number}][{key!r}] has shape {band.shape}, "
-                    f"and another band of that level {first.shape}"
-                )
+        if low in bands:
+            raise ValueError(f"coeffs[{number}] has the key {low!r}, which is for the approximation")
+        check_bands(bands, len(where), f"coeffs[{number}]")
         if x is not None:
             x = _cut(x, first.shape, where, f"the approximation at coeffs[{number}]")
             bands[low] = x
-        wavelets = one_for_each(wavelet, len(where), as_wavelet, "wavelet")
-        modes = one_for_each(mode, len(where), as_mode, "mode")
+        wavelets, modes = for_axes(wavelet, mode, len(where))
         x = synthesise(bands, where, wavelets, modes, threads)
     if x is None or where is None:
         raise ValueError("all of coeffs is None: there is nothing to tell the shape")

@@ -11,7 +11,7 @@ import numpy as np
 
 from lapwing import _backend, _validate
 
-__all__ = ["MODES", "Wavelet", "as_mode", "as_wavelet", "dwt_max_level", "wavelist"]
+__all__ = ["MODES", "Wavelet", "as_mode", "as_wavelet", "dwt_max_level", "for_axes", "wavelist"]
 
 #: How a signal goes on beyond its ends.
 MODES = (
@@ -263,8 +263,12 @@ def dwt_max_level(data_len: int, filter_len: int | str | Wavelet) -> int:
     return level
 
 
-def one_for_each(value: Any, count: int, convert: Any, name: str) -> list[Any]:
-    """A setting for each axis, from one for all of them or a sequence."""
+def for_axes(wavelet: Any, mode: Any, count: int) -> tuple[list[Wavelet], list[str]]:
+    """A wavelet and a mode for each of so many axes, from one for all of them or a sequence."""
+    return _spread(wavelet, count, as_wavelet, "wavelet"), _spread(mode, count, as_mode, "mode")
+
+
+def _spread(value: Any, count: int, convert: Any, name: str) -> list[Any]:
     if isinstance(value, Sequence) and not isinstance(value, (str, Wavelet)):
         if len(value) != count:
             raise ValueError(f"{name} must be one or {count} of them, one for each axis, got {len(value)}")

@@ -110,9 +110,7 @@ def _landmark_plan(
             for side in (split.one, split.two)
         )
         result.splits.append(dataclasses.replace(split, one=one, two=two))
-    for key in ("disconnected", "unconverged", "fallbacks"):
-        setattr(result, key, getattr(result, key) + getattr(found, key))
-    result.stopped = result.stopped or found.stopped
+    _count(result, found)
     following = iter(members)
     return [None if step is None else next(following) for step in plan]
 
@@ -189,6 +187,11 @@ def _add(result: Recovery, found: Recovery, leaves: Ints) -> None:
     result.scores += found.scores
     for key, value in found.seconds.items():
         result.seconds[key] += value
+    _count(result, found)
+
+
+def _count(result: Recovery, found: Recovery) -> None:
+    """What happened on the way."""
     for key in ("disconnected", "blind_merges", "moved", "unconverged", "fallbacks", "saturated"):
         setattr(result, key, getattr(result, key) + getattr(found, key))
     result.stopped = result.stopped or found.stopped
