@@ -1,210 +1,30 @@
-// One level along one axis: lines are gathered by the dozen into a block that holds one sample of each of
-// them in a row, goes on beyond its ends, and is filtered along its rows. So every stride, dtype and boundary
-// takes the same steps.
+// One level along one axis. Where another axis has its entries next to each other, whole rows of them are
+// filtered at a time; otherwise line by line, in two phases. Either way a number sums the same terms in the
+// same order.
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <lapwing/error.hpp>
 #include <lapwing/multiscale.hpp>
-#include <numeric>
 
 #include "../buffer.hpp"
 #include "../kernels/table.hpp"
+#include "boundary.hpp"
 #include "filters.hpp"
 
 namespace lapwing::multiscale {
-
-namespace {
-
-constexpr std::ptrdiff_t most_lines = 32, block_numbers = 1 << 16;
-
-std::size_t at(std::ptrdiff_t i) { return static_cast<std::size_t>(i); }
-
-std::ptrdiff_t remainder(std::ptrdiff_t i, std::ptrdiff_t n) { return (i % n + n) % n; }
-
-struct term {
-  std::ptrdiff_t sample;
-  double weight;
-};
-
-// The sample at any place i of a signal of n samples that goes on as the boundary says, in terms of those
-// that there are.
-std::vector<term> extension(std::ptrdiff_t i, std::ptrdiff_t n, boundary mode) {
-  if (i >= 0 && i < n) return {{i, 1}};
-  const std::ptrdiff_t twice = 2 * n, bounce = 2 * n - 2;
-  switch (mode) {
-    case boundary::zero:
-      return {};
-    case boundary::constant:
-      return {{i < 0 ? 0 : n - 1, 1}};
-    case boundary::symmetric:
-    case boundary::antisymmetric: {
-      const std::ptrdiff_t j = remainder(i, twice);
-      const double sign = mode == boundary::symmetric ? 1 : -1;
-      return {j < n ? term{j, 1} : term{twice - 1 - j, sign}};
-    }
-    case boundary::reflect: {
-      const std::ptrdiff_t j = remainder(i, bounce);
-      return {{j < n ? j : bounce - j, 1}};
-    }
-    case boundary::periodic:
-      return {{remainder(i, n), 1}};
-    case boundary::antireflect: {
-      const std::ptrdiff_t j = remainder(i, bounce), rounds = (i - j) / bounce;
-      const double far = 2 * static_cast<double>(rounds);
-      if (j < n) return {{n - 1, far}, {0, -far}, {j, 1}};
-      return {{n - 1, far + 2}, {0, -far}, {bounce - j, -1}};
-    }
-    case boundary::smooth: {
-      if (n == 1) return {{0, 1}};
-      const std::ptrdiff_t end = i < 0 ? 0 : n - 1, next = i < 0 ? 1 : n - 2;
-      const double steps = static_cast<double>(i < 0 ? -i : i - end);
-      return {{end, 1 + steps}, {next, -steps}};
-    }
-    case boundary::periodization: {
-      const std::ptrdiff_t even = n + n % 2;
-      return {{std::min(remainder(i, even), n - 1), 1}};
-    }
-  }
-  return {};
-}
-
-// Rows [first, first + count) of the extended signal, and what those that are not samples are made of.
-struct extended {
-  std::ptrdiff_t n, first, count;
-  std::vector<std::vector<term>> before, after;  // of rows first ... -1 and n ... first + count - 1
-  extended(std::ptrdiff_t n, std::ptrdiff_t first, std::ptrdiff_t last, boundary mode)
-      : n(n), first(first), count(last - first + 1) {
-    for (std::ptrdiff_t i = first; i < std::min<std::ptrdiff_t>(0, last + 1); ++i)
-      before.push_back(extension(i, n, mode));
-    for (std::ptrdiff_t i = n; i <= last; ++i) after.push_back(extension(i, n, mode));
-  }
-  template <class F>
-  void each(F&& f) const {  // f(row of the block, its terms)
-    for (std::size_t r = 0; r < before.size(); ++r) f(static_cast<std::ptrdiff_t>(r), before[r]);
-    for (std::size_t r = 0; r < after.size(); ++r) f(n - first + static_cast<std::ptrdiff_t>(r), after[r]);
-  }
-};
-
-// What of the extended signal the analysis looks at: coefficient k sums f[j] X(2 k + shift - j).
-struct analysis_plan {
-  std::ptrdiff_t n, taps, count, shift;
-  extended signal;
-  analysis_plan(std::ptrdiff_t n, std::ptrdiff_t taps, boundary mode)
-      : n(n),
-        taps(taps),
-        count(dwt_length(n, taps, mode)),
-        shift(mode == boundary::periodization ? taps / 2 : 1),
-        signal(n, std::min<std::ptrdiff_t>(0, shift - taps + 1), std::max(n - 1, 2 * (count - 1) + shift),
-               mode) {}
-};
-
-// Sample t sums low[k] rec_lo[t - 2 k + lead] + high[k] rec_hi[t - 2 k + lead].
-struct synthesis_plan {
-  std::ptrdiff_t m, taps, count, lead;
-  extended bands;  // wrapped round for periodization; otherwise nothing outside is looked at
-  synthesis_plan(std::ptrdiff_t m, std::ptrdiff_t taps, boundary mode)
-      : m(m),
-        taps(taps),
-        count(idwt_length(m, taps, mode)),
-        lead(mode == boundary::periodization ? taps / 2 - 1 : taps - 2),
-        bands(m, std::min<std::ptrdiff_t>(0, first_of(0)),
-              std::max(m - 1, first_of(count - 1) + taps / 2 - 1), boundary::periodic) {}
-  // the first of the taps / 2 coefficients that sample t looks at
-  std::ptrdiff_t first_of(std::ptrdiff_t t) const {
-    const std::ptrdiff_t x = t + lead - (taps - 1);  // 2 k >= x
-    return x >= 0 ? (x + 1) / 2 : -((-x) / 2);
-  }
-};
-
-// The lines of an array: all positions along its other axes, those with the smallest strides next to each
-// other.
-struct lines {
-  std::vector<std::ptrdiff_t> extent;                // of the other axes, the fastest first
-  std::vector<std::vector<std::ptrdiff_t>> strides;  // of each array, in the same order
-  std::ptrdiff_t count = 1;
-  void place(std::ptrdiff_t line, std::size_t array, std::ptrdiff_t& offset) const {
-    offset = 0;
-    for (std::size_t a = 0; a < extent.size(); ++a) {
-      offset += line % extent[a] * strides[array][a];
-      line /= extent[a];
-    }
-  }
-};
-
-lines lines_of(const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis,
-               const std::vector<const std::vector<std::ptrdiff_t>*>& strides) {
-  lines l;
-  std::vector<std::size_t> order;
-  for (std::size_t a = 0; a < shape.size(); ++a)
-    if (static_cast<std::ptrdiff_t>(a) != axis) order.push_back(a);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return std::abs((*strides[0])[a]) < std::abs((*strides[0])[b]);
-  });
-  l.strides.resize(strides.size());
-  for (const std::size_t a : order) {
-    l.extent.push_back(shape[a]);
-    l.count *= shape[a];
-    for (std::size_t s = 0; s < strides.size(); ++s) l.strides[s].push_back((*strides[s])[a]);
-  }
-  return l;
-}
-
-// Offsets of the lines of a block in one array.
-using offsets_t = std::array<std::ptrdiff_t, most_lines>;
-
-template <class T>
-void gather(const T* data, std::ptrdiff_t stride, const offsets_t& offset, std::ptrdiff_t width,
-            std::ptrdiff_t padded, std::ptrdiff_t n, T* block) {
-  bool together = true;
-  for (std::ptrdiff_t c = 1; c < width; ++c) together = together && offset[at(c)] == offset[0] + c;
-  for (std::ptrdiff_t i = 0; i < n; ++i) {
-    T* row = block + i * padded;
-    const T* from = data + i * stride;
-    if (together)
-      std::copy_n(from + offset[0], width, row);
-    else
-      for (std::ptrdiff_t c = 0; c < width; ++c) row[c] = from[offset[at(c)]];
-    std::fill_n(row + width, padded - width, T(0));
-  }
-}
-
-template <class T>
-void scatter(const T* block, std::ptrdiff_t padded, std::ptrdiff_t n, const offsets_t& offset,
-             std::ptrdiff_t width, std::ptrdiff_t stride, T* data) {
-  for (std::ptrdiff_t i = 0; i < n; ++i) {
-    const T* row = block + i * padded;
-    T* to = data + i * stride;
-    for (std::ptrdiff_t c = 0; c < width; ++c) to[offset[at(c)]] = row[c];
-  }
-}
-
-// Fills the rows beyond the ends of a block whose samples are there.
-template <class T>
-void extend(const extended& e, T* block, std::ptrdiff_t width) {
-  T* const samples = block - e.first * width;
-  e.each([&](std::ptrdiff_t r, const std::vector<term>& terms) {
-    T* row = block + r * width;
-    std::fill_n(row, width, T(0));
-    for (const term& t : terms) {
-      const T w = static_cast<T>(t.weight);
-      const T* from = samples + t.sample * width;
-      for (std::ptrdiff_t c = 0; c < width; ++c) row[c] += w * from[c];
-    }
-  });
-}
-template <class T>
-std::vector<T> cast(const std::vector<double>& f, bool reversed) {
-  std::vector<T> out(f.begin(), f.end());
-  if (reversed) std::reverse(out.begin(), out.end());
-  return out;
-}
 
 void check_bank(const filter_bank& f) {
   const std::size_t n = f.dec_lo.size();
   check(n >= 2 && n % 2 == 0 && f.dec_hi.size() == n && f.rec_lo.size() == n && f.rec_hi.size() == n,
         "the four filters must have one even length");
 }
+
+namespace {
+
+constexpr std::ptrdiff_t least_run = 16;  // entries next to each other that make whole rows worth while
+constexpr std::ptrdiff_t row_entries =
+    2048;  // of a row at a time: as many rows as there are taps stay in cache
+constexpr std::ptrdiff_t line_entries = 2048;  // coefficients of a line at a time
+constexpr std::ptrdiff_t task_entries = 1 << 15;
 
 template <class T>
 void check_axis(const axis_view<T>& v, const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis,
@@ -217,27 +37,112 @@ void check_axis(const axis_view<T>& v, const std::vector<std::ptrdiff_t>& shape,
   }
 }
 
-// body(lines of a block, number of them, padded number, scratch) for all lines.
-template <class T, class F>
-void each_block(const context& ctx, const lines& l, std::ptrdiff_t rows, F&& body) {
-  constexpr std::ptrdiff_t step = 64 / static_cast<std::ptrdiff_t>(sizeof(T));
-  const std::ptrdiff_t fit = std::clamp(block_numbers / std::max<std::ptrdiff_t>(rows, 1) / step * step, step,
-                                        most_lines),
-                       width = std::min(fit, round_up(std::max<std::ptrdiff_t>(l.count, 1), step)),
-                       blocks = (l.count + width - 1) / width;
-  std::vector<buffer<T>> scratch;
-  for (int w = 0; w < ctx.threads(); ++w) scratch.emplace_back(ctx, rows * width);
-  ctx.parallel_for(blocks, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
-    for (std::ptrdiff_t b = lo; b < hi; ++b) {
-      if (ctx.checkpoint(id)) return;
-      body(b * width, std::min(width, l.count - b * width), width, scratch[at(id)].data());
+// Three arrays seen as so many lines along an axis, in runs: entry r of a run is r further on in each array.
+struct layout {
+  std::ptrdiff_t run = 1, runs = 1;
+  std::vector<std::ptrdiff_t> extent;  // of the other axes that are not in the run
+  std::vector<std::ptrdiff_t> strides[3];
+  layout(const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis,
+         const std::vector<std::ptrdiff_t>* const (&of)[3]) {
+    std::vector<char> used(shape.size(), 0);
+    used[at(axis)] = 1;
+    for (std::size_t a = 0; a < shape.size(); ++a)
+      if (shape[a] == 1) used[a] = 1;
+    for (bool grown = true; grown;) {
+      grown = false;
+      for (std::size_t a = 0; a < shape.size(); ++a)
+        if (!used[a] && (*of[0])[a] == run && (*of[1])[a] == run && (*of[2])[a] == run) {
+          used[a] = grown = 1;
+          run *= shape[a];
+        }
     }
-  });
+    for (std::size_t a = shape.size(); a-- > 0;) {
+      if (used[a]) continue;
+      extent.push_back(shape[a]);
+      runs *= shape[a];
+      for (int i = 0; i < 3; ++i) strides[i].push_back((*of[i])[a]);
+    }
+  }
+  std::ptrdiff_t offset(std::ptrdiff_t number, int array) const {
+    std::ptrdiff_t sum = 0;
+    for (std::size_t a = 0; a < extent.size(); ++a) {
+      sum += number % extent[a] * strides[array][a];
+      number /= extent[a];
+    }
+    return sum;
+  }
+};
+
+// The runs' rows of output, cut into tiles.
+struct tiles {
+  std::ptrdiff_t run, runs, count, width, across, step, down;
+  tiles(const layout& l, std::ptrdiff_t count)
+      : run(l.run),
+        runs(l.runs),
+        count(count),
+        width(std::min(l.run, row_entries)),
+        across((l.run + width - 1) / width),
+        step(std::min(count, std::max<std::ptrdiff_t>(4, task_entries / width))),
+        down((count + step - 1) / step) {}
+  // body(run, first entry of it, entries, first row, end of the rows, worker)
+  template <class F>
+  void each(const context& ctx, F&& body) const {
+    const std::ptrdiff_t grain = std::max<std::ptrdiff_t>(1, task_entries / (width * step));
+    ctx.parallel_for(runs * across * down, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
+      for (std::ptrdiff_t task = a; task < b; ++task) {
+        if (ctx.checkpoint(id)) return;
+        const std::ptrdiff_t lo = task % down * step, from = task / down % across * width;
+        body(task / down / across, from, std::min(width, run - from), lo, std::min(count, lo + step), id);
+      }
+    });
+  }
+};
+
+// Samples 2 k of a line, k from first / 2 on, in one phase and samples 2 k + 1 in the other; first is even.
+template <class T>
+void phases(const kernels::table<T>& k, const T* line, std::ptrdiff_t stride, const extended& signal,
+            std::ptrdiff_t first, std::ptrdiff_t pairs, T* even, T* odd) {
+  const auto sample = [&](std::ptrdiff_t i) {
+    if (signal.inside(i)) return line[i * stride];
+    T sum = 0;
+    if (i >= signal.first && i <= signal.last)
+      for (const term& t : signal.terms(i)) sum += static_cast<T>(t.weight) * line[t.sample * stride];
+    return sum;
+  };
+  std::ptrdiff_t q = 0;
+  for (; q < pairs && first + 2 * q < 0; ++q) {
+    even[q] = sample(first + 2 * q);
+    odd[q] = sample(first + 2 * q + 1);
+  }
+  const std::ptrdiff_t whole = std::clamp<std::ptrdiff_t>((signal.n - first) / 2, q, pairs);
+  const T* from = line + (first + 2 * q) * stride;
+  if (stride == 1) {
+    k.split(from, whole - q, even + q, odd + q);
+    q = whole;
+  } else {
+    for (; q < whole; ++q, from += 2 * stride) {
+      even[q] = from[0];
+      odd[q] = from[stride];
+    }
+  }
+  for (; q < pairs; ++q) {
+    even[q] = sample(first + 2 * q);
+    odd[q] = sample(first + 2 * q + 1);
+  }
 }
 
-void fill_offsets(const lines& l, std::ptrdiff_t first, std::ptrdiff_t count, std::size_t array,
-                  offsets_t& out) {
-  for (std::ptrdiff_t c = 0; c < count; ++c) l.place(first + c, array, out[at(c)]);
+// Entries [first, first + count) of a line that goes on: where they stand, or copied to `to`.
+template <class T>
+const T* entries(const T* line, std::ptrdiff_t stride, const extended& signal, std::ptrdiff_t first,
+                 std::ptrdiff_t count, T* to) {
+  const bool all = signal.inside(first) && signal.inside(first + count - 1);
+  if (all && stride == 1) return line + first;
+  if (all)
+    for (std::ptrdiff_t i = 0; i < count; ++i) to[i] = line[(first + i) * stride];
+  else
+    for (std::ptrdiff_t i = first; i < first + count; ++i)
+      to[i - first] = line[(signal.inside(i) ? i : signal.terms(i)[0].sample) * stride];
+  return to;
 }
 
 }  // namespace
@@ -292,24 +197,53 @@ void dwt(const context& ctx, const axis_view<const T>& x, const filter_bank& ban
   check_axis(low, x.shape, x.axis, p.count, "low");
   check_axis(high, x.shape, x.axis, p.count, "high");
   const auto lo = cast<T>(bank.dec_lo, true), hi = cast<T>(bank.dec_hi, true);
-  const auto l = lines_of(x.shape, x.axis, {&x.strides, &low.strides, &high.strides});
   const auto& k = kernels::get<T>(ctx.level());
-  const std::ptrdiff_t rows = p.signal.count;
-  each_block<T>(ctx, l, rows + 2 * p.count,
-                [&](std::ptrdiff_t first, std::ptrdiff_t count, std::ptrdiff_t width, T* block) {
-                  offsets_t offset;
-                  T *a = block + rows * width, *d = a + p.count * width;
-                  fill_offsets(l, first, count, 0, offset);
-                  gather(x.data, x.strides[at(x.axis)], offset, count, width, p.n,
-                         block - p.signal.first * width);
-                  extend(p.signal, block, width);
-                  k.filter_down(block + (p.shift - p.taps + 1 - p.signal.first) * width, lo.data(), hi.data(),
-                                p.taps, p.count, width, width, a, d);
-                  fill_offsets(l, first, count, 1, offset);
-                  scatter(a, width, p.count, offset, count, low.strides[at(low.axis)], low.data);
-                  fill_offsets(l, first, count, 2, offset);
-                  scatter(d, width, p.count, offset, count, high.strides[at(high.axis)], high.data);
-                });
+  const layout l(x.shape, x.axis, {&x.strides, &low.strides, &high.strides});
+  const std::ptrdiff_t stride = x.strides[at(x.axis)], low_stride = low.strides[at(x.axis)],
+                       high_stride = high.strides[at(x.axis)];
+  if (l.run >= least_run) {
+    const tiles t(l, p.count);
+    auto rows =
+        workers<rows_of<T>>(ctx, [&] { return rows_of<T>(ctx, p.signal, t.width, 2 * t.step + p.taps); });
+    t.each(ctx, [&](std::ptrdiff_t run, std::ptrdiff_t from, std::ptrdiff_t width, std::ptrdiff_t first,
+                    std::ptrdiff_t last, int id) {
+      rows_of<T>& source = rows[at(id)];
+      source.look_at(x.data + l.offset(run, 0) + from, stride, 1, width);
+      std::vector<const T*> pointers;
+      for (std::ptrdiff_t i = 2 * first + p.base; i < 2 * (last - 1) + p.base + p.taps; ++i)
+        pointers.push_back(source.row(i));
+      k.columns_down(pointers.data(), lo.data(), hi.data(), p.taps, width, last - first,
+                     low.data + l.offset(run, 1) + from + first * low_stride, low_stride,
+                     high.data + l.offset(run, 2) + from + first * high_stride, high_stride);
+    });
+    return;
+  }
+  // A block of a line needs block + taps / 2 samples of each phase; pairs start at an even sample.
+  const std::ptrdiff_t block = std::min(p.count, line_entries), blocks = (p.count + block - 1) / block,
+                       phase = block + p.taps / 2 + 1, odd_base = p.base & 1;
+  auto scratch = workers<buffer<T>>(ctx, [&] { return buffer<T>(ctx, 2 * phase + 2 * block); });
+  const std::ptrdiff_t lines = l.runs * l.run,
+                       grain = std::max<std::ptrdiff_t>(1, task_entries / (2 * block));
+  ctx.parallel_for(lines * blocks, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
+    T *const even = scratch[at(id)].data(), *const odd = even + phase, *const s = odd + phase,
+             *const d = s + block;
+    for (std::ptrdiff_t task = a; task < b; ++task) {
+      if (ctx.checkpoint(id)) return;
+      const std::ptrdiff_t line = task / blocks, first = task % blocks * block,
+                           count = std::min(block, p.count - first), run = line / l.run, in = line % l.run;
+      phases(k, x.data + l.offset(run, 0) + in, stride, p.signal, 2 * first + p.base - odd_base,
+             count + p.taps / 2 + odd_base - 1, even, odd);
+      T *const to_low = low.data + l.offset(run, 1) + in + first * low_stride, *const to_high =
+                                                                                   high.data +
+                                                                                   l.offset(run, 2) + in +
+                                                                                   first * high_stride;
+      T *const at_low = low_stride == 1 ? to_low : s, *const at_high = high_stride == 1 ? to_high : d;
+      k.rows_down(odd_base ? odd : even, odd_base ? even + 1 : odd, lo.data(), hi.data(), p.taps, count, 1, 0,
+                  at_low, 0, at_high, 0);
+      if (low_stride != 1) scatter(s, count, to_low, low_stride);
+      if (high_stride != 1) scatter(d, count, to_high, high_stride);
+    }
+  });
 }
 
 template <class T>
@@ -323,25 +257,72 @@ void idwt(const context& ctx, const axis_view<const T>& low, const axis_view<con
   const synthesis_plan p(m, bank.length(), mode);
   check_axis(y, low.shape, low.axis, p.count, "y");
   const auto lo = cast<T>(bank.rec_lo, false), hi = cast<T>(bank.rec_hi, false);
-  const auto l = lines_of(low.shape, low.axis, {&low.strides, &high.strides, &y.strides});
   const auto& k = kernels::get<T>(ctx.level());
-  const std::ptrdiff_t rows = p.bands.count;
-  each_block<T>(
-      ctx, l, 2 * rows + p.count,
-      [&](std::ptrdiff_t first, std::ptrdiff_t count, std::ptrdiff_t width, T* block) {
-        offsets_t offset;
-        T *d = block + rows * width, *out = d + rows * width;
-        fill_offsets(l, first, count, 0, offset);
-        gather(low.data, low.strides[at(low.axis)], offset, count, width, m, block - p.bands.first * width);
-        extend(p.bands, block, width);
-        fill_offsets(l, first, count, 1, offset);
-        gather(high.data, high.strides[at(high.axis)], offset, count, width, m, d - p.bands.first * width);
-        extend(p.bands, d, width);
-        k.filter_up(block, d, lo.data(), hi.data(), p.taps, p.lead, p.bands.first, p.count, width, width,
-                    out);
-        fill_offsets(l, first, count, 2, offset);
-        scatter(out, width, p.count, offset, count, y.strides[at(y.axis)], y.data);
-      });
+  const layout l(low.shape, low.axis, {&low.strides, &high.strides, &y.strides});
+  const std::ptrdiff_t low_stride = low.strides[at(low.axis)], high_stride = high.strides[at(low.axis)],
+                       stride = y.strides[at(low.axis)], pairs = p.last - p.first + 1;
+  if (l.run >= least_run) {
+    const tiles all(l, pairs);
+    const std::ptrdiff_t most = all.width, ring = all.step + p.taps / 2;
+    struct source {
+      rows_of<T> low, high;
+      buffer<T> spare;  // of a sample outside
+    };
+    auto sources = workers<source>(ctx, [&] {
+      return source{rows_of<T>(ctx, p.bands, most, ring), rows_of<T>(ctx, p.bands, most, ring),
+                    buffer<T>(ctx, 2 * most)};
+    });
+    all.each(ctx, [&](std::ptrdiff_t run, std::ptrdiff_t from, std::ptrdiff_t width, std::ptrdiff_t first,
+                      std::ptrdiff_t last, int id) {
+      source& s = sources[at(id)];
+      s.low.look_at(low.data + l.offset(run, 0) + from, low_stride, 1, width);
+      s.high.look_at(high.data + l.offset(run, 1) + from, high_stride, 1, width);
+      T* const to = y.data + l.offset(run, 2) + from;
+      const std::ptrdiff_t origin = first;
+      std::vector<const T*> a, d;
+      for (std::ptrdiff_t i = first + p.first; i < last + p.first + p.taps / 2 - 1; ++i) {
+        a.push_back(s.low.row(i));
+        d.push_back(s.high.row(i));
+      }
+      const auto some = [&](std::ptrdiff_t pair, std::ptrdiff_t count, T* out, std::ptrdiff_t ld) {
+        k.columns_up(a.data() + (pair - origin), d.data() + (pair - origin), lo.data(), hi.data(), p.taps,
+                     width, count, out, ld);
+      };
+      const auto place = [&](std::ptrdiff_t pair) { return 2 * (pair + p.first) + p.shift; };
+      if (place(first) < 0) {
+        some(first, 1, s.spare.data(), most);
+        std::copy_n(s.spare.data() + most, width, to);
+        ++first;
+      }
+      const bool cut = last > first && place(last - 1) + 1 >= p.count;
+      if (cut) --last;
+      if (last > first) some(first, last - first, to + place(first) * stride, stride);
+      if (cut) {
+        some(last, 1, s.spare.data(), most);
+        std::copy_n(s.spare.data(), width, to + place(last) * stride);
+      }
+    });
+    return;
+  }
+  const std::ptrdiff_t block = std::min(pairs, line_entries), blocks = (pairs + block - 1) / block,
+                       band = block + p.taps / 2 - 1;
+  auto scratch = workers<buffer<T>>(ctx, [&] { return buffer<T>(ctx, 2 * band + 2 * block); });
+  const std::ptrdiff_t lines = l.runs * l.run,
+                       grain = std::max<std::ptrdiff_t>(1, task_entries / (2 * block));
+  ctx.parallel_for(lines * blocks, grain, [&](std::ptrdiff_t from, std::ptrdiff_t to, int id) {
+    T *const a = scratch[at(id)].data(), *const d = a + band, *const out = d + band;
+    for (std::ptrdiff_t task = from; task < to; ++task) {
+      if (ctx.checkpoint(id)) return;
+      const std::ptrdiff_t line = task / blocks, first = task % blocks * block,
+                           count = std::min(block, pairs - first), run = line / l.run, in = line % l.run,
+                           needed = count + p.taps / 2 - 1, t = 2 * (first + p.first) + p.shift;
+      k.rows_up(entries(low.data + l.offset(run, 0) + in, low_stride, p.bands, first + p.first, needed, a),
+                entries(high.data + l.offset(run, 1) + in, high_stride, p.bands, first + p.first, needed, d),
+                lo.data(), hi.data(), p.taps, count, 1, 0, out, 0);
+      const std::ptrdiff_t skip = t < 0 ? 1 : 0, end = std::min(t + 2 * count, p.count);
+      scatter(out + skip, end - t - skip, y.data + l.offset(run, 2) + in + (t + skip) * stride, stride);
+    }
+  });
 }
 
 #define LAPWING_MULTISCALE(T)                                                                   \
