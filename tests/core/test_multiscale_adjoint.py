@@ -31,7 +31,9 @@ def test_synthesis_is_transposed(name, mode):
         if mode == "zero" and 2 * m - taps + 2 < 1:
             continue
         zero = np.zeros((m, m))
-        one = np.concatenate([ms.idwt(np.eye(m), zero, name, mode, 0), ms.idwt(zero, np.eye(m), name, mode, 0)], 1)
+        one = np.concatenate(
+            [ms.idwt(np.eye(m), zero, name, mode, 0), ms.idwt(zero, np.eye(m), name, mode, 0)], 1
+        )
         low, high = ms.idwt_adjoint(np.eye(len(one)), name, mode, axis=0)
         np.testing.assert_allclose(np.concatenate([low, high]), one.T, rtol=0, atol=1e-13)
 
@@ -122,7 +124,11 @@ def test_missing_bands_are_zeros():
     ("call", "error", "text"),
     [
         (lambda: ms.dwt_adjoint(np.ones(4), np.ones(5), "db2", n=6), ValueError, "one shape"),
-        (lambda: ms.dwt_adjoint(np.ones(4), np.ones(4), "db2", n=9), ValueError, "must have 6 entries along axis 0"),
+        (
+            lambda: ms.dwt_adjoint(np.ones(4), np.ones(4), "db2", n=9),
+            ValueError,
+            "must have 6 entries along axis 0",
+        ),
         (lambda: ms.dwt_adjoint(np.ones(2), np.ones(2), "db2", "reflect", n=1), ValueError, "at least two"),
         (lambda: ms.idwt_adjoint(np.ones(5), "db2"), ValueError, "even length along axis 0"),
         (lambda: ms.wavedecn_adjoint([], "db2", shape=(4,)), ValueError, "approximation"),

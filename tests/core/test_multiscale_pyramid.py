@@ -34,7 +34,10 @@ def widened(x, axis, m, border):
             return x[min(1, n - 1)] if border == "opencv" else x[0]
         return x[min(i, n - 1)]
 
-    out = [v(q // 2 - 1) + 6 * v(q // 2) + v(q // 2 + 1) if q % 2 == 0 else 4 * (v(q // 2) + v(q // 2 + 1)) for q in range(m)]
+    out = [
+        v(q // 2 - 1) + 6 * v(q // 2) + v(q // 2 + 1) if q % 2 == 0 else 4 * (v(q // 2) + v(q // 2 + 1))
+        for q in range(m)
+    ]
     return np.moveaxis(np.array(out), 0, axis)
 
 
@@ -76,11 +79,19 @@ def test_integers_are_exact(shape, dtype):
     assert low.dtype == dtype
     np.testing.assert_array_equal(low, down(x))
     for border in ("opencv", "symmetric"):
-        for sizes in {tuple(2 * n for n in shape), tuple(2 * n - 1 for n in shape), (2 * shape[0], 2 * shape[1] - 1)}:
+        for sizes in {
+            tuple(2 * n for n in shape),
+            tuple(2 * n - 1 for n in shape),
+            (2 * shape[0], 2 * shape[1] - 1),
+        }:
             np.testing.assert_array_equal(ms.pyr_up(x, sizes, border), up(x, sizes, border=border))
-    extreme = np.where(np.random.default_rng(1).integers(0, 2, shape), np.iinfo(dtype).max, np.iinfo(dtype).min)
+    extreme = np.where(
+        np.random.default_rng(1).integers(0, 2, shape), np.iinfo(dtype).max, np.iinfo(dtype).min
+    )
     np.testing.assert_array_equal(ms.pyr_down(extreme.astype(dtype)), down(extreme.astype(dtype)))
-    np.testing.assert_array_equal(ms.pyr_up(extreme.astype(dtype)), up(extreme.astype(dtype), [2 * n for n in shape]))
+    np.testing.assert_array_equal(
+        ms.pyr_up(extreme.astype(dtype)), up(extreme.astype(dtype), [2 * n for n in shape])
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64, np.complex128])
@@ -111,7 +122,9 @@ def test_floating_point(shape, dtype):
     st.data(),
 )
 def test_laplacian_goes_back(shape, levels, dtype, border, data):
-    axes = tuple(data.draw(st.permutations(range(len(shape))))[: data.draw(st.integers(1, min(2, len(shape))))])
+    axes = tuple(
+        data.draw(st.permutations(range(len(shape))))[: data.draw(st.integers(1, min(2, len(shape))))]
+    )
     x = random(shape, dtype) if dtype is not np.complex64 else random(shape, np.float32).astype(np.complex64)
     order = data.draw(st.permutations(range(len(shape))))
     x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
@@ -202,14 +215,22 @@ def test_opencv(dtype):
         (lambda: ms.pyr_down(np.ones(4)), ValueError, "axis -2 is not there"),
         (lambda: ms.pyr_down(np.ones((4, 0), np.uint8)), ValueError, "empty along axis 1"),
         (lambda: ms.pyr_down(np.ones((4, 4), bool)), TypeError, "astype"),
-        (lambda: ms.pyr_down(np.ones((4, 4), np.uint8), 0.4), ValueError, "a must be 0.375 for images of uint8"),
+        (
+            lambda: ms.pyr_down(np.ones((4, 4), np.uint8), 0.4),
+            ValueError,
+            "a must be 0.375 for images of uint8",
+        ),
         (lambda: ms.pyr_down(np.ones((4, 4)), np.nan), ValueError, "a must be a number"),
         (lambda: ms.pyr_up(np.ones((4, 4)), (8, 9)), ValueError, "shape must be 2 n - 1 or 2 n"),
         (lambda: ms.pyr_up(np.ones((4, 4)), border="zero"), ValueError, "border must be one of"),
         (lambda: ms.gaussian_pyramid(np.ones((4, 4)), -1), ValueError, "levels"),
         (lambda: ms.laplacian_pyramid(np.ones((4, 4)), 1.0), TypeError, "levels"),
         (lambda: ms.laplacian_reconstruct([]), ValueError, "coarsest image"),
-        (lambda: ms.laplacian_reconstruct([np.ones((4, 4)), np.ones((3, 2))]), ValueError, r"pyramid\[0\] has shape"),
+        (
+            lambda: ms.laplacian_reconstruct([np.ones((4, 4)), np.ones((3, 2))]),
+            ValueError,
+            r"pyramid\[0\] has shape",
+        ),
         (
             lambda: ms.laplacian_reconstruct([np.ones((4, 4), np.int32), np.ones((2, 2), np.uint8)]),
             TypeError,

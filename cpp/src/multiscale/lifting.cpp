@@ -116,6 +116,7 @@ struct plan {
 
 template <class T, class F>
 void each_strip(const context& ctx, const plan& p, std::ptrdiff_t planes_count, F&& body) {
+  if (p.rows * p.columns * planes_count == 0) return;  // the details of single samples
   std::vector<buffer<T>> scratch;
   for (int w = 0; w < ctx.threads(); ++w) scratch.emplace_back(ctx, p.scratch());
   const std::ptrdiff_t tasks = planes_count * p.strips,
@@ -165,6 +166,12 @@ axis_view<T> with_rows(const axis_view<T>& v, std::ptrdiff_t across) {
   w.strides.push_back(0);
   w.axis = static_cast<std::ptrdiff_t>(v.shape.size());
   return w;
+}
+
+template <class T>
+bool unit_stride(const axis_view<T>& v, std::ptrdiff_t axis) {
+  const bool empty = std::find(v.shape.begin(), v.shape.end(), 0) != v.shape.end();
+  return v.strides[at(axis)] == 1 || v.shape[at(axis)] <= 1 || empty;
 }
 
 template <class X, class T>
@@ -404,7 +411,7 @@ void lift(const context& ctx, const axis_view<const X>& given, std::ptrdiff_t gi
   std::vector<axis_view<T>> bands;
   for (const auto& b : given_bands) {
     bands.push_back(with_rows(b, given_across));
-    check(bands.back().strides[at(across)] == 1 || bands.back().shape[at(across)] <= 1,
+    check(unit_stride(bands.back(), across),
           "bands must have unit stride across");
   }
   const plan p(which, x.length(), x.shape[at(across)]);
@@ -425,7 +432,7 @@ void unlift(const context& ctx, const std::vector<axis_view<const T>>& given_ban
   check(given_across != given.axis || which == lifted_axes::across, "one axis has none across");
   const auto x = with_rows(given, given_across);
   const std::ptrdiff_t across = given_across;
-  check(x.strides[at(across)] == 1 || x.shape[at(across)] <= 1, "x must have unit stride across");
+  check(unit_stride(x, across), "x must have unit stride across");
   std::vector<axis_view<const T>> bands;
   for (const auto& b : given_bands) bands.push_back(with_rows(b, given_across));
   const plan p(which, x.length(), x.shape[at(across)]);

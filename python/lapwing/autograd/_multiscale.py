@@ -336,13 +336,32 @@ def _negative(axes: Any, ndim: int) -> list[int]:
     return out
 
 
+# These look at nothing but settings: a program that is compiled takes what they say as it is.
+
+
+@torch.compiler.assume_constant_result
+def _texts(wavelet: Any, mode: Any, count: int) -> tuple[str, str]:
+    return (
+        _spread(wavelet, count, "wavelet", _encode_wavelet),
+        _spread(mode, count, "mode", as_mode),
+    )
+
+
+@torch.compiler.assume_constant_result
+def _count_levels(sizes: tuple[int, ...], wavelets: str, modes: str, level: int | None) -> int:
+    return _levels(sizes, range(len(sizes)), _wavelets(wavelets), _modes(modes), level)
+
+
+@torch.compiler.assume_constant_result
+def _joined_sizes(sizes: tuple[int, ...], wavelets: str, modes: str) -> tuple[int, ...]:
+    each = zip(sizes, _wavelets(wavelets), _modes(modes), strict=True)
+    return tuple(plain.samples(n, w, how) for n, w, how in each)
+
+
 def _settings(wavelet: Any, mode: Any, axes: Any, ndim: int) -> tuple[str, str, list[int]]:
     where = _negative(axes, ndim)
-    return (
-        _spread(wavelet, len(where), "wavelet", _encode_wavelet),
-        _spread(mode, len(where), "mode", as_mode),
-        where,
-    )
+    wavelets, modes = _texts(wavelet, mode, len(where))
+    return wavelets, modes, where
 
 
 def wavedecn(
@@ -352,7 +371,7 @@ def wavedecn(
     """`lapwing.multiscale.wavedecn`."""
     x = _floating(data, "data")
     wavelets, modes, where = _settings(wavelet, mode, axes, x.dim())
-    count = _levels([x.shape[a] for a in where], range(len(where)), _wavelets(wavelets), _modes(modes), level)
+    count = _count_levels(tuple(x.shape[a] for a in where), wavelets, modes, level)
     flat = wavedecn_op(x, wavelets, modes, count, where, _threads.resolve(n_jobs))
     return plain.named_coefficients(flat, len(where))
 
@@ -409,7 +428,7 @@ def waverecn(
         flat += [
             bands[key].to(dtype) if key in bands else first.new_zeros(wanted, dtype=dtype) for key in keys
         ]
-        now = _joined_shape(wanted, where, _wavelets(wavelets), _modes(modes))
+        now = _joined_shape(wanted, where, wavelets, modes)
     if not flat:
         assert x is not None
         flat, now = [x], list(x.shape)
@@ -423,10 +442,8 @@ def waverecn(
     return waverecn_op(flat, wavelets, modes, where, sizes, _threads.resolve(n_jobs))
 
 
-def _joined_shape(
-    shape: list[int], axes: Sequence[int], wavelets: Sequence[Wavelet], modes: Sequence[str]
-) -> list[int]:
-    sizes = [plain.samples(shape[a], w, m) for a, w, m in zip(axes, wavelets, modes, strict=True)]
+def _joined_shape(shape: list[int], axes: Sequence[int], wavelets: str, modes: str) -> list[int]:
+    sizes = _joined_sizes(tuple(shape[a] for a in axes), wavelets, modes)
     for axis, n in zip(axes, sizes, strict=True):
         if n < 1:
             raise ValueError(f"{shape[axis]} coefficients along axis {axis} are too few for such filters")

@@ -321,12 +321,20 @@ def _places(shape: Sequence[int], axes: Sequence[int], levels: int) -> list[dict
     return out
 
 
-def _band_shape(bands: dict[str, Array], axes: Sequence[int], low: Sequence[int], name: str) -> list[int]:
-    """The shape of what the bands of a level are of, whose approximation has the shape `low`."""
+def _band_shape(
+    bands: dict[str, Array], finer: dict[str, Array], axes: Sequence[int], low: Sequence[int], name: str
+) -> list[int]:
+    """The shape of what the bands of a level are of, whose approximation has the shape `low`.
+
+    An axis without high bands has twice as many entries, or one less if those of the next `finer` level say so.
+    """
     shape = list(low)
     for place, axis in enumerate(axes):
         high = {b.shape[axis] for key, b in bands.items() if key[place] == "d"}
+        seen = {b.shape[axis] for key, b in finer.items() if key[place] == "a"}
         shape[axis] += high.pop() if len(high) == 1 else low[axis] if not high else -1
+        if not bands and 2 * low[axis] - 1 in seen:
+            shape[axis] -= 1
     for key, band in bands.items():
         wanted = _halves(shape, axes, key)
         if list(band.shape) != wanted or any(shape[a] - low[a] not in (low[a], low[a] - 1) for a in axes):
@@ -371,7 +379,9 @@ def _ilwt_integer(
     shape = list(x.shape)
     for number, bands in enumerate(levels, 1):
         _check_keys(bands, len(where), f"coeffs[{number}]")
-        shape = _band_shape(bands, where, shape, f"coeffs[{number}]")
+    for number, bands in enumerate(levels, 1):
+        finer = levels[number] if number < len(levels) else {}
+        shape = _band_shape(bands, finer, where, shape, f"coeffs[{number}]")
         shapes.append(shape)
     kept = np.result_type(x, *(b for bands in levels for b in bands.values()))
     if kept not in _WORDS:

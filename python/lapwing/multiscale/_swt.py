@@ -58,7 +58,7 @@ def swt_max_level(input_len: int) -> int:
     """
     level = _most(_validate.check_integer(input_len, "input_len", 1))
     if level == 0:
-        warnings.warn(f"input_len {input_len} is odd: it has no level", UserWarning, stacklevel=2)
+        warnings.warn(f"input_len {input_len} is odd: it has no level", UserWarning, stacklevel=3)
     return level
 
 
@@ -88,7 +88,7 @@ def _check_levels(shape: Sequence[int], axes: Sequence[int], level: Any, start_l
 def _scaled(norm: Any, wavelets: Sequence[Wavelet]) -> bool:
     if norm and not all(w.orthogonal for w in wavelets):
         warnings.warn(
-            "norm=True keeps the energy only where the wavelet is orthogonal", UserWarning, stacklevel=3
+            "norm=True keeps the energy only where the wavelet is orthogonal", UserWarning, stacklevel=4
         )
     return bool(norm)
 
