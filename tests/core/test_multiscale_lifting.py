@@ -193,7 +193,7 @@ def test_words():
     assert coeffs[0].dtype == np.int16
     check(coeffs, twelve, "legall53", 3, (0, 1))
     np.testing.assert_array_equal(ms.ilwt(coeffs), twelve)
-    with pytest.raises(ValueError, match="dtype int16 cannot hold the coefficients.*use int32"):
+    with pytest.raises(ValueError, match=r"dtype int16 cannot hold the coefficients.*use int32"):
         ms.lwt(np.full((40, 40), 30000, np.int16), "legall53", 3, dtype=np.int16)
     with pytest.raises(ValueError, match="more than 64 bits"):
         ms.lwt(np.full(40, 2**62), "legall53", 3)

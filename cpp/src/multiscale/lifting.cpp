@@ -534,7 +534,7 @@ void shear(const context& ctx, const axis_view<const T>& x, shears how, const ax
   const auto l = lines_of(x.shape, x.axis, {&x.strides, &low.strides, &high.strides});
   const auto& k = kernels::get<T>(ctx.level());
   each_block<T>(ctx, l, n, [&](std::ptrdiff_t from, std::ptrdiff_t count, std::ptrdiff_t width, T* block) {
-    offsets_t offset;
+    offsets_t offset{};
     fill_offsets(l, from, count, 0, offset);
     gather(x.data, x.strides[at(x.axis)], offset, count, width, n, block);
     for (const shear_step& s : steps) take_step(k, s, false, m, width, block);
@@ -558,7 +558,7 @@ void unshear(const context& ctx, const axis_view<const T>& low, const axis_view<
   const auto& k = kernels::get<T>(ctx.level());
   each_block<T>(ctx, l, 2 * n,
                 [&](std::ptrdiff_t from, std::ptrdiff_t count, std::ptrdiff_t width, T* block) {
-                  offsets_t offset;
+                  offsets_t offset{};
                   T* const bands = block + n * width;
                   fill_offsets(l, from, count, 1, offset);
                   gather(low.data, low.strides[at(low.axis)], offset, count, width, m, bands);

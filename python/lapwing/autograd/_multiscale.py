@@ -320,7 +320,8 @@ def _floating(x: Any, name: str) -> Tensor:
     for axis, n in enumerate(x.shape):
         if n == 0:
             raise ValueError(f"{name} is empty along axis {axis}: its shape is {tuple(x.shape)}")
-    return x if x.dtype in _KEPT or x.dtype == torch.bfloat16 else x.to(torch.float64)
+    kept: Tensor = x if x.dtype in _KEPT or x.dtype == torch.bfloat16 else x.to(torch.float64)
+    return kept
 
 
 def _negative(axes: Any, ndim: int) -> list[int]:
@@ -339,7 +340,7 @@ def _negative(axes: Any, ndim: int) -> list[int]:
 # These look at nothing but settings: a program that is compiled takes what they say as it is.
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _texts(wavelet: Any, mode: Any, count: int) -> tuple[str, str]:
     return (
         _spread(wavelet, count, "wavelet", _encode_wavelet),
@@ -347,12 +348,12 @@ def _texts(wavelet: Any, mode: Any, count: int) -> tuple[str, str]:
     )
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _count_levels(sizes: tuple[int, ...], wavelets: str, modes: str, level: int | None) -> int:
     return _levels(sizes, range(len(sizes)), _wavelets(wavelets), _modes(modes), level)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _joined_sizes(sizes: tuple[int, ...], wavelets: str, modes: str) -> tuple[int, ...]:
     each = zip(sizes, _wavelets(wavelets), _modes(modes), strict=True)
     return tuple(plain.samples(n, w, how) for n, w, how in each)

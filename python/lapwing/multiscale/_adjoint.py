@@ -294,10 +294,8 @@ def level_sizes(
 def named_coefficients(flat: Sequence[Any], count: int) -> list[Any]:
     """Coefficients as from `wavedecn` of a plain list: the approximation, then bands in the order of keys."""
     keys = detail_keys(count)
-    out: list[Any] = [flat[0]]
-    for first in range(1, len(flat), len(keys)):
-        out.append(dict(zip(keys, flat[first : first + len(keys)], strict=True)))
-    return out
+    starts = range(1, len(flat), len(keys))
+    return [flat[0], *(dict(zip(keys, flat[i : i + len(keys)], strict=True)) for i in starts)]
 
 
 def flat_coefficients(coeffs: Sequence[Mapping[str, Any] | Any], count: int) -> list[Any]:

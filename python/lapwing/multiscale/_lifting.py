@@ -42,7 +42,15 @@ def _linear(scheme: str, x: Array) -> tuple[Array, Array]:
     if n < 2:
         return s, d
     k, j = np.arange(len(s)), np.arange(len(d))
-    even, odd = (lambda i: s[_mirror(i, n, False)]), (lambda i: d[_mirror(i, n, True)])
+
+    def even(i: Array) -> Array:
+        out: Array = s[_mirror(i, n, False)]
+        return out
+
+    def odd(i: Array) -> Array:
+        out: Array = d[_mirror(i, n, True)]
+        return out
+
     if scheme in ("s", "cdf26"):
         d -= s[: len(d)]
         s[: len(d)] += d / 2
@@ -174,7 +182,8 @@ def _memory_order(ndim: int, last: int) -> tuple[int, ...]:
 def _empty(shape: Sequence[int], last: int, dtype: np.dtype[Any]) -> Array:
     """An array whose axis `last` has unit stride."""
     order = _memory_order(len(shape), last)
-    return np.empty([shape[a] for a in order], dtype).transpose(np.argsort(order))
+    out: Array = np.empty([shape[a] for a in order], dtype).transpose(np.argsort(order))
+    return out
 
 
 def _across(x: Array, axes: Sequence[int]) -> tuple[str, int, int]:
@@ -326,7 +335,8 @@ def _band_shape(
 ) -> list[int]:
     """The shape of what the bands of a level are of, whose approximation has the shape `low`.
 
-    An axis without high bands has twice as many entries, or one less if those of the next `finer` level say so.
+    An axis without high bands has twice as many entries, or one less if those of the next `finer` level say
+    so.
     """
     shape = list(low)
     for place, axis in enumerate(axes):
@@ -465,7 +475,8 @@ def _ilwt_float(coeffs: Sequence[Any], scheme: str, axes: Any, threads: int) -> 
     low = "a" * len(where)
     dtype = np.result_type(x, *(b for bands in levels for b in bands.values()))
     if not levels:
-        return x.copy()
+        same: Array = x.copy()
+        return same
     now = _real(x.astype(dtype, copy=False))
     for number, bands in enumerate(levels, 1):
         _check_keys(bands, len(where), f"coeffs[{number}]")
@@ -544,8 +555,8 @@ def lwt(
     -------
     list
         As from `wavedecn`: the approximation of the last level, then dictionaries of details, the coarsest
-        first. Of n samples low gets ``(n + 1) // 2`` entries and high ``n // 2``; the bands of integers lie in
-        one array of the shape of `x`, high after low.
+        first. Of n samples low gets ``(n + 1) // 2`` entries and high ``n // 2``; the bands of integers lie
+        in one array of the shape of `x`, high after low.
 
     Raises
     ------

@@ -131,7 +131,7 @@ def pyr_down(x: Any, a: float = 0.375, *, axes: Sequence[int] = (-2, -1), n_jobs
     >>> import numpy as np
     >>> from lapwing.multiscale import pyr_down
     >>> pyr_down(np.array([[0, 16, 32, 48]] * 2, np.uint8)).tolist()
-    [[4, 32]]
+    [[12, 30]]
     """
     image = _image(x, "x")
     layout = _Layout(image, axes)
