@@ -176,14 +176,14 @@ TEST(lifting_is_as_defined) {
   for (const auto how : {multiscale::lifting::s, multiscale::lifting::legall53, multiscale::lifting::cdf26,
                          multiscale::lifting::m97})
     for (const auto& [rows, columns] : {std::pair<std::ptrdiff_t, std::ptrdiff_t>{1, 1},
-                                       {1, 9},
-                                       {8, 1},
-                                       {2, 3},
-                                       {5, 4},
-                                       {7, 70},
-                                       {131, 37},
-                                       {150, 66},
-                                       {260, 2}}) {
+                                        {1, 9},
+                                        {8, 1},
+                                        {2, 3},
+                                        {5, 4},
+                                        {7, 70},
+                                        {131, 37},
+                                        {150, 66},
+                                        {260, 2}}) {
       check_lifting<std::int16_t>(how, rows, columns);
       check_lifting<std::int32_t>(how, rows, columns);
       check_lifting<std::int64_t>(how, rows, columns);

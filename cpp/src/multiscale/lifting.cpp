@@ -411,8 +411,7 @@ void lift(const context& ctx, const axis_view<const X>& given, std::ptrdiff_t gi
   std::vector<axis_view<T>> bands;
   for (const auto& b : given_bands) {
     bands.push_back(with_rows(b, given_across));
-    check(unit_stride(bands.back(), across),
-          "bands must have unit stride across");
+    check(unit_stride(bands.back(), across), "bands must have unit stride across");
   }
   const plan p(which, x.length(), x.shape[at(across)]);
   const planes batch(x.shape, x.axis, across);

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <lapwing/error.hpp>
 #include <lapwing/multiscale.hpp>
-#include <cstdlib>
 #include <vector>
 
 #include "../buffer.hpp"
