@@ -377,7 +377,7 @@ void bound_dilated_up(const kernel_data<real>& in, kernel_data<real>& bounds, co
 }
 template <class T>
 void bound_lift_linear(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
-  for (long j = 0; j < in.s.m; ++j)
+  for (long j = 0; j < (in.s.k > 0 ? in.s.m : 0); ++j)
     bounds.up[j] = 4 * p.u * (std::fabs(in.node[j]) + std::fabs(in.shift * in.z[j]) + std::fabs(in.t[j]));
 }
 

@@ -14,7 +14,7 @@ namespace lapwing::multiscale {
 
 namespace {
 
-constexpr std::ptrdiff_t strip = 16;  // rows of the coarser image
+constexpr std::ptrdiff_t strip = 32;  // rows of the coarser image
 constexpr std::ptrdiff_t plane_numbers = 1 << 14;
 constexpr std::ptrdiff_t margin = 64;  // entries before a row of sums
 
@@ -219,12 +219,15 @@ void pyramid_split(const context& ctx, const image_view<const T>& x, double a, p
                     if (i < i0) return static_cast<const T*>(mine.halo);
                     return i < i1 ? static_cast<const T*>(row_of(down, plane, i)) : mine.halo + width;
                   };
-                  if (i0 > 0) mine.narrow(x, plane, i0 - 1, w, mine.halo);
-                  for (std::ptrdiff_t i = i0; i < i1; ++i)
-                    mine.narrow(x, plane, i, w, row_of(down, plane, i));
-                  if (i1 < down.rows) mine.narrow(x, plane, i1, w, mine.halo + width);
-                  for (std::ptrdiff_t q = 2 * i0; q < std::min(2 * i1, x.rows); ++q) {
-                    const T* const from = row_of(x, plane, q);
+                  const auto make = [&](std::ptrdiff_t i) {
+          T* const to = i < i0 ? mine.halo : i < i1 ? row_of(down, plane, i) : mine.halo + width;
+          if (i < down.rows) mine.narrow(x, plane, i, w, to);
+        };
+        if (i0 > 0) make(i0 - 1);
+        make(i0);
+        for (std::ptrdiff_t q = 2 * i0; q < std::min(2 * i1, x.rows); ++q) {
+          if (q % 2 == 0) make(q / 2 + 1);  // the last row that the next two look at
+          const T* const from = row_of(x, plane, q);
                     detail_of<T>* const out = row_of(detail, plane, q);
                     mine.widen(q, down.rows, border, coarse, [&](const sum_of<T>* v, std::ptrdiff_t c) {
                       if (mine.channels == 1) {
