@@ -103,8 +103,8 @@ LAPWING_LEVELS
 
 namespace {
 
-template <class T>
-const table<T>& pick(const std::array<const table<T>*, built.size()>& tables, isa level) noexcept {
+template <class Table>
+const Table& pick(const std::array<const Table*, built.size()>& tables, isa level) noexcept {
   const isa best = clamp(level);
   std::size_t k = 0;
   while (built[k] != best) ++k;  // clamp() returns a built level
@@ -116,14 +116,94 @@ const table<T>& pick(const std::array<const table<T>*, built.size()>& tables, is
 template <>
 const table<float>& get<float>(isa level) noexcept {
 #define X(level) &f32_##level,
-  return pick<float>({LAPWING_LEVELS}, level);
+  return pick<table<float>>({LAPWING_LEVELS}, level);
 #undef X
 }
 
 template <>
 const table<double>& get<double>(isa level) noexcept {
 #define X(level) &f64_##level,
-  return pick<double>({LAPWING_LEVELS}, level);
+  return pick<table<double>>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+#define X(level) extern const lifting_table<std::int16_t> lifting_i16_##level;
+LAPWING_LEVELS
+#undef X
+template <>
+const lifting_table<std::int16_t>& get_lifting<std::int16_t>(isa level) noexcept {
+#define X(level) &lifting_i16_##level,
+  return pick<lifting_table<std::int16_t>>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+#define X(level) extern const lifting_table<std::int32_t> lifting_i32_##level;
+LAPWING_LEVELS
+#undef X
+template <>
+const lifting_table<std::int32_t>& get_lifting<std::int32_t>(isa level) noexcept {
+#define X(level) &lifting_i32_##level,
+  return pick<lifting_table<std::int32_t>>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+#define X(level) extern const lifting_table<std::int64_t> lifting_i64_##level;
+LAPWING_LEVELS
+#undef X
+template <>
+const lifting_table<std::int64_t>& get_lifting<std::int64_t>(isa level) noexcept {
+#define X(level) &lifting_i64_##level,
+  return pick<lifting_table<std::int64_t>>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+#define X(level) extern const pyramid_table<std::uint8_t> pyramid_u8_##level;
+LAPWING_LEVELS
+#undef X
+template <>
+const pyramid_table<std::uint8_t>& get_pyramid<std::uint8_t>(isa level) noexcept {
+#define X(level) &pyramid_u8_##level,
+  return pick<pyramid_table<std::uint8_t>>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+#define X(level) extern const pyramid_table<std::uint16_t> pyramid_u16_##level;
+LAPWING_LEVELS
+#undef X
+template <>
+const pyramid_table<std::uint16_t>& get_pyramid<std::uint16_t>(isa level) noexcept {
+#define X(level) &pyramid_u16_##level,
+  return pick<pyramid_table<std::uint16_t>>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+#define X(level) extern const pyramid_table<std::int16_t> pyramid_i16_##level;
+LAPWING_LEVELS
+#undef X
+template <>
+const pyramid_table<std::int16_t>& get_pyramid<std::int16_t>(isa level) noexcept {
+#define X(level) &pyramid_i16_##level,
+  return pick<pyramid_table<std::int16_t>>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+#define X(level) extern const pyramid_table<float> pyramid_f32_##level;
+LAPWING_LEVELS
+#undef X
+template <>
+const pyramid_table<float>& get_pyramid<float>(isa level) noexcept {
+#define X(level) &pyramid_f32_##level,
+  return pick<pyramid_table<float>>({LAPWING_LEVELS}, level);
+#undef X
+}
+
+#define X(level) extern const pyramid_table<double> pyramid_f64_##level;
+LAPWING_LEVELS
+#undef X
+template <>
+const pyramid_table<double>& get_pyramid<double>(isa level) noexcept {
+#define X(level) &pyramid_f64_##level,
+  return pick<pyramid_table<double>>({LAPWING_LEVELS}, level);
 #undef X
 }
 

@@ -9,10 +9,11 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lapwing import _core, _threads
+from lapwing import _array, _core, _threads
 
 if TYPE_CHECKING:
     from lapwing import (
+        autograd,
         cluster,
         datasets,
         embedding,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         ot,
         phylo,
         plots,
+        signal,
         trees,
     )
     from lapwing.cluster import FiedlerPartition, SpectralClustering
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
         InfeasibleError,
         LapwingError,
     )
+    from lapwing.signal import WaveletTransformer
     from lapwing.trees import STDR
 
 __all__ = [  # noqa: RUF022 - as sorted() has them
@@ -68,7 +71,9 @@ __all__ = [  # noqa: RUF022 - as sorted() has them
     "STDR",
     "SpectralClustering",
     "SpectralEmbedding",
+    "WaveletTransformer",
     "__version__",
+    "autograd",
     "cluster",
     "datasets",
     "embedding",
@@ -86,6 +91,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has them
     "plots",
     "set_isa",
     "show_config",
+    "signal",
     "trees",
 ]
 
@@ -93,6 +99,7 @@ __version__: str = _core.build_info()["version"]
 
 _MODULES = frozenset(
     {
+        "autograd",
         "cluster",
         "datasets",
         "embedding",
@@ -104,6 +111,7 @@ _MODULES = frozenset(
         "ot",
         "phylo",
         "plots",
+        "signal",
         "trees",
     }
 )
@@ -117,11 +125,21 @@ _HOME = {
     "STDR": "trees",
     "SpectralClustering": "cluster",
     "SpectralEmbedding": "embedding",
+    "WaveletTransformer": "signal",
     "eot_eigenmaps": "embedding.eot_eigenmaps",
     **dict.fromkeys((name for name in __all__ if name.endswith(("Error", "Warning"))), "exceptions"),
 }
 
 _threads._watch_threadpoolctl()
+
+
+def _call_with_tensors(*call: Any) -> Any:
+    """The first call of a function of arrays with tensors: gradients come from a room above the door."""
+    importlib.import_module("lapwing.autograd")
+    return _array.call_with_tensors(*call)  # type: ignore[misc]
+
+
+_array.call_with_tensors = _call_with_tensors
 
 
 def __getattr__(name: str) -> Any:

@@ -6,14 +6,16 @@ Kernels see C-contiguous NumPy arrays of float32 or float64. Everything that is 
 from __future__ import annotations
 
 import sys
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _backend
 
-__all__ = ["Array", "Floats", "Kind", "contiguous", "kind_of", "real", "wrap"]
+__all__ = ["Array", "Floats", "Kind", "contiguous", "kind_of", "real", "takes_tensors", "wrap"]
 
 Array: TypeAlias = Any  # an array of the caller's kind: NumPy or torch
 Floats: TypeAlias = NDArray[np.floating[Any]]  # float32 or float64
@@ -97,3 +99,34 @@ def contiguous(x: Floats, dtype: np.dtype[Any] | type | None = None) -> Floats:
     """Return `x` C-contiguous, aligned and of `dtype`, copied only if it is not so already."""
     array: Floats = np.require(x, dtype=dtype, requirements=["C", "A"])
     return array
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: Calls a function of arrays with tensors: ``(name, function, arguments, named arguments)``. The package sets
+#: it to what fetches lapwing.autograd, which puts its own in its place.
+call_with_tensors: Callable[..., Any] | None = None
+
+
+def _has_tensor(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):
+        return any(_has_tensor(v) for v in x)
+    if isinstance(x, dict):
+        return any(_has_tensor(v) for v in x.values())
+    return _torch_tensor(x)
+
+
+def takes_tensors(function: Function, module: str) -> Function:
+    """Let a function of NumPy arrays take PyTorch tensors as well, and give tensors back, with gradients.
+
+    `module` is where the result is found by its name.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if call_with_tensors is not None and (_has_tensor(args) or _has_tensor(kwargs)):
+            return call_with_tensors(function.__name__, function, args, kwargs)
+        return function(*args, **kwargs)
+
+    call.__module__ = module
+    return call  # type: ignore[return-value]

@@ -372,6 +372,16 @@ LAPWING_RUN(pairs_up, s.m* s.k, {
 })
 LAPWING_RUN(stream, s.m* o.ld, kernel.stream(o.others.data(), s.m* o.ld, o.images.data()))
 LAPWING_RUN(stream_fence, 1, kernel.stream_fence())
+// Three taps, every second row of them.
+LAPWING_RUN(dilated_down, 2 * s.m * s.k,
+            kernel.dilated_down(o.others.data(), o.q.data(), o.cost.data(), 3, 2, s.m < 4 ? 0 : s.m - 4, o.ld,
+                                s.k, o.down.data(), o.detail.data()))
+LAPWING_RUN(dilated_up, 2 * s.m * s.k,
+            kernel.dilated_up(o.others.data(), o.vectors.data(), o.q.data(), o.cost.data(), 3, 2,
+                              s.m < 4 ? 0 : s.m - 4, o.ld, s.k, o.up.data()))
+LAPWING_RUN(lift_linear, s.m,
+            kernel.lift_linear(o.node.data(), o.z.data(), o.t.data(), o.shift, T(0.25), s.k > 0 ? s.m : 0,
+                               o.up.data()))
 LAPWING_RUN(count_differences, s.block* s.d* o.words,
             kernel.count_differences(o.bits.data(), o.bits.data(), o.bit_stride(), s.block, s.d, o.words,
                                      o.unlike.data()))

@@ -332,6 +332,30 @@ inline void stream(const real* x, long n, real* y) {
 }
 inline void stream_fence() {}
 
+inline void dilated_down(const real* x, const real* lo, const real* hi, long taps, long step, long count,
+                         long ld, long b, real* low, real* high) {
+  for (long k = 0; k < count; ++k)
+    for (long c = 0; c < b; ++c) {
+      low[k * ld + c] = high[k * ld + c] = 0;
+      for (long j = 0; j < taps; ++j) {
+        low[k * ld + c] += lo[j] * x[(k + j * step) * ld + c];
+        high[k * ld + c] += hi[j] * x[(k + j * step) * ld + c];
+      }
+    }
+}
+inline void dilated_up(const real* low, const real* high, const real* lo, const real* hi, long taps,
+                       long step, long count, long ld, long b, real* y) {
+  for (long k = 0; k < count; ++k)
+    for (long c = 0; c < b; ++c) {
+      y[k * ld + c] = 0;
+      for (long j = 0; j < taps; ++j)
+        y[k * ld + c] += lo[j] * low[(k + j * step) * ld + c] + hi[j] * high[(k + j * step) * ld + c];
+    }
+}
+inline void lift_linear(const real* t, const real* a, const real* b, real wa, real wb, long n, real* out) {
+  for (long j = 0; j < n; ++j) out[j] = t[j] + wa * a[j] + wb * b[j];
+}
+
 // Site by site.
 inline void count_differences(const std::uint64_t* a, const std::uint64_t* b, long stride, long rows,
                               long planes, long n, std::int32_t* out) {

@@ -366,6 +366,36 @@ void bound_stream(const kernel_data<real>&, kernel_data<real>&, const precision<
 template <class T>
 void bound_stream_fence(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}
 
+template <class T>
+void bound_dilated_down(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long k = 0; k + 4 < in.s.m; ++k)
+    for (long c = 0; c < in.s.k; ++c) {
+      real low = 0, high = 0;
+      for (long j = 0; j < 3; ++j) {
+        low += std::fabs(in.q[j] * in.others[(k + 2 * j) * in.ld + c]);
+        high += std::fabs(in.cost[j] * in.others[(k + 2 * j) * in.ld + c]);
+      }
+      bounds.down[k * in.ld + c] = 5 * p.u * low;
+      bounds.detail[k * in.ld + c] = 5 * p.u * high;
+    }
+}
+template <class T>
+void bound_dilated_up(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long k = 0; k + 4 < in.s.m; ++k)
+    for (long c = 0; c < in.s.k; ++c) {
+      real size = 0;
+      for (long j = 0; j < 3; ++j)
+        size += std::fabs(in.q[j] * in.others[(k + 2 * j) * in.ld + c]) +
+                std::fabs(in.cost[j] * in.vectors[(k + 2 * j) * in.ld + c]);
+      bounds.up[k * in.ld + c] = 8 * p.u * size;
+    }
+}
+template <class T>
+void bound_lift_linear(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long j = 0; j < (in.s.k > 0 ? in.s.m : 0); ++j)
+    bounds.up[j] = 4 * p.u * (std::fabs(in.node[j]) + std::fabs(in.shift * in.z[j]) + std::fabs(in.t[j]));
+}
+
 // counts are exact
 template <class T>
 void bound_count_differences(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}

@@ -3,10 +3,12 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <lapwing/context.hpp>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace lapwing::multiscale {
@@ -89,5 +91,88 @@ template <class T>
 void waverec2(const context&, const array_view<const T>& approximation,
               std::span<const details<const T>> levels, const std::array<axis_filter, 2>& axes,
               const array_view<T>& y);
+/// The transpose of dwt: x has the samples that low and high are the coefficients of.
+template <class T>
+void dwt_adjoint(const context&, const axis_view<const T>& low, const axis_view<const T>& high,
+                 const filter_bank&, boundary, const axis_view<T>& x);
+/// The transpose of idwt: low and high have the coefficients that give y.
+template <class T>
+void idwt_adjoint(const context&, const axis_view<const T>& y, const filter_bank&, boundary,
+                  const axis_view<T>& low, const axis_view<T>& high);
+
+/// One level of the stationary transform, periodic: every array has the shape of x, and taps are step samples
+/// apart. The filters are multiplied by scale.
+template <class T>
+void swt(const context&, const axis_view<const T>& x, const filter_bank&, std::ptrdiff_t step, double scale,
+         const axis_view<T>& low, const axis_view<T>& high);
+/// One level back: the mean of what the even and what the odd coefficients reconstruct, filters multiplied by
+/// scale.
+template <class T>
+void iswt(const context&, const axis_view<const T>& low, const axis_view<const T>& high, const filter_bank&,
+          std::ptrdiff_t step, double scale, const axis_view<T>& y);
+
+/// Reversible integer schemes, for any length: s (Haar), 5/3 and 9/7-M by lifting with whole-sample symmetry,
+/// 2/6 with its means repeated at the ends.
+enum class lifting { s, legall53, cdf26, m97 };
+/// Which axes a step transforms: that of the views, the one across, or across first and then that of the
+/// views.
+enum class lifted_axes { along, across, both };
+
+/// One level of integer lifting of x - shift, T being std::int16_t, std::int32_t or std::int64_t, x of the
+/// same or std::uint8_t. The bands are low and high (along or across), or low-low, low-high, high-low and
+/// high-high, the first word for the axis of the views; low has (n + 1) / 2 entries, high n / 2. Sums wrap
+/// round. Bands have unit stride across.
+template <class X, class T>
+void lift(const context&, const axis_view<const X>& x, std::ptrdiff_t across, lifted_axes, lifting, T shift,
+          const std::vector<axis_view<T>>& bands);
+/// Undoes lift: x has unit stride across.
+template <class T>
+void unlift(const context&, const std::vector<axis_view<const T>>& bands, std::ptrdiff_t across, lifted_axes,
+            lifting, T shift, const axis_view<T>& x);
+
+/// Lifting with floating point numbers, periodic, without the scaling of its last step: a product of shears.
+enum class shears { haar, legall53, cdf97, db2, bior13 };
+/// low and high have half as many entries as x, whose length is even.
+template <class T>
+void shear(const context&, const axis_view<const T>& x, shears, const axis_view<T>& low,
+           const axis_view<T>& high);
+template <class T>
+void unshear(const context&, const axis_view<const T>& low, const axis_view<const T>& high, shears,
+             const axis_view<T>& x);
+
+/// Images: batch x rows x columns x channels, the last two dense. Strides in elements, possibly negative.
+template <class T>
+struct image_view {
+  T* data = nullptr;
+  std::ptrdiff_t planes = 0, rows = 0, columns = 0, channels = 1;
+  std::ptrdiff_t plane_stride = 0, row_stride = 0;
+};
+/// How a pyramid's coarser image goes on beyond its ends when it is enlarged: opencv mirrors it about its
+/// first sample and repeats its last one; symmetric repeats both.
+enum class pyramid_border { opencv, symmetric };
+/// Differences of two T, without loss.
+template <class T>
+struct pyramid_difference {
+  using type = std::conditional_t<std::is_floating_point_v<T>, T,
+                                  std::conditional_t<sizeof(T) == 1, std::int16_t, std::int32_t>>;
+};
+
+/// Every second row and column of the image smoothed with (1/4 - a/2, 1/4, a, 1/4, 1/4 - a/2), mirrored about
+/// its end samples. T is float, double, or one of std::uint8_t, uint16_t and int16_t with a = 3/8; down has
+/// (n + 1) / 2 rows and columns.
+template <class T>
+void pyramid_down(const context&, const image_view<const T>& x, double a, const image_view<T>& down);
+/// An image of 2 n - 1 or 2 n rows and columns from one of n.
+template <class T>
+void pyramid_up(const context&, const image_view<const T>& x, pyramid_border, const image_view<T>& up);
+/// down = pyramid_down(x) and detail = x - pyramid_up(down), in one pass.
+template <class T>
+void pyramid_split(const context&, const image_view<const T>& x, double a, pyramid_border,
+                   const image_view<T>& down, const image_view<typename pyramid_difference<T>::type>& detail);
+/// x = detail + pyramid_up(down), cut to the range of T.
+template <class T>
+void pyramid_join(const context&, const image_view<const T>& down,
+                  const image_view<const typename pyramid_difference<T>::type>& detail, pyramid_border,
+                  const image_view<T>& x);
 
 }  // namespace lapwing::multiscale

@@ -81,6 +81,13 @@
      long rows, T* y, long ldy))                                                                             \
   X(void, stream, (const T* x, long n, T* y))                                                                \
   X(void, stream_fence, ())                                                                                  \
+  X(void, dilated_down,                                                                                      \
+    (const T* x, const T* lo, const T* hi, long taps, long step, long count, long ld, long b, T* low,        \
+     T* high))                                                                                               \
+  X(void, dilated_up,                                                                                        \
+    (const T* low, const T* high, const T* lo, const T* hi, long taps, long step, long count, long ld,       \
+     long b, T* y))                                                                                          \
+  X(void, lift_linear, (const T* t, const T* a, const T* b, T wa, T wb, long n, T* out))                     \
   X(void, count_differences,                                                                                 \
     (const std::uint64_t* a, const std::uint64_t* b, long stride, long rows, long planes, long n,            \
      std::int32_t* out))                                                                                     \
@@ -88,6 +95,29 @@
     (const std::uint64_t* a, const std::uint64_t* b, long stride, long rows, long n, std::int32_t* out))     \
   X(long, count_shared, (const std::uint64_t* a, const std::uint64_t* b, long n))                            \
   X(long, least_criterion, (const T* d, const T* u, T own, long n, T* least))
+
+// Loops over other scalars: integer lifting for std::int16_t, int32_t and int64_t; pyramids for std::uint8_t,
+// uint16_t, int16_t, float and double. One line each, as above.
+#define LAPWING_LIFTING_KERNELS(X)                                                                     \
+  X(void, lift_rows,                                                                                   \
+    (lifting_step step, bool undo, const T* t, const T* a, const T* b, const T* c, const T* e, long n, \
+     T* out))                                                                                          \
+  X(void, lift_split, (lifting_scheme scheme, bool undo, T* s, T* d, long n))                          \
+  X(void, split_line, (const T* x, long n, T* s, T* d))                                                \
+  X(void, join_line, (const T* s, const T* d, long n, T* x))
+#define LAPWING_PYRAMID_KERNELS(X)                                                                          \
+  X(void, pyramid_narrow_rows,                                                                              \
+    (const T* const* rows, const typename pyramid_sum<T>::type* w, long n,                                  \
+     typename pyramid_sum<T>::type* out))                                                                   \
+  X(void, pyramid_narrow_line,                                                                              \
+    (const typename pyramid_sum<T>::type* x, const typename pyramid_sum<T>::type* w, long n, T* out))       \
+  X(void, pyramid_widen_rows, (const T* const* rows, bool odd, long n, typename pyramid_sum<T>::type* out)) \
+  X(void, pyramid_widen_line, (const typename pyramid_sum<T>::type* v, long n, T* out))                     \
+  X(void, pyramid_detail_line,                                                                              \
+    (const typename pyramid_sum<T>::type* v, const T* x, long n, typename pyramid_detail<T>::type* out))    \
+  X(void, pyramid_whole_line,                                                                               \
+    (const typename pyramid_sum<T>::type* v, const typename pyramid_detail<T>::type* detail, long n,        \
+     T* out))
 
 namespace lapwing::kernels {
 // Rows per block of the ot kernels (the point kernels take up to eight blocks), and the multiple to which
@@ -102,6 +132,50 @@ template <class T>
 struct table {
 #define LAPWING_ENTRY(result, name, arguments) result(*name) arguments;
   LAPWING_KERNELS(LAPWING_ENTRY)
+#undef LAPWING_ENTRY
+};
+
+// What a step of integer lifting adds to its target, from neighbours a, b (and c, e beyond them):
+// -a, floor(a / 2), -floor((a + b) / 2), floor((a + b + 2) / 4), floor((a - b + 2) / 4),
+// -floor((9 (a + b) - (c + e) + 8) / 16).
+enum lifting_step { lift_difference, lift_half, lift_mean, lift_quarter, lift_slope, lift_four };
+enum lifting_scheme { lifting_s, lifting_legall53, lifting_cdf26, lifting_97m };
+template <class T>
+struct lifting_table {
+#define LAPWING_ENTRY(result, name, arguments) result(*name) arguments;
+  LAPWING_LIFTING_KERNELS(LAPWING_ENTRY)
+#undef LAPWING_ENTRY
+};
+
+// What sums of a pyramid over T are kept in, and differences of two T.
+template <class T>
+struct pyramid_sum {
+  typedef std::int32_t type;
+};
+template <>
+struct pyramid_sum<std::uint8_t> {
+  typedef std::uint16_t type;
+};
+template <>
+struct pyramid_sum<float> {
+  typedef float type;
+};
+template <>
+struct pyramid_sum<double> {
+  typedef double type;
+};
+template <class T>
+struct pyramid_detail {
+  typedef typename pyramid_sum<T>::type type;
+};
+template <>
+struct pyramid_detail<std::uint8_t> {
+  typedef std::int16_t type;
+};
+template <class T>
+struct pyramid_table {
+#define LAPWING_ENTRY(result, name, arguments) result(*name) arguments;
+  LAPWING_PYRAMID_KERNELS(LAPWING_ENTRY)
 #undef LAPWING_ENTRY
 };
 }  // namespace lapwing::kernels

@@ -346,3 +346,55 @@ void stream_fence() {
   _mm_sfence();
 #endif
 }
+
+// low_k = sum_j lo_j x_(k + j step), and high with hi, for k < count. With ld = count = 1 the b columns are
+// the samples of one line.
+template <class T>
+void dilated_down(const T* x, const T* lo, const T* hi, long taps, long step, long count, long ld, long b,
+                  T* low, T* high) {
+  do_runs<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+    constexpr long W = sizeof(V) / sizeof(T);
+    for (long k = 0; k < count; ++k) {
+      V s[N], d[N];
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) s[v] = d[v] = V{};
+      for (long j = 0; j < taps; ++j) {
+        const T* row = x + (k + j * step) * ld + c;
+        LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+          const V xi = load_as<V>(row + v * W);
+          add_product(s[v], lo[j], xi);
+          add_product(d[v], hi[j], xi);
+        }
+      }
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+        store_as(low + k * ld + c + v * W, s[v]);
+        store_as(high + k * ld + c + v * W, d[v]);
+      }
+    }
+  });
+}
+// y_k = sum_j lo_j low_(k + j step) + hi_j high_(k + j step), for k < count.
+template <class T>
+void dilated_up(const T* low, const T* high, const T* lo, const T* hi, long taps, long step, long count,
+                long ld, long b, T* y) {
+  do_runs<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+    constexpr long W = sizeof(V) / sizeof(T);
+    for (long k = 0; k < count; ++k) {
+      V s[N];
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) s[v] = V{};
+      for (long j = 0; j < taps; ++j) {
+        const long row = (k + j * step) * ld + c;
+        LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+          add_product(s[v], lo[j], load_as<V>(low + row + v * W));
+          add_product(s[v], hi[j], load_as<V>(high + row + v * W));
+        }
+      }
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) store_as(y + k * ld + c + v * W, s[v]);
+    }
+  });
+}
+// A step of lifting: out = t + wa a + wb b, entry by entry. out may be t.
+template <class T>
+void lift_linear(const T* t, const T* a, const T* b, T wa, T wb, long n, T* out) {
+#pragma omp simd
+  for (long j = 0; j < n; ++j) out[j] = t[j] + (wa * a[j] + wb * b[j]);
+}

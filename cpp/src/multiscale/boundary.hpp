@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <lapwing/error.hpp>
 #include <lapwing/multiscale.hpp>
 #include <vector>
 
@@ -70,6 +71,7 @@ struct extended {
     for (std::ptrdiff_t i = this->first; i < 0; ++i) before.push_back(extension(i, n, mode));
     for (std::ptrdiff_t i = n; i <= this->last; ++i) after.push_back(extension(i, n, mode));
   }
+  std::ptrdiff_t count() const { return last - first + 1; }
   bool inside(std::ptrdiff_t i) const { return i >= 0 && i < n; }
   const std::vector<term>& terms(std::ptrdiff_t i) const {
     return i < 0 ? before[at(i - first)] : after[at(i - n)];
@@ -118,6 +120,17 @@ std::vector<T> cast(const std::vector<double>& f, bool reversed) {
 void check_bank(const filter_bank&);
 
 template <class T>
+void check_axis(const axis_view<T>& v, const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis,
+                std::ptrdiff_t length, const char* what) {
+  check(v.axis == axis && v.shape.size() == shape.size() && v.strides.size() == shape.size(), what,
+        " must have the dimensions of the other arrays");
+  for (std::size_t a = 0; a < shape.size(); ++a) {
+    const std::ptrdiff_t wanted = static_cast<std::ptrdiff_t>(a) == axis ? length : shape[a];
+    check(v.shape[a] == wanted, what, " must have ", wanted, " entries along axis ", a, ", got ", v.shape[a]);
+  }
+}
+
+template <class T>
 void scatter(const T* from, std::ptrdiff_t n, T* to, std::ptrdiff_t stride) {
   if (stride == 1)
     std::copy_n(from, n, to);
@@ -136,9 +149,9 @@ std::vector<T> workers(const context& ctx, auto&& make) {
 // Rows of an array that goes on beyond its ends. Those that are not there, or whose entries are not next to
 // each other, are made in a ring that keeps the last `ring` rows asked for.
 template <class T>
-class rows_of {
+class row_source {
  public:
-  rows_of(const context& ctx, const extended& signal, std::ptrdiff_t width, std::ptrdiff_t ring)
+  row_source(const context& ctx, const extended& signal, std::ptrdiff_t width, std::ptrdiff_t ring)
       : signal_(&signal), ld_(round_up(width, 16)), made_(ctx, ld_ * (ring + 1)), held_(at(ring)) {
     std::fill_n(made_.data(), ld_, T(0));
   }

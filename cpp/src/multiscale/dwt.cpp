@@ -26,17 +26,6 @@ constexpr std::ptrdiff_t row_entries =
 constexpr std::ptrdiff_t line_entries = 2048;  // coefficients of a line at a time
 constexpr std::ptrdiff_t task_entries = 1 << 15;
 
-template <class T>
-void check_axis(const axis_view<T>& v, const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis,
-                std::ptrdiff_t length, const char* what) {
-  check(v.axis == axis && v.shape.size() == shape.size() && v.strides.size() == shape.size(), what,
-        " must have the dimensions of the other arrays");
-  for (std::size_t a = 0; a < shape.size(); ++a) {
-    const std::ptrdiff_t wanted = static_cast<std::ptrdiff_t>(a) == axis ? length : shape[a];
-    check(v.shape[a] == wanted, what, " must have ", wanted, " entries along axis ", a, ", got ", v.shape[a]);
-  }
-}
-
 // Three arrays seen as so many lines along an axis, in runs: entry r of a run is r further on in each array.
 struct layout {
   std::ptrdiff_t run = 1, runs = 1;
@@ -203,11 +192,11 @@ void dwt(const context& ctx, const axis_view<const T>& x, const filter_bank& ban
                        high_stride = high.strides[at(x.axis)];
   if (l.run >= least_run) {
     const tiles t(l, p.count);
-    auto rows =
-        workers<rows_of<T>>(ctx, [&] { return rows_of<T>(ctx, p.signal, t.width, 2 * t.step + p.taps); });
+    auto rows = workers<row_source<T>>(
+        ctx, [&] { return row_source<T>(ctx, p.signal, t.width, 2 * t.step + p.taps); });
     t.each(ctx, [&](std::ptrdiff_t run, std::ptrdiff_t from, std::ptrdiff_t width, std::ptrdiff_t first,
                     std::ptrdiff_t last, int id) {
-      rows_of<T>& source = rows[at(id)];
+      row_source<T>& source = rows[at(id)];
       source.look_at(x.data + l.offset(run, 0) + from, stride, 1, width);
       std::vector<const T*> pointers;
       for (std::ptrdiff_t i = 2 * first + p.base; i < 2 * (last - 1) + p.base + p.taps; ++i)
@@ -265,11 +254,11 @@ void idwt(const context& ctx, const axis_view<const T>& low, const axis_view<con
     const tiles all(l, pairs);
     const std::ptrdiff_t most = all.width, ring = all.step + p.taps / 2;
     struct source {
-      rows_of<T> low, high;
+      row_source<T> low, high;
       buffer<T> spare;  // of a sample outside
     };
     auto sources = workers<source>(ctx, [&] {
-      return source{rows_of<T>(ctx, p.bands, most, ring), rows_of<T>(ctx, p.bands, most, ring),
+      return source{row_source<T>(ctx, p.bands, most, ring), row_source<T>(ctx, p.bands, most, ring),
                     buffer<T>(ctx, 2 * most)};
     });
     all.each(ctx, [&](std::ptrdiff_t run, std::ptrdiff_t from, std::ptrdiff_t width, std::ptrdiff_t first,

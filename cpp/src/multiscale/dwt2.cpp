@@ -103,7 +103,7 @@ struct analysis {
 
 template <class T>
 struct analysis_worker {
-  std::vector<rows_of<T>> rows;  // of each level
+  std::vector<row_source<T>> rows;  // of each level
   std::vector<const T*> pointers, last_column;
   std::vector<std::ptrdiff_t> index;
   buffer<T> block;
@@ -112,7 +112,7 @@ struct analysis_worker {
 // Rows [first, last) of the bands.
 template <class T>
 void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands, std::ptrdiff_t first,
-             std::ptrdiff_t last, rows_of<T>& source, analysis_worker<T>& w) {
+             std::ptrdiff_t last, row_source<T>& source, analysis_worker<T>& w) {
   const auto& k = *a.k;
   const T *const lo = a.down_taps->lo.data(), *const hi = a.down_taps->hi.data(),
                  *const row_lo = a.along_taps->lo.data(), *const row_hi = a.along_taps->hi.data();
@@ -239,7 +239,7 @@ struct synthesis {
 
 template <class T>
 struct synthesis_worker {
-  std::vector<std::array<rows_of<T>, 4>> rows;  // of each level
+  std::vector<std::array<row_source<T>, 4>> rows;  // of each level
   std::array<std::vector<const T*>, 4> pointers;
   std::vector<std::ptrdiff_t> index;
   buffer<T> block;
@@ -248,7 +248,7 @@ struct synthesis_worker {
 // Pairs [first, last) of rows, counted from the first that there is.
 template <class T>
 void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T>& y, std::ptrdiff_t first,
-                std::ptrdiff_t last, std::array<rows_of<T>, 4>& sources, synthesis_worker<T>& w) {
+                std::ptrdiff_t last, std::array<row_source<T>, 4>& sources, synthesis_worker<T>& w) {
   const auto& k = *s.k;
   const T *const lo = s.down_taps->lo.data(), *const hi = s.down_taps->hi.data(),
                  *const row_lo = s.along_taps->lo.data(), *const row_hi = s.along_taps->hi.data();
@@ -491,7 +491,7 @@ void waverec2(const context& ctx, const array_view<const T>& approximation,
   auto all = workers<synthesis_worker<T>>(ctx, [&] {
     synthesis_worker<T> worker;
     for (const auto& p : plans) {
-      const auto rows = [&] { return rows_of<T>(ctx, p.down.bands, p.along.m, p.pairs + p.down.taps); };
+      const auto rows = [&] { return row_source<T>(ctx, p.down.bands, p.along.m, p.pairs + p.down.taps); };
       worker.rows.push_back({rows(), rows(), rows(), rows()});
     }
     worker.block = buffer<T>(ctx, block);

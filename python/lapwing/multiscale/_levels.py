@@ -41,7 +41,7 @@ def level_count(
         warnings.warn(
             f"level {count} is more than {most}: all coefficients of the last ones see the boundary",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return count
 

@@ -1,0 +1,186 @@
+// Integer lifting. Sums wrap round (unsigned underneath), so that foreign coefficients cannot do harm; shifts
+// go down. Every sum is cut to T at once: that keeps the loops at the width of T.
+template <class T>
+struct unsigned_of;
+template <>
+struct unsigned_of<std::int16_t> {
+  typedef std::uint16_t type;
+};
+template <>
+struct unsigned_of<std::int32_t> {
+  typedef std::uint32_t type;
+};
+template <>
+struct unsigned_of<std::int64_t> {
+  typedef std::uint64_t type;
+};
+template <class T>
+LAPWING_INLINE T plus(T a, T b) {
+  typedef typename unsigned_of<T>::type U;
+  return static_cast<T>(static_cast<U>(static_cast<U>(a) + static_cast<U>(b)));
+}
+template <class T>
+LAPWING_INLINE T minus(T a, T b) {
+  typedef typename unsigned_of<T>::type U;
+  return static_cast<T>(static_cast<U>(static_cast<U>(a) - static_cast<U>(b)));
+}
+// What a step adds to its target (takes away where it is undone).
+template <class T, lifting_step step>
+LAPWING_INLINE T lifted(T a, T b, T c, T e) {
+  typedef typename unsigned_of<T>::type U;
+  if constexpr (step == lift_difference) return minus(T(0), a);
+  if constexpr (step == lift_half) return static_cast<T>(a >> 1);
+  if constexpr (step == lift_mean) return minus(T(0), static_cast<T>(plus(a, b) >> 1));
+  if constexpr (step == lift_quarter) return static_cast<T>(plus(plus(a, b), T(2)) >> 2);
+  if constexpr (step == lift_slope) return static_cast<T>(plus(minus(a, b), T(2)) >> 2);
+  const T nine = static_cast<T>(static_cast<U>(9u * static_cast<U>(plus(a, b))));
+  return minus(T(0), static_cast<T>(plus(minus(nine, plus(c, e)), T(8)) >> 4));
+}
+template <class T, lifting_step step, bool undo>
+LAPWING_INLINE void lift_loop(const T* t, const T* a, const T* b, const T* c, const T* e, long n, T* out) {
+#pragma omp simd
+  for (long j = 0; j < n; ++j) {
+    const T v = lifted<T, step>(a[j], b[j], c[j], e[j]);
+    out[j] = undo ? minus(t[j], v) : plus(t[j], v);
+  }
+}
+template <class T, class F>
+LAPWING_INLINE void for_step(lifting_step step, F&& f) {
+  switch (step) {
+    case lift_difference:
+      return f.template operator()<lift_difference>();
+    case lift_half:
+      return f.template operator()<lift_half>();
+    case lift_mean:
+      return f.template operator()<lift_mean>();
+    case lift_quarter:
+      return f.template operator()<lift_quarter>();
+    case lift_slope:
+      return f.template operator()<lift_slope>();
+    case lift_four:
+      return f.template operator()<lift_four>();
+  }
+}
+
+// out = t + step(a, b, c, e), entry by entry; undo: minus. out may be t.
+template <class T>
+void lift_rows(lifting_step step, bool undo, const T* t, const T* a, const T* b, const T* c, const T* e,
+               long n, T* out) {
+  for_step<T>(step, [=]<lifting_step s>() __attribute__((always_inline)) {
+    if (undo)
+      lift_loop<T, s, true>(t, a, b, c, e, n, out);
+    else
+      lift_loop<T, s, false>(t, a, b, c, e, n, out);
+  });
+}
+
+// The entry that stands for one beyond the ends, among even and among odd samples of n.
+LAPWING_INLINE long mirror_even(long j, long n) {
+  while (j < 0 || 2 * j >= n) j = j < 0 ? -j : n - 1 - j;
+  return j;
+}
+LAPWING_INLINE long mirror_odd(long j, long n) {
+  while (j < 0 || 2 * j + 1 >= n) j = j < 0 ? -j - 1 : n - 2 - j;
+  return j;
+}
+// One step over a whole line: target k reads source entries k + o for o = first ... of a line of n samples,
+// mirrored (or clamped) where there are none.
+template <class T, lifting_step step, bool undo, bool odd_target>
+LAPWING_INLINE void lift_line(T* target, const T* source, long n) {
+  constexpr long before = step == lift_quarter || step == lift_four || step == lift_slope ? 1 : 0,
+                 after = step == lift_mean || step == lift_slope ? 1
+                         : step == lift_four                     ? 2
+                                                                 : 0;
+  const long evens = (n + 1) / 2, odds = n / 2, count = odd_target ? odds : evens,
+             sources = odd_target ? evens : odds;
+  const auto one = [=](long k) __attribute__((always_inline)) {
+    const auto at = [=](long j) __attribute__((always_inline)) {
+      if constexpr (step == lift_slope) return source[j < 0 ? 0 : j >= sources ? sources - 1 : j];
+      return source[odd_target ? mirror_even(j, n) : mirror_odd(j, n)];
+    };
+    T v;
+    if constexpr (step == lift_mean)
+      v = lifted<T, step>(at(k), at(k + 1), T(0), T(0));
+    else if constexpr (step == lift_quarter)
+      v = lifted<T, step>(at(k - 1), at(k), T(0), T(0));
+    else if constexpr (step == lift_slope)
+      v = lifted<T, step>(at(k - 1), at(k + 1), T(0), T(0));
+    else if constexpr (step == lift_four)
+      v = lifted<T, step>(at(k), at(k + 1), at(k - 1), at(k + 2));
+    else
+      v = lifted<T, step>(at(k), T(0), T(0), T(0));
+    target[k] = undo ? minus(target[k], v) : plus(target[k], v);
+  };
+  const long lo = before < count ? before : count, last = sources - after < count ? sources - after : count,
+             hi = last < lo ? lo : last;
+  for (long k = 0; k < lo; ++k) one(k);
+  if constexpr (step == lift_mean)
+    lift_loop<T, step, undo>(target + lo, source + lo, source + lo + 1, source, source, hi - lo, target + lo);
+  else if constexpr (step == lift_quarter)
+    lift_loop<T, step, undo>(target + lo, source + lo - 1, source + lo, source, source, hi - lo, target + lo);
+  else if constexpr (step == lift_slope)
+    lift_loop<T, step, undo>(target + lo, source + lo - 1, source + lo + 1, source, source, hi - lo,
+                             target + lo);
+  else if constexpr (step == lift_four)
+    lift_loop<T, step, undo>(target + lo, source + lo, source + lo + 1, source + lo - 1, source + lo + 2,
+                             hi - lo, target + lo);
+  else
+    lift_loop<T, step, undo>(target + lo, source + lo, source, source, source, hi - lo, target + lo);
+  // The last sample of an odd line has no detail of its own in the schemes without a mirror.
+  const long end = step == lift_half && 2 * count > n ? count - 1 : count;
+  for (long k = hi; k < end; ++k) one(k);
+}
+
+// The samples of a line of n: s gets the (n + 1) / 2 even ones, d the others.
+template <class T>
+void split_line(const T* __restrict x, long n, T* __restrict s, T* __restrict d) {
+  const long half = n / 2;
+#pragma omp simd
+  for (long k = 0; k < half; ++k) {
+    s[k] = x[2 * k];
+    d[k] = x[2 * k + 1];
+  }
+  if (n % 2) s[half] = x[n - 1];
+}
+template <class T>
+void join_line(const T* __restrict s, const T* __restrict d, long n, T* __restrict x) {
+  const long half = n / 2;
+#pragma omp simd
+  for (long k = 0; k < half; ++k) {
+    x[2 * k] = s[k];
+    x[2 * k + 1] = d[k];
+  }
+  if (n % 2) x[n - 1] = s[half];
+}
+
+// One level of a scheme over the split samples of a line of n, in place; undo: back.
+template <class T>
+void lift_split(lifting_scheme scheme, bool undo, T* s, T* d, long n) {
+  if (n < 2) return;
+  const auto run = [=]<bool back>() __attribute__((always_inline)) {
+    switch (scheme) {
+      case lifting_s:
+      case lifting_cdf26:
+        if (back && scheme == lifting_cdf26) lift_line<T, lift_slope, back, true>(d, s, n);
+        if (!back) lift_line<T, lift_difference, back, true>(d, s, n);
+        lift_line<T, lift_half, back, false>(s, d, n);
+        if (back) lift_line<T, lift_difference, back, true>(d, s, n);
+        if (!back && scheme == lifting_cdf26) lift_line<T, lift_slope, back, true>(d, s, n);
+        return;
+      case lifting_legall53:
+        if (!back) lift_line<T, lift_mean, back, true>(d, s, n);
+        lift_line<T, lift_quarter, back, false>(s, d, n);
+        if (back) lift_line<T, lift_mean, back, true>(d, s, n);
+        return;
+      case lifting_97m:
+        if (!back) lift_line<T, lift_four, back, true>(d, s, n);
+        lift_line<T, lift_quarter, back, false>(s, d, n);
+        if (back) lift_line<T, lift_four, back, true>(d, s, n);
+        return;
+    }
+  };
+  if (undo)
+    run.template operator()<true>();
+  else
+    run.template operator()<false>();
+}
