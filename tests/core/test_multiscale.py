@@ -227,6 +227,55 @@ def test_a_bank_of_ones_own():
     assert len(bent) == 2
 
 
+def test_what_is_known_of_a_wavelet():
+    known = [("haar", "asymmetric", 1, 0), ("db4", "asymmetric", 4, 0), ("sym5", "near symmetric", 5, 0)]
+    known += [
+        ("coif2", "near symmetric", 4, 3),
+        ("bior1.3", "symmetric", 1, 3),
+        ("rbio6.8", "symmetric", 6, 8),
+    ]
+    for name, symmetry, psi, phi in known:
+        w = ms.Wavelet(name)
+        assert (w.symmetry, w.vanishing_moments_psi, w.vanishing_moments_phi) == (symmetry, psi, phi)
+        assert f"Wavelet {name}" in str(w)
+    mine = ms.Wavelet("mine", ms.Wavelet("db3").filter_bank)
+    assert (mine.symmetry, mine.vanishing_moments_psi) == ("unknown", 0)
+
+
+@pytest.mark.parametrize("name", ["haar", "db3", "sym4", "bior2.4", "rbio3.1"])
+def test_scaling_function_refines_itself(name):
+    w = ms.Wavelet(name)
+    level = 7
+    *functions, x = w.wavefun(level)
+    assert len(functions) == (2 if w.orthogonal else 4)
+    pairs = [(functions[-2], functions[-1], w.rec_lo, w.rec_hi)]
+    if not w.orthogonal:
+        pairs.append((functions[0], functions[1], w.dec_lo[::-1], w.dec_hi[::-1]))
+    coarser = w.wavefun(level - 1)
+    for place, (phi, psi, low, high) in zip((-3, 0), pairs, strict=False):
+        assert len(phi) == len(psi) == len(x)
+        assert phi.sum() / 2**level == pytest.approx(1, abs=1e-9)
+        # f(t) = sqrt 2 sum h_k phi(2 t - k), phi one step less refined, and drawn one point later
+        for f, h in ((phi, low), (psi, high)):
+            made = np.zeros(len(phi) + 2 ** (level + 3))
+            before = coarser[place][1:]
+            for k, tap in enumerate(h):
+                made[1 + k * 2 ** (level - 1) :][: len(before)] += 2**0.5 * tap * before
+            np.testing.assert_allclose(f, made[: len(f)], atol=1e-10)
+
+
+def test_an_axis_that_comes_twice():
+    x = np.random.default_rng(0).normal(size=(3, 8))
+    bands = ms.dwtn(x, "haar", axes=(1, -1))
+    low, high = ms.dwt(x, "haar")
+    np.testing.assert_array_equal(bands["ad"], ms.dwt(low, "haar")[1])
+    np.testing.assert_array_equal(bands["da"], ms.dwt(high, "haar")[0])
+    np.testing.assert_allclose(ms.idwtn(bands, "haar", axes=(1, 1)), x, atol=1e-14)
+    with pytest.raises(ValueError, match="differ"):
+        ms.wavedecn(x, "haar", axes=(0, 0))
+    np.testing.assert_array_equal(ms.wavedecn(x, "haar", axes=1)[0], ms.wavedec(x, "haar")[0])
+
+
 def test_levels():
     assert ms.dwt_max_level(1000, 2) == 9
     assert ms.dwt_max_level(1000, "db2") == 8
@@ -251,7 +300,6 @@ def test_levels():
         (lambda: ms.dwt(np.ones(4, bool), "db2"), TypeError, "astype"),
         (lambda: ms.dwt(["a"], "db2"), TypeError, "must hold numbers"),
         (lambda: ms.dwt([1.0, 2], "db2", axis=1), ValueError, "axis 1 is not there"),
-        (lambda: ms.dwtn(np.ones((4, 4)), "db2", axes=(0, 0)), ValueError, "differ"),
         (lambda: ms.dwt2(np.ones((4, 4)), "db2", axes=(0,)), ValueError, "axes must be two"),
         (lambda: ms.dwtn(np.ones((4, 4)), ["db2"] * 3), ValueError, "one or 2 of them"),
         (lambda: ms.wavedec(np.ones(8), "db2", level=-1), ValueError, "level"),
@@ -263,6 +311,15 @@ def test_levels():
         (lambda: ms.waverec([np.ones(9), np.ones(4)], "db2"), ValueError, r"coeffs\[1\] has shape \(9,\)"),
         (lambda: ms.waverec([], "db2"), ValueError, "at least an approximation"),
         (lambda: ms.waverec([None, None], "db2"), ValueError, "all of coeffs is None"),
+        (lambda: ms.dwt([1.0, 2], "db2", None), TypeError, "mode must be a string"),
+        (lambda: ms.waverec(np.ones(8), "db2"), ValueError, "coeffs must be a list, got ndarray"),
+        (lambda: ms.waverecn([np.ones(4), np.ones(4)], "db2"), ValueError, "Unexpected detail coefficient type"),
+        (
+            lambda: ms.waverec2([np.ones((4, 4)), {"ad": 1}], "db2"),
+            ValueError,
+            "Unexpected detail coefficient type dict",
+        ),
+        (lambda: ms.Wavelet("haar").wavefun(0), ValueError, "level"),
         (lambda: ms.Wavelet("x", ([1], [1], [1], [1])), ValueError, "one even length"),
         (lambda: ms.Wavelet("x", ([1, np.nan],) * 4), ValueError, "finite"),
         (lambda: ms.wavelist("morlet"), ValueError, "family"),

@@ -54,8 +54,9 @@ def _encode_wavelet(wavelet: Any) -> str:
 
 def _spread(value: Any, count: int, name: str, encode: Callable[[Any], str]) -> str:
     if isinstance(value, (list, tuple)):
-        if len(value) != count:
+        if len(value) not in (1, count):
             raise ValueError(f"{name} must be one or {count} of them, one for each axis, got {len(value)}")
+        value = list(value) * (count if len(value) == 1 else 1)
         return "|".join(encode(v) for v in value)
     return "|".join([encode(value)] * count)
 

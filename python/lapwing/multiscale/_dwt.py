@@ -45,7 +45,7 @@ def as_array(x: Any, name: str) -> Array:
     return array.astype(kept, copy=False)
 
 
-def check_axes(axes: Any, ndim: int) -> tuple[int, ...]:
+def check_axes(axes: Any, ndim: int, *, distinct: bool = True) -> tuple[int, ...]:
     """Axes as numbers from 0 on.
 
     Raises
@@ -54,13 +54,14 @@ def check_axes(axes: Any, ndim: int) -> tuple[int, ...]:
         An axis is not there, or comes twice.
     """
     out = []
-    for axis in range(ndim) if axes is None else axes:
+    given = (axes,) if isinstance(axes, (int, np.integer)) else axes
+    for axis in range(ndim) if given is None else given:
         if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
             raise TypeError(f"axes must be integers, got {axis!r}")
         if not -ndim <= axis < ndim:
             raise ValueError(f"axis {axis} is not there: the array has {ndim}")
         out.append(int(axis) % ndim)
-    if len(set(out)) < len(out):
+    if distinct and len(set(out)) < len(out):
         raise ValueError(f"axes must differ from each other, got {tuple(out)}")
     return tuple(out)
 
@@ -227,7 +228,7 @@ def dwtn(
     wavelet, mode : as for `dwt`, or a sequence of them
         One for all axes, or one for each.
     axes : sequence of int or None, default=None
-        None: all. The others are a batch.
+        None: all. The others are a batch. An axis that comes twice is transformed twice.
     n_jobs : int or None
         As for `dwt`.
 
@@ -249,7 +250,7 @@ def dwtn(
     ['aa', 'ad', 'da', 'dd']
     """
     x = as_array(data, "data")
-    where = check_axes(axes, x.ndim)
+    where = check_axes(axes, x.ndim, distinct=False)
     wavelets, modes = for_axes(wavelet, mode, len(where))
     return analyse(x, where, wavelets, modes, _threads.resolve(n_jobs))
 
@@ -371,7 +372,7 @@ def idwtn(
     bands = as_bands(coeffs, "coeffs")
     if not bands:
         raise ValueError("coeffs has no band")
-    where = check_axes(axes, next(iter(bands.values())).ndim)
+    where = check_axes(axes, next(iter(bands.values())).ndim, distinct=False)
     check_bands(bands, len(where), "coeffs")
     wavelets, modes = for_axes(wavelet, mode, len(where))
     return synthesise(bands, where, wavelets, modes, _threads.resolve(n_jobs))
@@ -379,6 +380,10 @@ def idwtn(
 
 def as_bands(coeffs: dict[str, Any], name: str) -> dict[str, Array]:
     """The bands that are given, as arrays."""
+    if not isinstance(coeffs, dict):
+        raise ValueError(
+            f"Unexpected detail coefficient type {type(coeffs).__name__} at {name}; it must be a dictionary"
+        )
     return {key: as_array(band, f"{name}[{key!r}]") for key, band in coeffs.items() if band is not None}
 
 
@@ -571,6 +576,10 @@ def two_bands(low: Any, details: Any, name: str) -> dict[str, Any]:
     """Bands by key from PyWavelets' tuples."""
     if details is None:
         details = (None, None, None)
+    if not isinstance(details, (tuple, list)):
+        raise ValueError(
+            f"Unexpected detail coefficient type {type(details).__name__} at {name}; it must hold three bands"
+        )
     if len(details) != 3:
         raise ValueError(f"{name} must hold three bands, got {len(details)}")
     return {"aa": low, "da": details[0], "ad": details[1], "dd": details[2]}

@@ -135,6 +135,7 @@ def waverecn(
     >>> back.shape, bool(np.allclose(back, x))
     ((9, 11), True)
     """
+    _check_list(coeffs)
     if len(coeffs) < 1:
         raise ValueError("coeffs must hold at least an approximation")
     threads = _threads.resolve(n_jobs)
@@ -203,6 +204,11 @@ def _check_cut(have: Sequence[int], wanted: Sequence[int], axes: Sequence[int], 
 
 def _within(shape: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(n) for n in shape)
+
+
+def _check_list(coeffs: Any) -> None:
+    if not isinstance(coeffs, (list, tuple)):
+        raise ValueError(f"coeffs must be a list, got {type(coeffs).__name__}")
 
 
 def wavedec(
@@ -274,6 +280,7 @@ def waverec(
     >>> waverec(wavedec([1.0, 5.0, 2.0, 8.0], "haar"), "haar").round(6).tolist()
     [1.0, 5.0, 2.0, 8.0]
     """
+    _check_list(coeffs)
     details = [None if c is None else {"d": c} for c in coeffs[1:]]
     return waverecn([*coeffs[:1], *details], wavelet, mode, (axis,), shape=shape, n_jobs=n_jobs)
 
@@ -352,6 +359,7 @@ def waverec2(
     True
     """
     check_two(axes)
+    _check_list(coeffs)
     levels = []
     for number, details in enumerate(coeffs[1:], 1):
         bands = two_bands(None, details, f"coeffs[{number}]")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lapwing import _backend, _validate
 
@@ -27,6 +28,10 @@ _FAMILIES = {
     "haar": "Haar", "db": "Daubechies", "sym": "Symlets", "coif": "Coiflets", "bior": "Biorthogonal",
     "rbio": "Reverse biorthogonal",
 }  # fmt: skip
+_SYMMETRY = {
+    "haar": "asymmetric", "db": "asymmetric", "sym": "near symmetric", "coif": "near symmetric",
+    "bior": "symmetric", "rbio": "symmetric",
+}  # fmt: skip
 #: How far from exact a bank may be and still count as orthogonal or as perfectly reconstructing.
 _EXACT = 1e-10
 
@@ -38,7 +43,11 @@ def as_mode(mode: Any) -> str:
     ------
     ValueError
         There is none of that name; the message lists the nearest ones.
+    TypeError
+        `mode` is no string.
     """
+    if not isinstance(mode, (str, int)):
+        raise TypeError(f"mode must be a string, got {mode!r}")
     name = _SHORT.get(mode, mode) if isinstance(mode, str) else None
     if name not in MODES:
         near = difflib.get_close_matches(str(mode), [*MODES, *_SHORT], n=3, cutoff=0.0)
@@ -76,6 +85,10 @@ class Wavelet:
     orthogonal, biorthogonal : bool
         Whether the bank reconstructs exactly by its transpose, or at all, told by its numbers to 1e-10.
     family_name, short_family_name : str
+    symmetry : str
+        "symmetric", "near symmetric" or "asymmetric"; "unknown" for a bank of one's own.
+    vanishing_moments_psi, vanishing_moments_phi : int
+        Of the wavelet, and of the scaling function where that is made for; 0 where it is not known.
 
     Raises
     ------
@@ -174,9 +187,93 @@ class Wavelet:
         straight[len(lo) - 1] -= 2.0
         return bool(max(np.abs(straight).max(), np.abs(aliased).max()) < 4 * _EXACT)
 
+    @property
+    def symmetry(self) -> str:
+        """How symmetric the family is."""
+        return _SYMMETRY.get(self.short_family_name, "unknown")
+
+    @property
+    def vanishing_moments_psi(self) -> int:
+        """Vanishing moments of the wavelet."""
+        return self._moments()[0]
+
+    @property
+    def vanishing_moments_phi(self) -> int:
+        """Vanishing moments of the scaling function."""
+        return self._moments()[1]
+
+    def _moments(self) -> tuple[int, int]:
+        stem = self.short_family_name
+        if not stem:
+            return 0, 0
+        numbers = [int(n) for n in self.name[len(stem) :].split(".") if n] or [1]
+        if stem == "coif":
+            return 2 * numbers[0], 2 * numbers[0] - 1
+        return numbers[0], numbers[1] if len(numbers) > 1 else 0
+
+    def wavefun(self, level: int = 8) -> tuple[NDArray[np.float64], ...]:
+        """Scaling function and wavelet, drawn by `level` steps of refinement.
+
+        Parameters
+        ----------
+        level : int, default=8
+            Points are ``2**-level`` apart.
+
+        Returns
+        -------
+        phi, psi, x : array
+            If the wavelet is orthogonal: values, and where they are.
+        phi_d, psi_d, phi_r, psi_r, x : array
+            Otherwise: those of analysis, then those of synthesis.
+
+        Raises
+        ------
+        ValueError
+            `level` is less than 1.
+
+        Examples
+        --------
+        >>> from lapwing.multiscale import Wavelet
+        >>> phi, psi, x = Wavelet("haar").wavefun(1)
+        >>> psi.round(6).tolist(), x.tolist()
+        ([0.0, 1.0, -1.0, 0.0], [0.0, 0.5, 1.0, 1.5])
+        """
+        steps = _validate.check_integer(level, "level", 1)
+        scale = 2**steps
+        lo, hi, rec_lo, rec_hi = (np.array(f) for f in self._filters)
+
+        def refined(low: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
+            out = first
+            for _ in range(steps - 1):
+                spread = np.zeros(2 * len(out) - 1)
+                spread[::2] = out
+                out = np.convolve(spread, low)
+            return out * 2 ** (steps / 2)
+
+        pairs = [(rec_lo, rec_lo), (rec_lo, rec_hi)]
+        if not self.orthogonal:
+            pairs = [(lo[::-1], lo[::-1]), (lo[::-1], hi[::-1]), *pairs]
+        drawn = [refined(low, first) for low, first in pairs]
+        count = (len(lo) - 1) * scale + (1 if self.orthogonal else 0)
+        count = max(count, len(drawn[0]) + 2)
+        values = [np.pad(v, (1, count - len(v) - 1)) for v in drawn]
+        return (*values, np.arange(count) / scale)
+
     def __len__(self) -> int:
         """Length of the filters."""
         return self.dec_len
+
+    def __str__(self) -> str:
+        """What there is to say, line by line."""
+        lines = {
+            "Family name": self.family_name,
+            "Short name": self.short_family_name,
+            "Filters length": self.dec_len,
+            "Orthogonal": self.orthogonal,
+            "Biorthogonal": self.biorthogonal,
+            "Symmetry": self.symmetry,
+        }
+        return "\n".join([f"Wavelet {self.name}", *(f"  {k + ':':<16}{v}" for k, v in lines.items())])
 
     def __repr__(self) -> str:
         """Name and length."""
@@ -270,7 +367,7 @@ def for_axes(wavelet: Any, mode: Any, count: int) -> tuple[list[Wavelet], list[s
 
 def _spread(value: Any, count: int, convert: Any, name: str) -> list[Any]:
     if isinstance(value, Sequence) and not isinstance(value, (str, Wavelet)):
-        if len(value) != count:
+        if len(value) not in (1, count):
             raise ValueError(f"{name} must be one or {count} of them, one for each axis, got {len(value)}")
-        return [convert(v) for v in value]
+        return [convert(v) for v in value] * (count if len(value) == 1 else 1)
     return [convert(value)] * count
