@@ -255,11 +255,16 @@ def dwtn(
     return analyse(x, where, wavelets, modes, _threads.resolve(n_jobs))
 
 
+def at_once(axes: Sequence[int]) -> bool:
+    """Whether the core takes both axes, and all levels, at once; an axis may come twice."""
+    return len(axes) == 2 and axes[0] != axes[1]
+
+
 def analyse(
     x: Array, axes: Sequence[int], wavelets: Sequence[Wavelet], modes: Sequence[str], threads: int
 ) -> dict[str, Array]:
     """`dwtn`, its arguments checked."""
-    if len(axes) == 2:
+    if at_once(axes):
         low, levels = analyse_levels(x, axes, wavelets, modes, 1, threads)
         return {"aa": low, **levels[0]}
     bands = {"": x}
@@ -287,7 +292,7 @@ def analyse_levels(
 
     They are put into `out` if that is given.
     """
-    if len(axes) == 2 and x.dtype != np.float16:
+    if at_once(axes) and x.dtype != np.float16:
         if out is None:
             out = _empty_levels(x, axes, wavelets, modes, count)
         low, levels = out
@@ -297,7 +302,7 @@ def analyse_levels(
         return out
     levels = []
     for _ in range(count):
-        if len(axes) == 2:
+        if at_once(axes):
             halves = analyse_levels(x.astype(np.float32), axes, wavelets, modes, 1, threads)
             bands = {"aa": halves[0], **halves[1][0]}
             bands = {key: band.astype(x.dtype) for key, band in bands.items()}
@@ -406,20 +411,20 @@ def synthesise(
 ) -> Array:
     """`idwtn`, its arguments checked."""
     level: dict[str, Array | None] = dict(bands)
-    if len(axes) == 2:
+    if at_once(axes):
         low = level.pop("aa", None)
         size = next(iter(bands.values())).shape
         shape = synthesis_shape(size, axes, wavelets, modes)
         return synthesise_levels(low, [level], [size], axes, wavelets, modes, shape, threads)
-    for place, axis in enumerate(axes):
+    for place in range(len(axes) - 1, -1, -1):  # backwards, because an axis may come twice
         joined: dict[str, Array | None] = {}
-        for letters in product("ad", repeat=len(axes) - place - 1):
+        for letters in product("ad", repeat=place):
             key = "".join(letters)
-            a, d = level.get("a" + key), level.get("d" + key)
+            a, d = level.get(key + "a"), level.get(key + "d")
             joined[key] = (
                 None
                 if a is None and d is None
-                else _synthesise(a, d, axis, wavelets[place], modes[place], threads)
+                else _synthesise(a, d, axes[place], wavelets[place], modes[place], threads)
             )
         level = joined
     whole = level[""]

@@ -13,6 +13,7 @@ from lapwing.multiscale._dwt import (
     analyse_levels,
     as_array,
     as_bands,
+    at_once,
     check_axes,
     check_bands,
     check_two,
@@ -183,7 +184,7 @@ def waverecn(
         whole: Array = x[_within(final)].copy()
         return whole
     x = None if x is None else x[_within(sizes[0])]
-    if len(where) == 2:
+    if at_once(where):
         return synthesise_levels(x, levels[::-1], sizes[::-1], where, wavelets, modes, final, threads)
     for bands, size in zip(levels, [*sizes[1:], final], strict=True):
         if x is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _threads
-from lapwing.multiscale._dwt import analyse_levels, check_axes, synthesise_levels
+from lapwing.multiscale._dwt import analyse_levels, at_once, check_axes, synthesise_levels
 from lapwing.multiscale._levels import waverecn
 from lapwing.multiscale._pack import wavedecn_shapes
 from lapwing.multiscale._wavelet import for_axes
@@ -162,7 +162,7 @@ class WaveletPlan:
         low, *levels = self.bands(given)
         if not self.level:
             to[...] = low
-        elif len(self.axes) == 2:
+        elif at_once(self.axes):
             sizes = [next(iter(bands.values())).shape for bands in levels]
             synthesise_levels(
                 low, levels[::-1], sizes[::-1], self.axes, self._wavelets, self._modes, self.shape,
