@@ -101,8 +101,8 @@ struct plan {
         columns(columns),
         low_rows(vertical ? evens(rows) : rows),
         low_columns(horizontal ? evens(columns) : columns),
-        padded(round_up(low_columns, 32)),
-        width(round_up(padded + columns - low_columns, 32)),
+        padded(round_up(low_columns, 32) + 32),  // rows a power of 2 apart would share places in caches
+        width(round_up(padded + columns - low_columns, 32) + 32),
         units(low_rows),
         strips((units + strip - 1) / strip) {}
   // What a worker needs: a ring, rows beyond a strip or of bands that are gathered, and a line.
