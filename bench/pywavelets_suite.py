@@ -62,9 +62,13 @@ DESELECTED = {
         ),
         "fswavedecn, which lapwing does not have",
     ),
-    "test_multilevel.py::test_waverecn_invalid_coeffs": "None for a band is an error there, zeros here",
+    "test_multilevel.py::test_waverecn_invalid_coeffs": (
+        "a band that is None is an error there and zeros here"
+    ),
     "test_swt.py::test_iswtn_errors": "shapes that differ are a RuntimeError there and a ValueError here",
-    "test_wavelet.py::test_custom_wavelet": "orthogonality is told by the user there, by the numbers here",
+    "test_wavelet.py::test_custom_wavelet": (
+        "whether a bank is orthogonal is said by its user there, told by its numbers here"
+    ),
 }
 
 SHIM = '''

@@ -36,7 +36,7 @@ class FailedError(Exception):
 
 def pinned_environment(threads: int, cache: str) -> dict[str, str]:
     environment = dict(os.environ)
-    for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS"):
+    for name in ("OMP", "MKL", "RAYON", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS"):
         environment[f"{name}_NUM_THREADS"] = str(threads)
     environment["JAX_PLATFORMS"] = "cpu"
     environment["KEOPS_CACHE_FOLDER"] = cache

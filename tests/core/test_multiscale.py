@@ -313,7 +313,11 @@ def test_levels():
         (lambda: ms.waverec([None, None], "db2"), ValueError, "all of coeffs is None"),
         (lambda: ms.dwt([1.0, 2], "db2", None), TypeError, "mode must be a string"),
         (lambda: ms.waverec(np.ones(8), "db2"), ValueError, "coeffs must be a list, got ndarray"),
-        (lambda: ms.waverecn([np.ones(4), np.ones(4)], "db2"), ValueError, "Unexpected detail"),
+        (
+            lambda: ms.waverecn([np.ones(4), np.ones(4)], "db2"),
+            ValueError,
+            "Unexpected detail coefficient type",
+        ),
         (
             lambda: ms.waverec2([np.ones((4, 4)), {"ad": 1}], "db2"),
             ValueError,
@@ -328,3 +332,190 @@ def test_levels():
 def test_bad_input(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def one_axis_at_a_time(x, wavelet, mode, axes, level):
+    """The finest level first, and the approximation at the end."""
+    levels = []
+    for _ in range(level):
+        low, high = ms.dwt(x, wavelet, mode, axes[0])
+        x, ad = ms.dwt(low, wavelet, mode, axes[1])
+        da, dd = ms.dwt(high, wavelet, mode, axes[1])
+        levels.append((da, ad, dd))
+    return [*levels, x]
+
+
+@pytest.mark.filterwarnings("ignore:level")
+@pytest.mark.parametrize("mode", ms.MODES)
+@pytest.mark.parametrize("name", ["haar", "db2", "db3", "bior4.4", "rbio2.2", "db9"])
+def test_two_axes_are_one_after_the_other_to_the_last_bit(name, mode):
+    rng = np.random.default_rng(0)
+    for shape in [(2, 2), (3, 8), (8, 5), (17, 40), (33, 64), (5, 2, 12)]:
+        x = rng.normal(size=shape).astype(np.float32)
+        got = ms.wavedec2(x, name, mode, level=1)
+        (da, ad, dd), low = one_axis_at_a_time(x, name, mode, (-2, -1), 1)
+        for band, expected in zip((got[0], *got[1]), (low, da, ad, dd), strict=True):
+            assert band.tobytes() == expected.tobytes()
+        joined = [ms.idwt(low, da, name, mode, -2), ms.idwt(ad, dd, name, mode, -2)]
+        assert ms.waverec2(got, name, mode).tobytes() == ms.idwt(*joined, name, mode, -1).tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:level")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["haar", "db2", "bior4.4"])
+@pytest.mark.parametrize("mode", ["periodization", "symmetric"])
+@pytest.mark.parametrize("shape", [(40, 36), (257, 301), (1500, 1601)])
+def test_levels_of_small_and_large_planes(name, mode, shape, dtype):
+    x = np.random.default_rng(1).normal(size=shape).astype(dtype)
+    got = ms.wavedec2(x, name, mode, level=3, n_jobs=1)
+    *levels, low = one_axis_at_a_time(x, name, mode, (-2, -1), 3)
+    expected = [low, *levels[::-1]]
+    assert got[0].tobytes() == expected[0].tobytes()
+    for bands, wanted in zip(got[1:], expected[1:], strict=True):
+        for band, other in zip(bands, wanted, strict=True):
+            assert band.tobytes() == other.tobytes()
+    back = ms.waverec2(got, name, mode, shape=shape, n_jobs=1)
+    assert back.dtype == dtype
+    np.testing.assert_allclose(back, x, rtol=0, atol=(2e-6 if dtype == np.float32 else 1e-11) * abs(x).max())
+    for threads in (2, 4, 7):
+        again = ms.wavedec2(x, name, mode, level=3, n_jobs=threads)
+        assert again[0].tobytes() == got[0].tobytes()
+        assert again[3][2].tobytes() == got[3][2].tobytes()
+        assert ms.waverec2(got, name, mode, shape=shape, n_jobs=threads).tobytes() == back.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["haar", "db4"])
+def test_beyond_the_caches(name):
+    """Bands that go past the caches, where lines do not begin at a multiple of anything."""
+    x = np.random.default_rng(2).normal(size=(1602, 1606)).astype(np.float64)
+    got = ms.wavedec2(x, name, "symmetric", level=2)
+    *levels, low = one_axis_at_a_time(x, name, "symmetric", (-2, -1), 2)
+    assert got[0].tobytes() == low.tobytes()
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(got[2], levels[0], strict=True))
+    np.testing.assert_allclose(ms.waverec2(got, name, "symmetric"), x, rtol=0, atol=1e-11)
+
+
+@given(
+    st.integers(1, 20), st.integers(1, 20), st.sampled_from(["haar", "db2", "bior2.2", "db6"]),
+    st.sampled_from(ms.MODES), st.sampled_from(ms.MODES), st.permutations(range(4)),
+    st.lists(st.booleans(), min_size=4, max_size=4), st.sampled_from([np.float32, np.float64, np.complex64]),
+)  # fmt: skip
+@settings(deadline=None, max_examples=60)
+def test_any_strides_and_two_modes(h, w, name, first, second, order, turned, dtype):
+    if (h == 1 and "reflect" in first) or (w == 1 and "reflect" in second):
+        return
+    rng = np.random.default_rng(h * 20 + w)
+    plain = rng.normal(size=(2, h, 3, w)).astype(dtype)
+    if dtype == np.complex64:
+        plain = plain + 1j * rng.normal(size=plain.shape).astype(np.float32)
+    step = tuple(slice(None, None, -1 if t else 1) for t in turned)
+    x = plain[step].transpose(order).copy().transpose(np.argsort(order))[step]
+    assert np.array_equal(x, plain)
+    axes, modes = (1, 3), (first, second)
+    bands, again = (ms.dwtn(v, name, modes, axes) for v in (plain, x))
+    assert all(bands[key].tobytes() == again[key].tobytes() for key in bands)
+    back = ms.idwtn(bands, name, modes, axes)[:, :h, :, :w]
+    np.testing.assert_allclose(back, plain, rtol=0, atol=5e-6 * abs(plain).max() + 1e-30)
+    spread = {key: np.repeat(band, 2, axis=3)[..., ::2] for key, band in bands.items()}
+    assert ms.idwtn(spread, name, modes, axes)[:, :h, :, :w].tobytes() == back.tobytes()
+
+
+def test_missing_bands_of_several_levels():
+    x = np.random.default_rng(3).normal(size=(37, 50))
+    coeffs = ms.wavedec2(x, "db2", level=3)
+    zeros = [np.zeros_like(coeffs[0]), *coeffs[1:]]
+    zeros[2] = tuple(np.zeros_like(b) for b in coeffs[2])
+    expected = ms.waverec2(zeros, "db2", shape=x.shape)
+    assert np.array_equal(ms.waverec2([None, coeffs[1], None, coeffs[3]], "db2", shape=x.shape), expected)
+    with pytest.raises(ValueError, match=r"the approximation at coeffs\[2\] has shape"):
+        ms.waverec2([coeffs[0], coeffs[1], coeffs[1]], "db2")
+    with pytest.raises(ValueError, match="the result has shape"):
+        ms.waverec2(coeffs, "db2", shape=(37, 40))
+
+
+@pytest.mark.filterwarnings("ignore:level")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
+@pytest.mark.parametrize(
+    ("shape", "mode", "axes", "level", "packed"),
+    [
+        ((16, 24), "periodization", None, 3, True),
+        ((3, 16, 24, 2), "periodization", (1, 2), 2, True),
+        ((16, 24, 8), "periodization", None, 2, True),
+        ((40,), "periodization", None, 3, True),
+        ((18, 24), "periodization", None, 3, False),
+        ((19, 24), "symmetric", None, 2, False),
+        ((5, 19, 7), "reflect", None, 1, False),
+        ((4, 4), "zero", None, 0, True),
+    ],
+)
+def test_plans(shape, mode, axes, level, packed, dtype):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=shape).astype(dtype)
+    plan = ms.WaveletPlan(shape, dtype, "db2", mode, level, axes)
+    coeffs = plan.forward(x)
+    expected = ms.wavedecn(x, "db2", mode, level, axes)
+    assert coeffs.shape == plan.coeffs_shape
+    if mode == "periodization":
+        assert (coeffs.shape == shape) == packed
+    got = plan.bands(coeffs)
+    assert got[0].tobytes() == expected[0].tobytes()
+    for bands, others in zip(got[1:], expected[1:], strict=True):
+        assert bands.keys() == others.keys()
+        assert all(bands[key].tobytes() == others[key].tobytes() for key in bands)
+    if packed and level:
+        assert ms.pack(expected, None, axes)[0].tobytes() == coeffs.tobytes()
+    tol = {np.float16: 2e-2, np.float32: 1e-5, np.complex64: 1e-5, np.float64: 1e-12}[dtype]
+    back = plan.inverse(coeffs)
+    np.testing.assert_allclose(back, x, rtol=0, atol=tol)
+    out = np.empty_like(x)
+    assert plan.inverse(coeffs, out=out) is out
+    assert out.tobytes() == back.tobytes()
+    if packed:  # in place
+        same = x.copy()
+        assert plan.forward(same, out=same) is same
+        assert same.tobytes() == coeffs.tobytes()
+        with pytest.raises(ValueError, match="out overlaps what is transformed"):
+            plan.forward(same, out=same[::-1])
+
+
+def test_plans_refuse():
+    plan = ms.WaveletPlan((8, 8), np.float32, "haar", "periodization", 1)
+    x = np.zeros((8, 8), np.float32)
+    with pytest.raises(ValueError, match=r"x has shape \(8, 7\), and the plan is for \(8, 8\)"):
+        plan.forward(x[:, :7])
+    with pytest.raises(TypeError, match="x has dtype float64, and the plan is for float32"):
+        plan.forward(x.astype(float))
+    fixed = np.zeros_like(x)
+    fixed.flags.writeable = False
+    with pytest.raises(ValueError, match="out is read-only"):
+        plan.forward(x, out=fixed)
+    with pytest.raises(TypeError, match="dtype must be of floating point"):
+        ms.WaveletPlan((8, 8), np.int32, "haar")
+
+
+def test_packing():
+    x = np.random.default_rng(0).normal(size=(21, 34))
+    for name, coeffs, rec in (
+        ("wavedec2", ms.wavedec2(x, "db3", level=2), ms.waverec2),
+        ("wavedecn", ms.wavedecn(x, "db3", level=2), ms.waverecn),
+    ):
+        packed, slices = ms.pack(coeffs, padding=7)
+        assert (packed == 7).any()
+        flat = ms.ravel_coeffs(coeffs)
+        assert (
+            flat[0].size
+            == ms.wavedecn_size(coeffs)
+            == ms.wavedecn_size(ms.wavedecn_shapes((21, 34), "db3", level=2))
+        )
+        expected = rec(coeffs, "db3", shape=x.shape)
+        assert np.array_equal(rec(ms.unpack(packed, slices, name), "db3", shape=x.shape), expected)
+        assert np.array_equal(rec(ms.unravel_coeffs(*flat, name), "db3", shape=x.shape), expected)
+        with pytest.raises(ValueError, match="the bands leave gaps"):
+            ms.pack(coeffs, padding=None)
+    line = ms.wavedec(x, "db2", "periodization", axis=1, level=1)
+    packed, slices = ms.pack(line, None, axes=[1])
+    assert packed.shape == x.shape
+    assert np.array_equal(ms.unpack(packed, slices, "wavedec")[1], line[1])
+    with pytest.raises(ValueError, match=r"coeffs\[1\] lacks a band"):
+        ms.pack([x, (x, None, x)])

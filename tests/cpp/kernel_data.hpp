@@ -331,13 +331,47 @@ LAPWING_RUN(block_gram, s.m* s.k* s.k,
 LAPWING_RUN(block_combine, s.m* s.k* s.k,
             kernel.block_combine(o.vectors.data(), o.ld, s.k, o.small.data(), s.k, o.combined.data(), o.ld,
                                  s.m, true))
-// Banks of four taps; as many rows as there are samples for.
-LAPWING_RUN(filter_down, 2 * s.m * s.k,
-            kernel.filter_down(o.others.data(), o.q.data(), o.cost.data(), 4, s.m < 4 ? 0 : (s.m - 4) / 2 + 1,
-                               o.ld, s.k, o.down.data(), o.detail.data()))
-LAPWING_RUN(filter_up, 2 * s.m * s.k,
-            kernel.filter_up(o.others.data(), o.vectors.data(), o.q.data(), o.cost.data(), 4, 3, 0,
-                             s.m < 2 ? 0 : std::min(s.m, 2 * s.m - 3), o.ld, s.k, o.up.data()))
+// Banks of four (two) taps on the rows of two matrices of k columns, as far as there are samples.
+template <class T>
+std::vector<const T*> rows_of(const array<T>& a, const kernel_data<T>& o) {
+  std::vector<const T*> rows;
+  for (long i = 0; i < o.s.m; ++i) rows.push_back(a.data() + i * o.ld);
+  return rows;
+}
+inline long down_rows(const shape& s) { return s.m < 4 ? 0 : (s.m - 4) / 2 + 1; }
+inline long up_rows(const shape& s) { return std::min(s.m / 2, s.m - 1); }
+inline long row_entries(const shape& s) { return std::max(0L, std::min(s.k / 2, s.k - 1)); }
+LAPWING_RUN(columns_down, 2 * s.m * s.k,
+            kernel.columns_down(rows_of(o.others, o).data(), o.q.data(), o.cost.data(), 4, s.k, down_rows(s),
+                                o.down.data(), o.ld, o.detail.data(), o.ld))
+LAPWING_RUN(columns_down_split, 2 * s.m * s.k,
+            kernel.columns_down_split(rows_of(o.others, o).data(), o.q.data(), o.cost.data(), 4, s.k / 2,
+                                      down_rows(s), o.down.data(), o.detail.data(), o.ld, s.k / 2))
+LAPWING_RUN(split, s.m* s.k,
+            kernel.split(o.others.data(), s.m* s.k / 2, o.images.data(), o.images.data() + s.m * s.k / 2))
+LAPWING_RUN(rows_down, 4 * s.m * s.k,
+            kernel.rows_down(o.others.data(), o.vectors.data(), o.q.data(), o.cost.data(), 4,
+                             std::max(0L, s.k - 1), s.m, o.ld, o.down.data(), o.ld, o.detail.data(), o.ld))
+LAPWING_RUN(pairs_down, s.m* s.k, {
+  T* const y[] = {o.down.data(), o.detail.data(), o.images.data(), o.combined.data()};
+  const long ld[] = {o.ld, o.ld, o.ld, o.ld};
+  kernel.pairs_down(rows_of(o.others, o).data(), o.q.data(), o.q.data() + 2, o.cost.data(), o.cost.data() + 2,
+                    s.k / 2, s.m / 2, y, ld);
+})
+LAPWING_RUN(columns_up, 2 * s.m * s.k,
+            kernel.columns_up(rows_of(o.others, o).data(), rows_of(o.vectors, o).data(), o.q.data(),
+                              o.cost.data(), 4, s.k, up_rows(s), o.up.data(), o.ld))
+LAPWING_RUN(rows_up, 2 * s.m * s.k,
+            kernel.rows_up(o.others.data(), o.vectors.data(), o.q.data(), o.cost.data(), 4, row_entries(s),
+                           s.m, o.ld, o.up.data(), o.ld))
+LAPWING_RUN(pairs_up, s.m* s.k, {
+  const T* const x[] = {o.others.data(), o.vectors.data(), o.vectors.data() + o.ld, o.others.data() + o.ld};
+  const long ld[] = {o.ld, o.ld, o.ld, o.ld};
+  kernel.pairs_up(x, ld, o.q.data(), o.q.data() + 2, o.cost.data(), o.cost.data() + 2, s.k / 2, up_rows(s),
+                  o.up.data(), o.ld);
+})
+LAPWING_RUN(stream, s.m* o.ld, kernel.stream(o.others.data(), s.m* o.ld, o.images.data()))
+LAPWING_RUN(stream_fence, 1, kernel.stream_fence())
 // Three taps, every second row of them.
 LAPWING_RUN(dilated_down, 2 * s.m * s.k,
             kernel.dilated_down(o.others.data(), o.q.data(), o.cost.data(), 3, 2, s.m < 4 ? 0 : s.m - 4, o.ld,

@@ -239,30 +239,98 @@ inline void block_combine(const real* x, long ldx, long p, const real* s, long q
     }
 }
 
-inline void filter_down(const real* x, const real* lo, const real* hi, long taps, long count, long ld, long b,
-                        real* low, real* high) {
-  for (long k = 0; k < count; ++k)
-    for (long c = 0; c < b; ++c) {
-      low[k * ld + c] = high[k * ld + c] = 0;
+inline void columns_down(const real* const* x, const real* lo, const real* hi, long taps, long n, long rows,
+                         real* low, long ldl, real* high, long ldh) {
+  for (long r = 0; r < rows; ++r)
+    for (long c = 0; c < n; ++c) {
+      low[r * ldl + c] = high[r * ldh + c] = 0;
       for (long j = 0; j < taps; ++j) {
-        low[k * ld + c] += lo[j] * x[(2 * k + j) * ld + c];
-        high[k * ld + c] += hi[j] * x[(2 * k + j) * ld + c];
+        low[r * ldl + c] += lo[j] * x[2 * r + j][c];
+        high[r * ldh + c] += hi[j] * x[2 * r + j][c];
       }
     }
 }
-
-inline void filter_up(const real* low, const real* high, const real* lo, const real* hi, long taps, long lead,
-                      long first, long count, long ld, long b, real* y) {
-  for (long t = 0; t < count; ++t)
-    for (long c = 0; c < b; ++c) {
+inline void columns_down_split(const real* const* x, const real* lo, const real* hi, long taps, long n,
+                               long rows, real* low, real* high, long ld, long half) {
+  for (long r = 0; r < rows; ++r)
+    for (long c = 0; c < 2 * n; ++c) {
+      real sum = 0, difference = 0;
+      for (long j = 0; j < taps; ++j) {
+        sum += lo[j] * x[2 * r + j][c];
+        difference += hi[j] * x[2 * r + j][c];
+      }
+      low[r * ld + c % 2 * half + c / 2] = sum;
+      high[r * ld + c % 2 * half + c / 2] = difference;
+    }
+}
+inline void split(const real* x, long n, real* even, real* odd) {
+  for (long i = 0; i < 2 * n; ++i) (i % 2 ? odd : even)[i / 2] = x[i];
+}
+inline void rows_down(const real* first, const real* second, const real* lo, const real* hi, long taps,
+                      long n, long rows, long ld, real* low, long ldl, real* high, long ldh) {
+  for (long r = 0; r < rows; ++r)
+    for (long k = 0; k < n; ++k) {
+      real sum = 0, difference = 0;
+      for (long j = 0; j < taps; ++j) {
+        const real x = (j % 2 ? second : first)[r * ld + k + j / 2];
+        sum += lo[j] * x;
+        difference += hi[j] * x;
+      }
+      low[r * ldl + k] = sum;
+      high[r * ldh + k] = difference;
+    }
+}
+inline void pairs_down(const real* const* x, const real* lo, const real* hi, const real* row_lo,
+                       const real* row_hi, long n, long rows, real* const* y, const long* ldy) {
+  for (long r = 0; r < rows; ++r)
+    for (long k = 0; k < n; ++k)
+      for (int band = 0; band < 4; ++band) {  // aa, da, ad, dd
+        const real *down = band % 2 ? hi : lo, *along = band / 2 ? row_hi : row_lo;
+        real sum = 0;
+        for (long j = 0; j < 2; ++j)
+          sum += along[j] * (down[0] * x[2 * r][2 * k + j] + down[1] * x[2 * r + 1][2 * k + j]);
+        y[band][r * ldy[band] + k] = sum;
+      }
+}
+// What coefficient k adds to sample t is the tap t - 2k + taps - 2.
+inline void columns_up(const real* const* low, const real* const* high, const real* lo, const real* hi,
+                       long taps, long n, long pairs, real* y, long ldy) {
+  for (long t = 0; t < 2 * pairs; ++t)
+    for (long c = 0; c < n; ++c) {
       real sum = 0;
-      for (long k = -taps; k <= t + taps; ++k) {
-        const long j = t - 2 * k + lead;
-        if (j >= 0 && j < taps) sum += low[(k - first) * ld + c] * lo[j] + high[(k - first) * ld + c] * hi[j];
+      for (long k = 0; k < pairs + taps; ++k) {
+        const long j = t - 2 * k + taps - 2;
+        if (j >= 0 && j < taps) sum += low[k][c] * lo[j] + high[k][c] * hi[j];
       }
-      y[t * ld + c] = sum;
+      y[t * ldy + c] = sum;
     }
 }
+inline void rows_up(const real* low, const real* high, const real* lo, const real* hi, long taps, long n,
+                    long rows, long ld, real* y, long ldy) {
+  for (long r = 0; r < rows; ++r)
+    for (long t = 0; t < 2 * n; ++t) {
+      real sum = 0;
+      for (long k = 0; k < n + taps; ++k) {
+        const long j = t - 2 * k + taps - 2;
+        if (j >= 0 && j < taps) sum += low[r * ld + k] * lo[j] + high[r * ld + k] * hi[j];
+      }
+      y[r * ldy + t] = sum;
+    }
+}
+inline void pairs_up(const real* const* x, const long* ldx, const real* lo, const real* hi,
+                     const real* row_lo, const real* row_hi, long n, long rows, real* y, long ldy) {
+  for (long t = 0; t < 2 * rows; ++t)
+    for (long c = 0; c < 2 * n; ++c) {
+      const auto down = [&](int band) { return x[band][t / 2 * ldx[band] + c / 2]; };
+      const real sum = row_lo[c % 2] * (lo[t % 2] * down(0) + hi[t % 2] * down(1)) +
+                       row_hi[c % 2] * (lo[t % 2] * down(2) + hi[t % 2] * down(3));
+      y[t * ldy + c] = sum;
+    }
+}
+inline void stream(const real* x, long n, real* y) {
+  for (long i = 0; i < n; ++i) y[i] = x[i];
+}
+inline void stream_fence() {}
 
 inline void dilated_down(const real* x, const real* lo, const real* hi, long taps, long step, long count,
                          long ld, long b, real* low, real* high) {

@@ -325,31 +325,46 @@ void bound_block_combine(const kernel_data<real>& in, kernel_data<real>& bounds,
     }
 }
 
+// Sums of products: a few roundings of what the kernel comes to on the sizes of its inputs.
 template <class T>
-void bound_filter_down(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
-  for (long k = 0; 2 * k + 3 < in.s.m; ++k)
-    for (long c = 0; c < in.s.k; ++c) {
-      real low = 0, high = 0;
-      for (long j = 0; j < 4; ++j) {
-        low += std::fabs(in.q[j] * in.others[(2 * k + j) * in.ld + c]);
-        high += std::fabs(in.cost[j] * in.others[(2 * k + j) * in.ld + c]);
-      }
-      bounds.down[k * in.ld + c] = 6 * p.u * low;
-      bounds.detail[k * in.ld + c] = 6 * p.u * high;
-    }
+void bound_filters(void (*run)(const kernels::table<real>&, kernel_data<real>&), const kernel_data<real>& in,
+                   kernel_data<real>& bounds, const precision<T>& p) {
+  kernel_data<real> sizes(in);
+  for (auto* a : {&sizes.others, &sizes.vectors, &sizes.q, &sizes.cost})
+    for (long i = 0; i < a->size(); ++i) (*a)[i] = std::fabs((*a)[i]);
+  using outputs = std::pair<array<real>*, array<real>*>;
+  const outputs all[] = {{&sizes.down, &bounds.down},
+                         {&sizes.detail, &bounds.detail},
+                         {&sizes.images, &bounds.images},
+                         {&sizes.combined, &bounds.combined},
+                         {&sizes.up, &bounds.up}};
+  for (const auto& [from, to] : all)
+    for (long i = 0; i < from->size(); ++i) (*from)[i] = 0;
+  run(reference::table(), sizes);
+  for (const auto& [from, to] : all)
+    for (long i = 0; i < from->size(); ++i) (*to)[i] = 10 * p.u * (*from)[i];
 }
+#define LAPWING_BOUND_FILTERS(name)                                                                  \
+  template <class T>                                                                                 \
+  void bound_##name(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) { \
+    bound_filters<T>(test::run_##name<real>, in, bounds, p);                                         \
+  }
+LAPWING_BOUND_FILTERS(columns_down)
+LAPWING_BOUND_FILTERS(columns_down_split)
+LAPWING_BOUND_FILTERS(rows_down)
+LAPWING_BOUND_FILTERS(pairs_down)
+LAPWING_BOUND_FILTERS(columns_up)
+LAPWING_BOUND_FILTERS(rows_up)
+LAPWING_BOUND_FILTERS(pairs_up)
+#undef LAPWING_BOUND_FILTERS
+
+// copies are exact
 template <class T>
-void bound_filter_up(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
-  const long count = in.s.m < 2 ? 0 : std::min(in.s.m, 2 * in.s.m - 3);
-  for (long t = 0; t < count; ++t)
-    for (long c = 0; c < in.s.k; ++c) {
-      real size = 0;
-      for (long k = (t + 1) / 2; k < (t + 1) / 2 + 2; ++k)
-        size += std::fabs(in.q[t - 2 * k + 3] * in.others[k * in.ld + c]) +
-                std::fabs(in.cost[t - 2 * k + 3] * in.vectors[k * in.ld + c]);
-      bounds.up[t * in.ld + c] = 6 * p.u * size;
-    }
-}
+void bound_split(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}
+template <class T>
+void bound_stream(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}
+template <class T>
+void bound_stream_fence(const kernel_data<real>&, kernel_data<real>&, const precision<T>&) {}
 
 template <class T>
 void bound_dilated_down(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {

@@ -1,9 +1,11 @@
 /// \file
-/// Discrete wavelet transforms along one axis of an array of any shape and strides.
+/// Discrete wavelet transforms of arrays of any shape and strides.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <lapwing/context.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -59,6 +61,36 @@ template <class T>
 void idwt(const context&, const axis_view<const T>& low, const axis_view<const T>& high, const filter_bank&,
           boundary, const axis_view<T>& y);
 
+/// An array. Strides are in elements and may be negative.
+template <class T>
+struct array_view {
+  T* data = nullptr;
+  std::vector<std::ptrdiff_t> shape, strides;
+};
+/// How an axis is transformed.
+struct axis_filter {
+  std::ptrdiff_t axis;
+  const filter_bank* bank;
+  boundary mode;
+};
+/// What a level splits off: high along the first axis, along the second, along both.
+template <class T>
+struct details {
+  array_view<T> da, ad, dd;
+};
+
+/// Levels of a separable transform along two axes, the finest first: along the first of them, then along the
+/// second. All arrays have the shape of x but for the two axes. The same numbers as from dwt, level by level,
+/// in about the time that reading and writing the arrays takes.
+template <class T>
+void wavedec2(const context&, const array_view<const T>& x, const std::array<axis_filter, 2>& axes,
+              std::span<const details<T>> levels, const array_view<T>& approximation);
+/// Undoes wavedec2. Along each axis what a level comes to may be one longer than what the next one, or y, has
+/// room for: its end is left out.
+template <class T>
+void waverec2(const context&, const array_view<const T>& approximation,
+              std::span<const details<const T>> levels, const std::array<axis_filter, 2>& axes,
+              const array_view<T>& y);
 /// The transpose of dwt: x has the samples that low and high are the coefficients of.
 template <class T>
 void dwt_adjoint(const context&, const axis_view<const T>& low, const axis_view<const T>& high,

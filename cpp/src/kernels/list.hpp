@@ -57,11 +57,30 @@
     (const T* x, long ldx, long p, const T* y, long ldy, long q, const T* m, long n, double* out))           \
   X(void, block_combine,                                                                                     \
     (const T* x, long ldx, long p, const T* s, long q, T* y, long ldy, long n, bool add))                    \
-  X(void, filter_down,                                                                                       \
-    (const T* x, const T* lo, const T* hi, long taps, long count, long ld, long b, T* low, T* high))         \
-  X(void, filter_up,                                                                                         \
-    (const T* low, const T* high, const T* lo, const T* hi, long taps, long lead, long first, long count,    \
-     long ld, long b, T* y))                                                                                 \
+  X(void, columns_down,                                                                                      \
+    (const T* const* x, const T* lo, const T* hi, long taps, long n, long rows, T* low, long ldl, T* high,   \
+     long ldh))                                                                                              \
+  X(void, columns_down_split,                                                                                \
+    (const T* const* x, const T* lo, const T* hi, long taps, long n, long rows, T* low, T* high, long ld,    \
+     long half))                                                                                             \
+  X(void, split, (const T* x, long n, T* even, T* odd))                                                      \
+  X(void, rows_down,                                                                                         \
+    (const T* first, const T* second, const T* lo, const T* hi, long taps, long n, long rows, long ld,       \
+     T* low, long ldl, T* high, long ldh))                                                                   \
+  X(void, pairs_down,                                                                                        \
+    (const T* const* x, const T* lo, const T* hi, const T* row_lo, const T* row_hi, long n, long rows,       \
+     T* const* y, const long* ldy))                                                                          \
+  X(void, columns_up,                                                                                        \
+    (const T* const* low, const T* const* high, const T* lo, const T* hi, long taps, long n, long pairs,     \
+     T* y, long ldy))                                                                                        \
+  X(void, rows_up,                                                                                           \
+    (const T* low, const T* high, const T* lo, const T* hi, long taps, long n, long rows, long ld, T* y,     \
+     long ldy))                                                                                              \
+  X(void, pairs_up,                                                                                          \
+    (const T* const* x, const long* ldx, const T* lo, const T* hi, const T* row_lo, const T* row_hi, long n, \
+     long rows, T* y, long ldy))                                                                             \
+  X(void, stream, (const T* x, long n, T* y))                                                                \
+  X(void, stream_fence, ())                                                                                  \
   X(void, dilated_down,                                                                                      \
     (const T* x, const T* lo, const T* hi, long taps, long step, long count, long ld, long b, T* low,        \
      T* high))                                                                                               \

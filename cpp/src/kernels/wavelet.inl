@@ -1,51 +1,350 @@
-// Two-channel filter banks along the rows of blocks: row i holds sample i of b signals, rows are ld apart.
-// Every coefficient sums its taps in one order.
+// Two-channel filter banks: along columns, where a step is one multiply-add of whole rows, and along rows,
+// whose samples stand by turns in two phases (even and odd). Every number sums its taps in one order,
+// whichever way it is reached: sums start from 0, because of two products that are added up the compiler may
+// fuse either with the addition.
 
-// low_k = sum_j lo_j x_(2k + j), and high with hi, for k < count.
+// sum += a x. Of a scalar spelled out: GCC puts the two chains of a scalar strip into one vector, and then
+// rounds the product.
+template <class V, class T>
+LAPWING_INLINE void add_product(V& sum, T a, V x) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+  if constexpr (sizeof(V) == sizeof(float)) {
+    sum = __builtin_fmaf(a, x, sum);
+    return;
+  } else if constexpr (sizeof(V) == sizeof(double)) {
+    sum = __builtin_fma(a, x, sum);
+    return;
+  }
+#endif
+  sum += a * x;
+}
+
+// The even (odd) entries of a and b in a row; a and b entry by entry, the first or the second half of that.
+template <class V>
+LAPWING_INLINE V evens(V a, V b) {
+  constexpr long W = sizeof(V) / sizeof(a[0]);
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+  if constexpr (W == 16)
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+template <class V>
+LAPWING_INLINE V odds(V a, V b) {
+  constexpr long W = sizeof(V) / sizeof(a[0]);
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 1, 3);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 1, 3, 5, 7);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+  if constexpr (W == 16)
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+template <class V>
+LAPWING_INLINE V zip_first(V a, V b) {
+  constexpr long W = sizeof(V) / sizeof(a[0]);
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+  if constexpr (W == 16)
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+template <class V>
+LAPWING_INLINE V zip_second(V a, V b) {
+  constexpr long W = sizeof(V) / sizeof(a[0]);
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 1, 3);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+  if constexpr (W == 16)
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+// 2 W numbers from (to) memory by turns into (from) two vectors of W; W may be 1.
+template <class V, class T>
+LAPWING_INLINE void store_split(T* even, T* odd, V a, V b) {
+  if constexpr (sizeof(V) == sizeof(T)) {
+    *even = a;
+    *odd = b;
+  } else {
+    store_as(even, evens(a, b));
+    store_as(odd, odds(a, b));
+  }
+}
+template <class V, class T>
+LAPWING_INLINE void store_zipped(T* y, V even, V odd) {
+  if constexpr (sizeof(V) == sizeof(T)) {
+    y[0] = even;
+    y[1] = odd;
+  } else {
+    store_as(y, zip_first(even, odd));
+    store_as(y + sizeof(V) / sizeof(T), zip_second(even, odd));
+  }
+}
+
+// As do_strips, in four sizes only: there are many kernels here, and their rows are long.
+template <class T, class F>
+LAPWING_INLINE void do_runs(long b, F&& f) {
+  constexpr long W = lanes<T>, Q = 16 / static_cast<long>(sizeof(T));
+  long c = 0;
+  for (; c + 4 * W <= b; c += 4 * W) f(strip<vec<T>, 4>{}, c);
+  for (; c + W <= b; c += W) f(strip<vec<T>, 1>{}, c);
+  if constexpr (W > Q)
+    for (; c + Q <= b; c += Q) f(strip<typename lanes_16<T>::value, 1>{}, c);
+  for (; c < b; ++c) f(strip<T, 1>{}, c);
+}
+
+// low_(r, c) = sum_j lo_j x_(2r + j)[c], and high with hi.
 template <class T>
-void filter_down(const T* x, const T* lo, const T* hi, long taps, long count, long ld, long b, T* low,
-                 T* high) {
-  do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
-    constexpr long W = sizeof(V) / sizeof(T);
-    for (long k = 0; k < count; ++k) {
+void columns_down(const T* const* x, const T* lo, const T* hi, long taps, long n, long rows, T* low, long ldl,
+                  T* high, long ldh) {
+  for (long r = 0; r < rows; ++r, x += 2, low += ldl, high += ldh)
+    do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+      constexpr long W = sizeof(V) / sizeof(T);
       V s[N], d[N];
-      LAPWING_UNROLL for (long v = 0; v < N; ++v) s[v] = d[v] = V{};
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) { s[v] = d[v] = V{}; }
       for (long j = 0; j < taps; ++j) {
-        const T* row = x + (2 * k + j) * ld + c;
+        const T* row = x[j] + c;
         LAPWING_UNROLL for (long v = 0; v < N; ++v) {
           const V xi = load_as<V>(row + v * W);
-          s[v] += lo[j] * xi;
-          d[v] += hi[j] * xi;
+          add_product(s[v], lo[j], xi);
+          add_product(d[v], hi[j], xi);
         }
       }
       LAPWING_UNROLL for (long v = 0; v < N; ++v) {
-        store_as(low + k * ld + c + v * W, s[v]);
-        store_as(high + k * ld + c + v * W, d[v]);
+        store_as(low + c + v * W, s[v]);
+        store_as(high + c + v * W, d[v]);
       }
+    });
+}
+
+// The same for 2 n columns, those with an even number going to the front of a row of low (high), the others
+// `half` further on.
+template <class T>
+void columns_down_split(const T* const* x, const T* lo, const T* hi, long taps, long n, long rows, T* low,
+                        T* high, long ld, long half) {
+  for (long r = 0; r < rows; ++r, x += 2, low += ld, high += ld)
+    do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+      constexpr long W = sizeof(V) / sizeof(T), P = N % 2 == 0 ? 2 : 1;  // P pairs of vectors side by side
+      LAPWING_UNROLL for (long p = 0; p < N; p += P) {
+        const long at = 2 * (c + p * W);
+        V s[2 * P], d[2 * P];
+        LAPWING_UNROLL for (long v = 0; v < 2 * P; ++v) { s[v] = d[v] = V{}; }
+        for (long j = 0; j < taps; ++j) {
+          const T* row = x[j] + at;
+          LAPWING_UNROLL for (long v = 0; v < 2 * P; ++v) {
+            const V xi = load_as<V>(row + v * W);
+            add_product(s[v], lo[j], xi);
+            add_product(d[v], hi[j], xi);
+          }
+        }
+        LAPWING_UNROLL for (long v = 0; v < P; ++v) {
+          const long to = c + (p + v) * W;
+          store_split(low + to, low + half + to, s[2 * v], s[2 * v + 1]);
+          store_split(high + to, high + half + to, d[2 * v], d[2 * v + 1]);
+        }
+      }
+    });
+}
+
+// even_k = x_2k, odd_k = x_(2k + 1) for k < n.
+template <class T>
+void split(const T* x, long n, T* even, T* odd) {
+  do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+    constexpr long W = sizeof(V) / sizeof(T);
+    LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+      const T* from = x + 2 * (c + v * W);
+      store_split(even + c + v * W, odd + c + v * W, load_as<V>(from), load_as<V>(from + W));
     }
   });
 }
 
-// y_t = sum_k low_k lo_(t - 2k + lead) + high_k hi_(t - 2k + lead) over the taps / 2 places k that there are,
-// for t < count. Row 0 of the bands is k = first.
+// low_k = sum_j lo_j x_(2k + j) for k < n, x_2k being first[k] and x_(2k + 1) second[k]; and high with hi.
+// For so many rows, ld apart.
 template <class T>
-void filter_up(const T* low, const T* high, const T* lo, const T* hi, long taps, long lead, long first,
-               long count, long ld, long b, T* y) {
-  do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
-    constexpr long W = sizeof(V) / sizeof(T);
-    for (long t = 0; t < count; ++t) {
-      const long k = (t + lead - taps + 2) >> 1;  // the first: 2k >= t + lead - (taps - 1)
-      const T *a = low + (k - first) * ld + c, *d = high + (k - first) * ld + c;
-      V s[N];
-      LAPWING_UNROLL for (long v = 0; v < N; ++v) s[v] = V{};
-      for (long q = 0, j = t - 2 * k + lead; q < taps / 2; ++q, j -= 2)
-        LAPWING_UNROLL for (long v = 0; v < N; ++v) {
-          s[v] += lo[j] * load_as<V>(a + q * ld + v * W);
-          s[v] += hi[j] * load_as<V>(d + q * ld + v * W);
+void rows_down(const T* first, const T* second, const T* lo, const T* hi, long taps, long n, long rows,
+               long ld, T* low, long ldl, T* high, long ldh) {
+  for (long r = 0; r < rows; ++r, first += ld, second += ld, low += ldl, high += ldh)
+    do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+      constexpr long W = sizeof(V) / sizeof(T);
+      V s[N], d[N];
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) { s[v] = d[v] = V{}; }
+      for (long q = 0; q < taps / 2; ++q) LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+          const V x0 = load_as<V>(first + c + q + v * W), x1 = load_as<V>(second + c + q + v * W);
+          add_product(s[v], lo[2 * q], x0);
+          add_product(d[v], hi[2 * q], x0);
+          add_product(s[v], lo[2 * q + 1], x1);
+          add_product(d[v], hi[2 * q + 1], x1);
         }
-      LAPWING_UNROLL for (long v = 0; v < N; ++v) store_as(y + t * ld + c + v * W, s[v]);
-    }
-  });
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+        store_as(low + c + v * W, s[v]);
+        store_as(high + c + v * W, d[v]);
+      }
+    });
+}
+
+// Two taps along columns and along rows at once: what columns_down_split and then rows_down come to.
+template <class T>
+void pairs_down(const T* const* x, const T* lo, const T* hi, const T* row_lo, const T* row_hi, long n,
+                long rows, T* const* y, const long* ldy) {
+  for (long r = 0; r < rows; ++r, x += 2) {
+    T *const aa = y[0] + r * ldy[0], *const da = y[1] + r * ldy[1], *const ad = y[2] + r * ldy[2],
+             *const dd = y[3] + r * ldy[3];
+    const T *const x0 = x[0], *const x1 = x[1];
+    const T l0 = lo[0], l1 = lo[1], h0 = hi[0], h1 = hi[1], rl0 = row_lo[0], rl1 = row_lo[1], rh0 = row_hi[0],
+            rh1 = row_hi[1];
+    do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+      constexpr long W = sizeof(V) / sizeof(T);
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+        const long to = c + v * W;
+        const V a0 = load_as<V>(x0 + 2 * to), a1 = load_as<V>(x0 + 2 * to + W), b0 = load_as<V>(x1 + 2 * to),
+                b1 = load_as<V>(x1 + 2 * to + W);
+        V s0{}, s1{}, d0{}, d1{};
+        add_product(s0, l0, a0);
+        add_product(s1, l0, a1);
+        add_product(d0, h0, a0);
+        add_product(d1, h0, a1);
+        add_product(s0, l1, b0);
+        add_product(s1, l1, b1);
+        add_product(d0, h1, b0);
+        add_product(d1, h1, b1);
+        V se = s0, so = s1, de = d0, odd = d1;
+        if constexpr (W > 1) {
+          se = evens(s0, s1);
+          so = odds(s0, s1);
+          de = evens(d0, d1);
+          odd = odds(d0, d1);
+        }
+        V out{};
+        add_product(out, rl0, se);
+        add_product(out, rl1, so);
+        store_as(aa + to, out);
+        out = V{};
+        add_product(out, rl0, de);
+        add_product(out, rl1, odd);
+        store_as(da + to, out);
+        out = V{};
+        add_product(out, rh0, se);
+        add_product(out, rh1, so);
+        store_as(ad + to, out);
+        out = V{};
+        add_product(out, rh0, de);
+        add_product(out, rh1, odd);
+        store_as(dd + to, out);
+      }
+    });
+  }
+}
+
+// Rows 2p and 2p + 1 of y from rows p ... p + taps / 2 - 1 of the bands, for p < pairs:
+// y_(2p + i)[c] = sum_q lo_(taps - 2 + i - 2q) low_(p + q)[c] + hi_(taps - 2 + i - 2q) high_(p + q)[c].
+template <class T>
+void columns_up(const T* const* low, const T* const* high, const T* lo, const T* hi, long taps, long n,
+                long pairs, T* y, long ldy) {
+  for (long p = 0; p < pairs; ++p, ++low, ++high, y += 2 * ldy)
+    do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+      constexpr long W = sizeof(V) / sizeof(T);
+      V s[N], t[N];
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) { s[v] = t[v] = V{}; }
+      for (long q = 0; q < taps / 2; ++q) LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+          const V a = load_as<V>(low[q] + c + v * W), d = load_as<V>(high[q] + c + v * W);
+          add_product(s[v], lo[taps - 2 - 2 * q], a);
+          add_product(t[v], lo[taps - 1 - 2 * q], a);
+          add_product(s[v], hi[taps - 2 - 2 * q], d);
+          add_product(t[v], hi[taps - 1 - 2 * q], d);
+        }
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+        store_as(y + c + v * W, s[v]);
+        store_as(y + ldy + c + v * W, t[v]);
+      }
+    });
+}
+
+// The same along rows: y_2k and y_(2k + 1) from entries k ... k + taps / 2 - 1 of the bands, for k < n.
+template <class T>
+void rows_up(const T* low, const T* high, const T* lo, const T* hi, long taps, long n, long rows, long ld,
+             T* y, long ldy) {
+  for (long r = 0; r < rows; ++r, low += ld, high += ld, y += ldy)
+    do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+      constexpr long W = sizeof(V) / sizeof(T);
+      V s[N], t[N];
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) { s[v] = t[v] = V{}; }
+      for (long q = 0; q < taps / 2; ++q) LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+          const V a = load_as<V>(low + c + q + v * W), d = load_as<V>(high + c + q + v * W);
+          add_product(s[v], lo[taps - 2 - 2 * q], a);
+          add_product(t[v], lo[taps - 1 - 2 * q], a);
+          add_product(s[v], hi[taps - 2 - 2 * q], d);
+          add_product(t[v], hi[taps - 1 - 2 * q], d);
+        }
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) store_zipped(y + 2 * (c + v * W), s[v], t[v]);
+    });
+}
+
+// Two taps along columns and along rows at once: what columns_up and then rows_up come to. Bands in the order
+// aa, da, ad, dd.
+template <class T>
+void pairs_up(const T* const* x, const long* ldx, const T* lo, const T* hi, const T* row_lo, const T* row_hi,
+              long n, long rows, T* y, long ldy) {
+  for (long r = 0; r < rows; ++r, y += 2 * ldy) {
+    const T *const aa = x[0] + r * ldx[0], *const da = x[1] + r * ldx[1], *const ad = x[2] + r * ldx[2],
+                   *const dd = x[3] + r * ldx[3];
+    const T l0 = lo[0], l1 = lo[1], h0 = hi[0], h1 = hi[1], rl0 = row_lo[0], rl1 = row_lo[1], rh0 = row_hi[0],
+            rh1 = row_hi[1];
+    do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+      constexpr long W = sizeof(V) / sizeof(T);
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+        const long at = c + v * W;
+        const V vaa = load_as<V>(aa + at), vda = load_as<V>(da + at), vad = load_as<V>(ad + at),
+                vdd = load_as<V>(dd + at);
+        V a0{}, a1{}, d0{}, d1{};
+        add_product(a0, l0, vaa);
+        add_product(a1, l1, vaa);
+        add_product(d0, l0, vad);
+        add_product(d1, l1, vad);
+        add_product(a0, h0, vda);
+        add_product(a1, h1, vda);
+        add_product(d0, h0, vdd);
+        add_product(d1, h1, vdd);
+        V e0{}, o0{}, e1{}, o1{};
+        add_product(e0, rl0, a0);
+        add_product(o0, rl1, a0);
+        add_product(e1, rl0, a1);
+        add_product(o1, rl1, a1);
+        add_product(e0, rh0, d0);
+        add_product(o0, rh1, d0);
+        add_product(e1, rh0, d1);
+        add_product(o1, rh1, d1);
+        store_zipped(y + 2 * at, e0, o0);
+        store_zipped(y + ldy + 2 * at, e1, o1);
+      }
+    });
+  }
+}
+
+// y = x past the caches, for what is not looked at again soon.
+template <class T>
+void stream(const T* x, long n, T* y) {
+  long i = 0;
+#if defined(__SSE2__)
+  while (i < n && reinterpret_cast<__UINTPTR_TYPE__>(y + i) % LAPWING_VECTOR_BYTES != 0) {
+    y[i] = x[i];
+    ++i;
+  }
+  for (; i + lanes<T> <= n; i += lanes<T>) {
+    const vec<T> v = load(x + i);
+#if defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(y + i), reinterpret_cast<__m512i>(v));
+#elif defined(__AVX2__)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(y + i), reinterpret_cast<__m256i>(v));
+#else
+    _mm_stream_si128(reinterpret_cast<__m128i*>(y + i), reinterpret_cast<__m128i>(v));
+#endif
+  }
+#endif
+  for (; i < n; ++i) y[i] = x[i];
+}
+// Puts every streamed store before the next stores of any other thread.
+template <class T>
+void stream_fence() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
 }
 
 // low_k = sum_j lo_j x_(k + j step), and high with hi, for k < count. With ld = count = 1 the b columns are
@@ -53,7 +352,7 @@ void filter_up(const T* low, const T* high, const T* lo, const T* hi, long taps,
 template <class T>
 void dilated_down(const T* x, const T* lo, const T* hi, long taps, long step, long count, long ld, long b,
                   T* low, T* high) {
-  do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+  do_runs<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
     constexpr long W = sizeof(V) / sizeof(T);
     for (long k = 0; k < count; ++k) {
       V s[N], d[N];
@@ -62,8 +361,8 @@ void dilated_down(const T* x, const T* lo, const T* hi, long taps, long step, lo
         const T* row = x + (k + j * step) * ld + c;
         LAPWING_UNROLL for (long v = 0; v < N; ++v) {
           const V xi = load_as<V>(row + v * W);
-          s[v] += lo[j] * xi;
-          d[v] += hi[j] * xi;
+          add_product(s[v], lo[j], xi);
+          add_product(d[v], hi[j], xi);
         }
       }
       LAPWING_UNROLL for (long v = 0; v < N; ++v) {
@@ -77,7 +376,7 @@ void dilated_down(const T* x, const T* lo, const T* hi, long taps, long step, lo
 template <class T>
 void dilated_up(const T* low, const T* high, const T* lo, const T* hi, long taps, long step, long count,
                 long ld, long b, T* y) {
-  do_strips<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+  do_runs<T>(b, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
     constexpr long W = sizeof(V) / sizeof(T);
     for (long k = 0; k < count; ++k) {
       V s[N];
@@ -85,8 +384,8 @@ void dilated_up(const T* low, const T* high, const T* lo, const T* hi, long taps
       for (long j = 0; j < taps; ++j) {
         const long row = (k + j * step) * ld + c;
         LAPWING_UNROLL for (long v = 0; v < N; ++v) {
-          s[v] += lo[j] * load_as<V>(low + row + v * W);
-          s[v] += hi[j] * load_as<V>(high + row + v * W);
+          add_product(s[v], lo[j], load_as<V>(low + row + v * W));
+          add_product(s[v], hi[j], load_as<V>(high + row + v * W));
         }
       }
       LAPWING_UNROLL for (long v = 0; v < N; ++v) store_as(y + k * ld + c + v * W, s[v]);

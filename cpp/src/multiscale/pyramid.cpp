@@ -220,14 +220,14 @@ void pyramid_split(const context& ctx, const image_view<const T>& x, double a, p
                     return i < i1 ? static_cast<const T*>(row_of(down, plane, i)) : mine.halo + width;
                   };
                   const auto make = [&](std::ptrdiff_t i) {
-          T* const to = i < i0 ? mine.halo : i < i1 ? row_of(down, plane, i) : mine.halo + width;
-          if (i < down.rows) mine.narrow(x, plane, i, w, to);
-        };
-        if (i0 > 0) make(i0 - 1);
-        make(i0);
-        for (std::ptrdiff_t q = 2 * i0; q < std::min(2 * i1, x.rows); ++q) {
-          if (q % 2 == 0) make(q / 2 + 1);  // the last row that the next two look at
-          const T* const from = row_of(x, plane, q);
+                    T* const to = i < i0 ? mine.halo : i < i1 ? row_of(down, plane, i) : mine.halo + width;
+                    if (i < down.rows) mine.narrow(x, plane, i, w, to);
+                  };
+                  if (i0 > 0) make(i0 - 1);
+                  make(i0);
+                  for (std::ptrdiff_t q = 2 * i0; q < std::min(2 * i1, x.rows); ++q) {
+                    if (q % 2 == 0) make(q / 2 + 1);  // the last row that the next two look at
+                    const T* const from = row_of(x, plane, q);
                     detail_of<T>* const out = row_of(detail, plane, q);
                     mine.widen(q, down.rows, border, coarse, [&](const sum_of<T>* v, std::ptrdiff_t c) {
                       if (mine.channels == 1) {

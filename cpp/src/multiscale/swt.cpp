@@ -42,7 +42,7 @@ void check_step(std::ptrdiff_t n, std::ptrdiff_t step) {
 template <class T>
 void extend_line(const extended& e, const T* x, T* out) {
   std::copy_n(x, e.n, out - e.first);
-  e.each([&](std::ptrdiff_t r, const std::vector<term>& terms) { out[r] = x[terms[0].sample]; });
+  e.each([&](std::ptrdiff_t i, const std::vector<term>& terms) { out[i - e.first] = x[terms[0].sample]; });
 }
 
 // body(first, count) for pieces of a line of n
@@ -86,7 +86,7 @@ void swt(const context& ctx, const axis_view<const T>& x, const filter_bank& ban
              hi = folded<T>(bank.dec_hi, true, scale, n / step);
   const auto l = lines_of(x.shape, x.axis, {&x.strides, &low.strides, &high.strides});
   const auto& k = kernels::get<T>(ctx.level());
-  const std::ptrdiff_t rows = p.signal.count;
+  const std::ptrdiff_t rows = p.signal.count();
   if (stride_of(x) == 1 && stride_of(low) == 1 && stride_of(high) == 1) {
     each_line<T>(ctx, l, rows, [&](std::ptrdiff_t line, T* wide) {
       std::ptrdiff_t from = 0, to_low = 0, to_high = 0;
@@ -129,7 +129,7 @@ void iswt(const context& ctx, const axis_view<const T>& low, const axis_view<con
              hi = folded<T>(bank.rec_hi, true, scale / 2, n / step);
   const auto l = lines_of(low.shape, low.axis, {&low.strides, &high.strides, &y.strides});
   const auto& k = kernels::get<T>(ctx.level());
-  const std::ptrdiff_t rows = p.signal.count;
+  const std::ptrdiff_t rows = p.signal.count();
   if (stride_of(low) == 1 && stride_of(high) == 1 && stride_of(y) == 1) {
     each_line<T>(ctx, l, 2 * rows, [&](std::ptrdiff_t line, T* wide) {
       std::ptrdiff_t from_low = 0, from_high = 0, to = 0;

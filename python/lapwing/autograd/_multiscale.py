@@ -16,7 +16,7 @@ from lapwing import _backend, _threads, multiscale
 from lapwing.multiscale import Wavelet
 from lapwing.multiscale import _adjoint as plain
 from lapwing.multiscale._dwt import check_two, two_bands
-from lapwing.multiscale._levels import _levels
+from lapwing.multiscale._levels import level_count
 from lapwing.multiscale._wavelet import as_mode, as_wavelet
 
 __all__ = ["call"]
@@ -351,7 +351,7 @@ def _texts(wavelet: Any, mode: Any, count: int) -> tuple[str, str]:
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _count_levels(sizes: tuple[int, ...], wavelets: str, modes: str, level: int | None) -> int:
-    return _levels(sizes, range(len(sizes)), _wavelets(wavelets), _modes(modes), level)
+    return level_count(sizes, range(len(sizes)), _wavelets(wavelets), _modes(modes), level)
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]

@@ -9,6 +9,15 @@ from lapwing.multiscale._adjoint import dwt_adjoint, idwt_adjoint, wavedecn_adjo
 from lapwing.multiscale._dwt import dwt, dwt2, dwtn, idwt, idwt2, idwtn
 from lapwing.multiscale._levels import wavedec, wavedec2, wavedecn, waverec, waverec2, waverecn
 from lapwing.multiscale._lifting import ilwt, lwt
+from lapwing.multiscale._pack import (
+    pack,
+    ravel_coeffs,
+    unpack,
+    unravel_coeffs,
+    wavedecn_shapes,
+    wavedecn_size,
+)
+from lapwing.multiscale._plan import WaveletPlan
 from lapwing.multiscale._pyramid import (
     gaussian_pyramid,
     laplacian_pyramid,
@@ -22,6 +31,7 @@ from lapwing.multiscale._wavelet import MODES, Wavelet, dwt_max_level, wavelist
 __all__ = [
     "MODES",
     "Wavelet",
+    "WaveletPlan",
     "dwt",
     "dwt2",
     "dwt_adjoint",
@@ -39,16 +49,22 @@ __all__ = [
     "laplacian_pyramid",
     "laplacian_reconstruct",
     "lwt",
+    "pack",
     "pyr_down",
     "pyr_up",
+    "ravel_coeffs",
     "swt",
     "swt2",
     "swt_max_level",
     "swtn",
+    "unpack",
+    "unravel_coeffs",
     "wavedec",
     "wavedec2",
     "wavedecn",
     "wavedecn_adjoint",
+    "wavedecn_shapes",
+    "wavedecn_size",
     "wavelist",
     "waverec",
     "waverec2",

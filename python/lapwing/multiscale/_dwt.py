@@ -69,7 +69,7 @@ def check_axes(axes: Any, ndim: int, *, distinct: bool = True) -> tuple[int, ...
 def _real(x: Array) -> Array:
     """What the core works on: float32 for half precision, and complex numbers as pairs along a last axis."""
     if x.dtype.kind == "c":
-        return np.ascontiguousarray(x).view(x.real.dtype).reshape(*x.shape, 2)
+        return x[..., None].view(x.real.dtype)
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
@@ -79,11 +79,26 @@ def _as(x: Array, dtype: np.dtype[Any]) -> Array:
     return x.astype(dtype, copy=False)
 
 
+def _check_length(n: int, mode: str, axis: int) -> None:
+    if n == 1 and mode in ("reflect", "antireflect"):
+        raise ValueError(f"mode {mode!r} needs at least two samples, and axis {axis} has one")
+
+
+def synthesis_length(m: int, wavelet: Wavelet, mode: str, axis: int) -> int:
+    """Samples that `m` coefficients in each band along an axis come to."""
+    count: int = _backend.extension().idwt_length(m, wavelet.rec_len, mode)
+    if count < 1:
+        raise ValueError(
+            f"{m} coefficients along axis {axis} are too few for filters of {wavelet.rec_len} "
+            f"in mode {mode!r}"
+        )
+    return count
+
+
 def _analyse(x: Array, axis: int, wavelet: Wavelet, mode: str, threads: int) -> tuple[Array, Array]:
     core = _backend.extension()
     n = x.shape[axis]
-    if n == 1 and mode in ("reflect", "antireflect"):
-        raise ValueError(f"mode {mode!r} needs at least two samples, and axis {axis} has one")
+    _check_length(n, mode, axis)
     real = _real(x)
     shape = list(real.shape)
     shape[axis] = core.dwt_length(n, wavelet.dec_len, mode)
@@ -102,15 +117,8 @@ def _synthesise(
         low, high = (zeros if low is None else low), (zeros if high is None else high)
     dtype = np.result_type(low, high)
     a, d = _real(low.astype(dtype, copy=False)), _real(high.astype(dtype, copy=False))
-    m = low.shape[axis]
-    count = 2 * m if mode == "periodization" else 2 * m - wavelet.rec_len + 2
-    if count < 1:
-        raise ValueError(
-            f"{m} coefficients along axis {axis} are too few for filters of {wavelet.rec_len} "
-            f"in mode {mode!r}"
-        )
     shape = list(a.shape)
-    shape[axis] = count
+    shape[axis] = synthesis_length(low.shape[axis], wavelet, mode, axis)
     y = np.empty(shape, a.dtype)
     _backend.extension().idwt(a, d, axis, wavelet.filter_bank, mode, y, threads, None)
     return _as(y, dtype)
@@ -247,10 +255,18 @@ def dwtn(
     return analyse(x, where, wavelets, modes, _threads.resolve(n_jobs))
 
 
+def at_once(axes: Sequence[int]) -> bool:
+    """Whether the core takes both axes, and all levels, at once; an axis may come twice."""
+    return len(axes) == 2 and axes[0] != axes[1]
+
+
 def analyse(
     x: Array, axes: Sequence[int], wavelets: Sequence[Wavelet], modes: Sequence[str], threads: int
 ) -> dict[str, Array]:
     """`dwtn`, its arguments checked."""
+    if at_once(axes):
+        low, levels = analyse_levels(x, axes, wavelets, modes, 1, threads)
+        return {"aa": low, **levels[0]}
     bands = {"": x}
     for axis, wavelet, mode in zip(axes, wavelets, modes, strict=True):
         split = {}
@@ -258,6 +274,72 @@ def analyse(
             split[key + "a"], split[key + "d"] = _analyse(band, axis, wavelet, mode, threads)
         bands = split
     return bands
+
+
+_DETAILS = ("da", "ad", "dd")  # of two axes, in the order of the core
+
+
+def analyse_levels(
+    x: Array,
+    axes: Sequence[int],
+    wavelets: Sequence[Wavelet],
+    modes: Sequence[str],
+    count: int,
+    threads: int,
+    out: tuple[Array, list[dict[str, Array]]] | None = None,
+) -> tuple[Array, list[dict[str, Array]]]:
+    """The approximation after `count` levels along `axes`, and the details of each level, the finest first.
+
+    They are put into `out` if that is given.
+    """
+    if at_once(axes) and x.dtype != np.float16:
+        if out is None:
+            out = _empty_levels(x, axes, wavelets, modes, count)
+        low, levels = out
+        details = [[_real(bands[key]) for key in _DETAILS] for bands in levels]
+        settings = [w.filter_bank for w in wavelets], list(modes)
+        _backend.extension().wavedec2(_real(x), axes, *settings, details, _real(low), threads, None)
+        return out
+    levels = []
+    for _ in range(count):
+        if at_once(axes):
+            halves = analyse_levels(x.astype(np.float32), axes, wavelets, modes, 1, threads)
+            bands = {"aa": halves[0], **halves[1][0]}
+            bands = {key: band.astype(x.dtype) for key, band in bands.items()}
+        else:
+            bands = analyse(x, axes, wavelets, modes, threads)
+        x = bands.pop("a" * len(axes))
+        levels.append(bands)
+    if out is None:
+        return x, levels
+    out[0][...] = x
+    for bands, places in zip(levels, out[1], strict=True):
+        for key, place in places.items():
+            place[...] = bands[key]
+    return out
+
+
+def _empty_levels(
+    x: Array, axes: Sequence[int], wavelets: Sequence[Wavelet], modes: Sequence[str], count: int
+) -> tuple[Array, list[dict[str, Array]]]:
+    shapes = level_shapes(x.shape, axes, wavelets, modes, count)
+    details = [{key: np.empty(shape, x.dtype) for key in _DETAILS} for shape in shapes]
+    return np.empty(shapes[-1], x.dtype), details
+
+
+def level_shapes(
+    shape: Sequence[int], axes: Sequence[int], wavelets: Sequence[Wavelet], modes: Sequence[str], count: int
+) -> list[tuple[int, ...]]:
+    """Shapes of the bands of each level, the finest first."""
+    core = _backend.extension()
+    shapes = []
+    now = list(shape)
+    for _ in range(count):
+        for axis, wavelet, mode in zip(axes, wavelets, modes, strict=True):
+            _check_length(now[axis], mode, axis)
+            now[axis] = core.dwt_length(now[axis], wavelet.dec_len, mode)
+        shapes.append(tuple(now))
+    return shapes
 
 
 def idwtn(
@@ -329,20 +411,80 @@ def synthesise(
 ) -> Array:
     """`idwtn`, its arguments checked."""
     level: dict[str, Array | None] = dict(bands)
-    for place in range(len(axes) - 1, -1, -1):
+    if at_once(axes):
+        low = level.pop("aa", None)
+        size = next(iter(bands.values())).shape
+        shape = synthesis_shape(size, axes, wavelets, modes)
+        return synthesise_levels(low, [level], [size], axes, wavelets, modes, shape, threads)
+    for place in range(len(axes) - 1, -1, -1):  # backwards, because an axis may come twice
         joined: dict[str, Array | None] = {}
         for letters in product("ad", repeat=place):
             key = "".join(letters)
-            low, high = level.get(key + "a"), level.get(key + "d")
+            a, d = level.get(key + "a"), level.get(key + "d")
             joined[key] = (
                 None
-                if low is None and high is None
-                else _synthesise(low, high, axes[place], wavelets[place], modes[place], threads)
+                if a is None and d is None
+                else _synthesise(a, d, axes[place], wavelets[place], modes[place], threads)
             )
         level = joined
     whole = level[""]
     assert whole is not None
     return whole
+
+
+def synthesis_shape(
+    size: Sequence[int], axes: Sequence[int], wavelets: Sequence[Wavelet], modes: Sequence[str]
+) -> tuple[int, ...]:
+    """Shape of what bands of one shape come to."""
+    out = list(size)
+    for axis, wavelet, mode in zip(axes, wavelets, modes, strict=True):
+        out[axis] = synthesis_length(out[axis], wavelet, mode, axis)
+    return tuple(out)
+
+
+def synthesise_levels(
+    low: Array | None,
+    levels: Sequence[dict[str, Any]],
+    sizes: Sequence[Sequence[int]],
+    axes: Sequence[int],
+    wavelets: Sequence[Wavelet],
+    modes: Sequence[str],
+    shape: Sequence[int],
+    threads: int,
+    out: Array | None = None,
+) -> Array:
+    """Undo `analyse_levels` along two axes; the finest level stands first, and a band that is None is zeros.
+
+    What a level comes to may be one longer along the axes than the bands of the next one, or than `shape`.
+    It is put into `out` if that is given.
+    """
+    given = [band for level in levels for band in level.values() if band is not None]
+    dtype = np.result_type(*given, *([] if low is None else [low]))
+    if dtype == np.float16:
+        for number in range(len(levels) - 1, -1, -1):
+            size = sizes[number - 1] if number else shape
+            level = {k: None if b is None else b.astype(np.float32) for k, b in levels[number].items()}
+            wide = None if low is None else low.astype(np.float32)
+            last = synthesise_levels(
+                wide, [level], sizes[number : number + 1], axes, wavelets, modes, size, threads
+            )
+            low = last.astype(dtype)
+        assert low is not None
+        if out is None:
+            return low
+        out[...] = low
+        return out
+
+    def band(array: Array | None, size: Sequence[int]) -> Array:
+        return _real(np.zeros(size, dtype) if array is None else array.astype(dtype, copy=False))
+
+    details = [
+        [band(level.get(key), size) for key in _DETAILS] for level, size in zip(levels, sizes, strict=True)
+    ]
+    y = np.empty(shape, dtype) if out is None else out
+    settings = [w.filter_bank for w in wavelets], list(modes)
+    _backend.extension().waverec2(band(low, sizes[-1]), details, axes, *settings, _real(y), threads, None)
+    return y
 
 
 def dwt2(

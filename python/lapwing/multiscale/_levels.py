@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 
 from lapwing import _threads, _validate
 from lapwing.multiscale._dwt import (
-    analyse,
+    analyse_levels,
     as_array,
     as_bands,
+    at_once,
     check_axes,
     check_bands,
     check_two,
+    level_shapes,
+    synthesis_shape,
     synthesise,
+    synthesise_levels,
     two_bands,
 )
 from lapwing.multiscale._wavelet import Wavelet, dwt_max_level, for_axes
@@ -26,7 +30,7 @@ __all__ = ["wavedec", "wavedec2", "wavedecn", "waverec", "waverec2", "waverecn"]
 Array = NDArray[Any]
 
 
-def _levels(
+def level_count(
     shape: Sequence[int], axes: Sequence[int], wavelets: Sequence[Wavelet], modes: Sequence[str], level: Any
 ) -> int:
     """How many levels there will be."""
@@ -90,16 +94,12 @@ def wavedecn(
     x = as_array(data, "data")
     where = check_axes(axes, x.ndim)
     wavelets, modes = for_axes(wavelet, mode, len(where))
-    count = _levels(x.shape, where, wavelets, modes, level)
+    count = level_count(x.shape, where, wavelets, modes, level)
     threads = _threads.resolve(n_jobs)
-    out: list[Any] = []
-    low = "a" * len(where)
-    for _ in range(count):
-        bands = analyse(x, where, wavelets, modes, threads)
-        x = bands.pop(low)
-        out.append(bands)
-    out.append(x if count else x.copy())
-    return out[::-1]
+    if count == 0:
+        return [x.copy()]
+    low, levels = analyse_levels(x, where, wavelets, modes, count, threads)
+    return [low, *levels[::-1]]
 
 
 def waverecn(
@@ -141,37 +141,70 @@ def waverecn(
         raise ValueError("coeffs must hold at least an approximation")
     threads = _threads.resolve(n_jobs)
     x = None if coeffs[0] is None else as_array(coeffs[0], "coeffs[0]")
-    where: tuple[int, ...] | None = None if x is None else check_axes(axes, x.ndim)
-    for number, given in enumerate(coeffs[1:], 1):
-        bands = as_bands({} if given is None else given, f"coeffs[{number}]")
-        first = next(iter(bands.values()), x)
-        if first is None:
-            continue
-        where = check_axes(axes, first.ndim) if where is None else where
-        low = "a" * len(where)
-        if low in bands:
-            raise ValueError(f"coeffs[{number}] has the key {low!r}, which is for the approximation")
-        check_bands(bands, len(where), f"coeffs[{number}]")
-        if x is not None:
-            x = _cut(x, first.shape, where, f"the approximation at coeffs[{number}]")
-            bands[low] = x
-        wavelets, modes = for_axes(wavelet, mode, len(where))
-        x = synthesise(bands, where, wavelets, modes, threads)
-    if x is None or where is None:
+    levels = [
+        as_bands({} if given is None else given, f"coeffs[{number}]")
+        for number, given in enumerate(coeffs[1:], 1)
+    ]
+    shapes = [next((band.shape for band in bands.values()), None) for bands in levels]
+    known = [s for s in (None if x is None else x.shape, *shapes) if s is not None]
+    if not known:
         raise ValueError("all of coeffs is None: there is nothing to tell the shape")
-    if shape is not None:
-        x = _cut(x, tuple(shape), where, "the result")
-    return x.copy() if len(coeffs) == 1 else x
+    where = check_axes(axes, len(known[0]))
+    wavelets, modes = for_axes(wavelet, mode, len(where))
+    # What comes before levels without any band or approximation is 0.
+    skipped = 0
+    while x is None and not levels[skipped]:
+        skipped += 1
+    levels = levels[skipped:]
+    # A level without a band has the size that the next one would come from.
+    finer = None if shape is None else tuple(shape)
+    for number in range(len(shapes) - 1, skipped - 1, -1):
+        if shapes[number] is None and finer is not None:
+            shapes[number] = level_shapes(finer, where, wavelets, modes, 1)[0]
+        finer = shapes[number]
+    now = None if x is None else x.shape
+    sizes: list[tuple[int, ...]] = []
+    for number, bands in enumerate(levels, 1 + skipped):
+        size = shapes[number - 1] or now
+        assert size is not None
+        if "a" * len(where) in bands:
+            raise ValueError(
+                f"coeffs[{number}] has the key {'a' * len(where)!r}, which is for the approximation"
+            )
+        check_bands(bands, len(where), f"coeffs[{number}]")
+        if now is not None:
+            _check_cut(now, size, where, f"the approximation at coeffs[{number}]")
+        now = synthesis_shape(size, where, wavelets, modes)
+        sizes.append(size)
+    assert now is not None
+    final = now if shape is None else tuple(shape)
+    _check_cut(now, final, where, "the result")
+    if not levels:
+        assert x is not None
+        whole: Array = x[_within(final)].copy()
+        return whole
+    x = None if x is None else x[_within(sizes[0])]
+    if at_once(where):
+        return synthesise_levels(x, levels[::-1], sizes[::-1], where, wavelets, modes, final, threads)
+    for bands, size in zip(levels, [*sizes[1:], final], strict=True):
+        if x is not None:
+            bands["a" * len(where)] = x
+        x = synthesise(bands, where, wavelets, modes, threads)[_within(size)]
+    assert x is not None
+    return x
 
 
-def _cut(x: Array, shape: tuple[int, ...], axes: Sequence[int], what: str) -> Array:
-    """Without the last sample along transformed axes that are one too long."""
-    if len(shape) != x.ndim or any(
-        n != wanted and not (axis in axes and n == wanted + 1)
-        for axis, (n, wanted) in enumerate(zip(x.shape, shape, strict=True))
+def _check_cut(have: Sequence[int], wanted: Sequence[int], axes: Sequence[int], what: str) -> None:
+    """Raise ``ValueError`` unless cutting a sample along transformed axes makes `have` what is `wanted`."""
+    if len(wanted) != len(have) or any(
+        n != m and not (axis in axes and n == m + 1)
+        for axis, (n, m) in enumerate(zip(have, wanted, strict=True))
     ):
-        raise ValueError(f"{what} has shape {x.shape}, and {tuple(shape)} is needed")
-    return x[tuple(slice(n) for n in shape)]
+        raise ValueError(f"{what} has shape {tuple(have)}, and {tuple(wanted)} is needed")
+
+
+def _within(shape: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(n) for n in shape)
 
 
 def _check_list(coeffs: Any) -> None:

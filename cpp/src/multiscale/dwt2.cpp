@@ -1,0 +1,562 @@
+// Several levels along two axes. A level goes through a plane once: a few rows are filtered along the columns
+// into a block that stays in cache, and that block along its rows straight into the bands. Small planes take
+// all their levels one after the other while they are in cache; of large ones the threads share the rows.
+#include <array>
+#include <lapwing/error.hpp>
+#include <lapwing/multiscale.hpp>
+
+#include "../kernels/table.hpp"
+#include "boundary.hpp"
+
+namespace lapwing::multiscale {
+
+namespace {
+
+constexpr std::ptrdiff_t small_plane = 1 << 15;  // entries; its levels stay in the second-level cache
+constexpr std::ptrdiff_t task_entries = 1 << 16;
+constexpr std::ptrdiff_t block_bytes = 1 << 14, most_rows = 32;
+constexpr std::ptrdiff_t streamed_bytes = std::ptrdiff_t(1) << 23;  // beyond any cache of one core
+constexpr std::ptrdiff_t step16 = 16;                               // numbers to which phases are padded
+constexpr std::ptrdiff_t piece = 512;  // numbers that go past the caches at a time
+
+// One plane of an array.
+template <class T>
+struct plane {
+  T* data = nullptr;
+  std::ptrdiff_t stride = 0, step = 1;  // from row to row, from entry to entry
+  T* row(std::ptrdiff_t r) const { return data + r * stride; }
+};
+
+template <class T>
+struct taps_of {
+  std::vector<T> lo, hi;
+};
+
+// The planes of arrays of one shape, but for the two axes.
+struct batch {
+  std::vector<std::size_t> axes;
+  std::vector<std::ptrdiff_t> extent;
+  std::ptrdiff_t first, second, count = 1;
+  batch(const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t first, std::ptrdiff_t second)
+      : first(first), second(second) {
+    for (std::size_t a = shape.size(); a-- > 0;) {
+      if (a == at(first) || a == at(second) || shape[a] == 1) continue;
+      axes.push_back(a);
+      extent.push_back(shape[a]);
+      count *= shape[a];
+    }
+  }
+  // Where a plane stands along each of the axes; once for all arrays, because divisions are slow.
+  void place(std::ptrdiff_t number, std::vector<std::ptrdiff_t>& index) const {
+    index.resize(axes.size());
+    for (std::size_t a = 0; a < axes.size(); ++a) {
+      index[a] = number % extent[a];
+      number /= extent[a];
+    }
+  }
+  template <class T>
+  plane<T> of(const array_view<T>& v, const std::vector<std::ptrdiff_t>& index) const {
+    plane<T> p{v.data, v.strides[at(first)], v.strides[at(second)]};
+    for (std::size_t a = 0; a < axes.size(); ++a) p.data += index[a] * v.strides[axes[a]];
+    return p;
+  }
+};
+
+// The bands of a level in the order aa, da, ad, dd.
+template <class T>
+using four = std::array<plane<T>, 4>;
+
+// ---------------------------------------------------------------------------------------------- analysis
+
+template <class T>
+struct analysis {
+  const kernels::table<T>* k;
+  analysis_plan down, along;
+  const taps_of<T>*down_taps, *along_taps;
+  bool stream;                      // details go past the caches
+  std::ptrdiff_t lead, half, rows;  // entries before sample 0 in a phase, length of a phase, rows of a block
+  std::vector<std::ptrdiff_t> where;    // places in the block of the samples beyond the ends of a row
+  std::vector<std::vector<term>> what;  // and what they are made of, by place
+
+  analysis(const kernels::table<T>& k, std::ptrdiff_t h, std::ptrdiff_t w, const taps_of<T>& down_taps,
+           const taps_of<T>& along_taps, boundary down_mode, boundary along_mode, bool stream)
+      : k(&k),
+        down(h, static_cast<std::ptrdiff_t>(down_taps.lo.size()), down_mode),
+        along(w, static_cast<std::ptrdiff_t>(along_taps.lo.size()), along_mode),
+        down_taps(&down_taps),
+        along_taps(&along_taps),
+        stream(stream),
+        lead((1 - along.signal.first) / 2),
+        half(round_up(lead + along.signal.last / 2 + 2, step16)),
+        rows(std::clamp<std::ptrdiff_t>(block_bytes / (4 * half * static_cast<std::ptrdiff_t>(sizeof(T))), 1,
+                                        most_rows)) {
+    along.signal.each([&](std::ptrdiff_t i, const std::vector<term>& terms) {
+      where.push_back(place(i));
+      auto& to = what.emplace_back();
+      for (const term& t : terms) to.push_back({place(t.sample), t.weight});
+    });
+  }
+  std::ptrdiff_t place(std::ptrdiff_t i) const { return (i & 1 ? half : 0) + lead + (i >> 1); }
+  bool paired() const { return down.taps == 2 && along.taps == 2 && along.n % 2 == 0; }
+  std::ptrdiff_t scratch() const { return 4 * std::max(half * rows, piece) + 2 * piece; }
+};
+
+template <class T>
+struct analysis_worker {
+  std::vector<row_source<T>> rows;  // of each level
+  std::vector<const T*> pointers, last_column;
+  std::vector<std::ptrdiff_t> index;
+  buffer<T> block;
+};
+
+// Rows [first, last) of the bands.
+template <class T>
+void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands, std::ptrdiff_t first,
+             std::ptrdiff_t last, row_source<T>& source, analysis_worker<T>& w) {
+  const auto& k = *a.k;
+  const T *const lo = a.down_taps->lo.data(), *const hi = a.down_taps->hi.data(),
+                 *const row_lo = a.along_taps->lo.data(), *const row_hi = a.along_taps->hi.data();
+  const std::ptrdiff_t n = a.along.n, count = a.along.count, ld = 2 * a.half;
+  T *const low = w.block.data(), *const high = low + ld * a.rows,
+           *const spare = low + a.scratch() - 2 * piece;
+  source.look_at(x.data, x.stride, x.step, n);
+  // first entries of the two phases, from where the first coefficient starts
+  const std::ptrdiff_t one = a.place(a.along.base), two = a.place(a.along.base + 1);
+  // what is put past the caches, or is spread out, goes through `spare`, row by row
+  std::array<bool, 4> direct;
+  for (std::size_t b = 0; b < 4; ++b) direct[b] = bands[b].step == 1 && !(a.stream && b > 0);
+  const bool all_direct = direct[0] && direct[1] && direct[2] && direct[3];
+  const auto put = [&](std::size_t b, std::ptrdiff_t r, std::ptrdiff_t c, std::ptrdiff_t some,
+                       const T* from) {
+    T* const to = bands[b].row(r) + c * bands[b].step;
+    if (bands[b].step == 1)
+      k.stream(from, some, to);
+    else
+      scatter(from, some, to, bands[b].step);
+  };
+  for (std::ptrdiff_t r = first; r < last; r += a.rows) {
+    const std::ptrdiff_t rows = std::min(a.rows, last - r);
+    w.pointers.clear();
+    for (std::ptrdiff_t i = 2 * r + a.down.base; i < 2 * (r + rows - 1) + a.down.base + a.down.taps; ++i)
+      w.pointers.push_back(source.row(i));
+    if (a.paired()) {
+      T* to[4];
+      long lds[4];
+      if (all_direct) {
+        for (std::size_t b = 0; b < 4; ++b) {
+          to[b] = bands[b].row(r);
+          lds[b] = bands[b].stride;
+        }
+        k.pairs_down(w.pointers.data(), lo, hi, row_lo, row_hi, count, rows, to, lds);
+        continue;
+      }
+      for (std::ptrdiff_t i = 0; i < rows; ++i)
+        for (std::ptrdiff_t c = 0; c < count; c += piece) {
+          const std::ptrdiff_t some = std::min(piece, count - c);
+          const T* const from[2] = {w.pointers[at(2 * i)] + 2 * c, w.pointers[at(2 * i + 1)] + 2 * c};
+          for (std::size_t b = 0; b < 4; ++b) {
+            to[b] = direct[b] ? bands[b].row(r + i) + c : low + static_cast<std::ptrdiff_t>(b) * piece;
+            lds[b] = 0;
+          }
+          k.pairs_down(from, lo, hi, row_lo, row_hi, some, 1, to, lds);
+          for (std::size_t b = 0; b < 4; ++b)
+            if (!direct[b]) put(b, r + i, c, some, to[b]);
+        }
+      continue;
+    }
+    k.columns_down_split(w.pointers.data(), lo, hi, a.down.taps, n / 2, rows, low + a.lead, high + a.lead, ld,
+                         a.half);
+    if (n % 2) {
+      w.last_column.clear();
+      for (const T* p : w.pointers) w.last_column.push_back(p + n - 1);
+      k.columns_down(w.last_column.data(), lo, hi, a.down.taps, 1, rows, low + a.place(n - 1), ld,
+                     high + a.place(n - 1), ld);
+    }
+    for (std::size_t e = 0; e < a.where.size(); ++e)
+      for (T* row = low; row < low + rows * ld; row += ld) {
+        T sum_low = 0, sum_high = 0;
+        for (const term& t : a.what[e]) {
+          sum_low += static_cast<T>(t.weight) * row[t.sample];
+          sum_high += static_cast<T>(t.weight) * row[(high - low) + t.sample];
+        }
+        row[a.where[e]] = sum_low;
+        row[(high - low) + a.where[e]] = sum_high;
+      }
+    // from low come aa and ad, from high da and dd
+    for (std::size_t half = 0; half < 2; ++half) {
+      const T* const from = half ? high : low;
+      const plane<T>&to_low = bands[half], &to_high = bands[half + 2];
+      if (direct[half] && direct[half + 2]) {
+        k.rows_down(from + one, from + two, row_lo, row_hi, a.along.taps, count, rows, ld, to_low.row(r),
+                    to_low.stride, to_high.row(r), to_high.stride);
+        continue;
+      }
+      for (std::ptrdiff_t i = 0; i < rows; ++i)
+        for (std::ptrdiff_t c = 0; c < count; c += piece) {
+          const std::ptrdiff_t some = std::min(piece, count - c);
+          const T* const row = from + i * ld + c;
+          T *const l = direct[half] ? to_low.row(r + i) + c : spare, *const h = direct[half + 2]
+                                                                                    ? to_high.row(r + i) + c
+                                                                                    : spare + piece;
+          k.rows_down(row + one, row + two, row_lo, row_hi, a.along.taps, some, 1, 0, l, 0, h, 0);
+          if (!direct[half]) put(half, r + i, c, some, l);
+          if (!direct[half + 2]) put(half + 2, r + i, c, some, h);
+        }
+    }
+  }
+  if (a.stream) k.stream_fence();
+}
+
+// --------------------------------------------------------------------------------------------- synthesis
+
+template <class T>
+struct synthesis {
+  const kernels::table<T>* k;
+  synthesis_plan down, along;
+  const taps_of<T>*down_taps, *along_taps;
+  bool stream;
+  std::ptrdiff_t h, w;             // of what is wanted: as many samples as there are, or one less
+  std::ptrdiff_t lead, ld, pairs;  // entries before coefficient 0, length of a row, pairs of rows of a block
+
+  synthesis(const kernels::table<T>& k, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t h,
+            std::ptrdiff_t w, const taps_of<T>& down_taps, const taps_of<T>& along_taps, boundary down_mode,
+            boundary along_mode, bool stream)
+      : k(&k),
+        down(m, static_cast<std::ptrdiff_t>(down_taps.lo.size()), down_mode),
+        along(n, static_cast<std::ptrdiff_t>(along_taps.lo.size()), along_mode),
+        down_taps(&down_taps),
+        along_taps(&along_taps),
+        stream(stream),
+        h(h),
+        w(w),
+        lead(-along.bands.first),
+        ld(round_up(lead + along.bands.last + 1, step16)),
+        pairs(std::clamp<std::ptrdiff_t>(block_bytes / (4 * ld * static_cast<std::ptrdiff_t>(sizeof(T))), 1,
+                                         most_rows)) {}
+  std::ptrdiff_t row_pairs() const { return along.last - along.first + 1; }
+  std::ptrdiff_t scratch() const { return 4 * ld * pairs + 2 * round_up(row_pairs(), step16) + 4 * piece; }
+};
+
+template <class T>
+struct synthesis_worker {
+  std::vector<std::array<row_source<T>, 4>> rows;  // of each level
+  std::array<std::vector<const T*>, 4> pointers;
+  std::vector<std::ptrdiff_t> index;
+  buffer<T> block;
+};
+
+// Pairs [first, last) of rows, counted from the first that there is.
+template <class T>
+void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T>& y, std::ptrdiff_t first,
+                std::ptrdiff_t last, std::array<row_source<T>, 4>& sources, synthesis_worker<T>& w) {
+  const auto& k = *s.k;
+  const T *const lo = s.down_taps->lo.data(), *const hi = s.down_taps->hi.data(),
+                 *const row_lo = s.along_taps->lo.data(), *const row_hi = s.along_taps->hi.data();
+  const std::ptrdiff_t n = s.along.m, row_pairs = s.row_pairs();
+  T *const low = w.block.data(), *const high = low + 2 * s.ld * s.pairs,
+           *const out = high + 2 * s.ld * s.pairs;
+  for (std::size_t b = 0; b < 4; ++b) sources[b].look_at(bands[b].data, bands[b].stride, bands[b].step, n);
+  const std::ptrdiff_t left = 2 * s.along.first + s.along.shift;  // the place of the first sample made
+  const bool whole = left == 0 && 2 * row_pairs == s.w, direct = whole && y.step == 1 && !s.stream;
+  const auto put = [&](std::ptrdiff_t t, std::ptrdiff_t c, std::ptrdiff_t some, const T* from) {
+    T* const to = y.row(t) + c * y.step;
+    if (s.stream && y.step == 1)
+      k.stream(from, some, to);
+    else
+      scatter(from, some, to, y.step);
+  };
+  const bool paired = s.down.taps == 2 && s.along.taps == 2 && whole && s.down.shift == 0 &&
+                      bands[0].step == 1 && bands[1].step == 1 && bands[2].step == 1 && bands[3].step == 1;
+  for (std::ptrdiff_t p = first; p < last; p += s.pairs) {
+    const std::ptrdiff_t pairs = std::min(s.pairs, last - p), t = 2 * (p + s.down.first) + s.down.shift,
+                         begin = std::max<std::ptrdiff_t>(t, 0), end = std::min(t + 2 * pairs, s.h);
+    if (paired) {
+      for (std::ptrdiff_t i = 0; i < pairs; ++i) {
+        const bool both = t + 2 * i + 1 < s.h;
+        if (direct && both) {
+          const T* from[4];
+          long lds[4];
+          for (std::size_t b = 0; b < 4; ++b) {
+            from[b] = bands[b].row(p + i);
+            lds[b] = bands[b].stride;
+          }
+          // all rows of the block that are whole pairs
+          const std::ptrdiff_t some = (end - (t + 2 * i)) / 2;
+          k.pairs_up(from, lds, lo, hi, row_lo, row_hi, row_pairs, some, y.row(t + 2 * i), y.stride);
+          i += some - 1;
+          continue;
+        }
+        for (std::ptrdiff_t c = 0; c < row_pairs; c += piece) {
+          const std::ptrdiff_t some = std::min(piece, row_pairs - c);
+          const T* from[4];
+          const long lds[4] = {0, 0, 0, 0};
+          for (std::size_t b = 0; b < 4; ++b) from[b] = bands[b].row(p + i) + c;
+          k.pairs_up(from, lds, lo, hi, row_lo, row_hi, some, 1, out, 2 * piece);
+          put(t + 2 * i, 2 * c, 2 * some, out);
+          if (both) put(t + 2 * i + 1, 2 * c, 2 * some, out + 2 * piece);
+        }
+      }
+      continue;
+    }
+    for (std::size_t b = 0; b < 4; ++b) {
+      w.pointers[b].clear();
+      for (std::ptrdiff_t i = p; i < p + pairs + s.down.taps / 2 - 1; ++i)
+        w.pointers[b].push_back(sources[b].row(i + s.down.first));
+    }
+    k.columns_up(w.pointers[0].data(), w.pointers[1].data(), lo, hi, s.down.taps, n, pairs, low + s.lead,
+                 s.ld);
+    k.columns_up(w.pointers[2].data(), w.pointers[3].data(), lo, hi, s.down.taps, n, pairs, high + s.lead,
+                 s.ld);
+    s.along.bands.each([&](std::ptrdiff_t i, const std::vector<term>& terms) {
+      for (T* row = low + s.lead; row < low + 2 * pairs * s.ld; row += s.ld) {
+        row[i] = row[terms[0].sample];
+        row[(high - low) + i] = row[(high - low) + terms[0].sample];
+      }
+    });
+    const T *const a = low + s.lead + s.along.first, *const d = high + s.lead + s.along.first;
+    if (direct) {
+      k.rows_up(a + (begin - t) * s.ld, d + (begin - t) * s.ld, row_lo, row_hi, s.along.taps, row_pairs,
+                end - begin, s.ld, y.row(begin), y.stride);
+      continue;
+    }
+    for (std::ptrdiff_t i = begin; i < end; ++i)
+      for (std::ptrdiff_t c = 0; c < row_pairs; c += piece) {
+        const std::ptrdiff_t some = std::min(piece, row_pairs - c), place = left + 2 * c,
+                             skip = place < 0 ? 1 : 0, until = std::min(place + 2 * some, s.w);
+        k.rows_up(a + (i - t) * s.ld + c, d + (i - t) * s.ld + c, row_lo, row_hi, s.along.taps, some, 1, 0,
+                  out, 0);
+        if (until > place + skip) put(i, place + skip, until - place - skip, out + skip);
+      }
+  }
+  if (s.stream) k.stream_fence();
+}
+
+template <class T>
+void check_shape(const array_view<T>& v, std::vector<std::ptrdiff_t> shape, std::ptrdiff_t first,
+                 std::ptrdiff_t second, std::ptrdiff_t h, std::ptrdiff_t w, const char* what,
+                 std::size_t level) {
+  shape[at(first)] = h;
+  shape[at(second)] = w;
+  check(v.shape.size() == shape.size() && v.strides.size() == shape.size(), what, " of level ", level,
+        " must have the dimensions of the other arrays");
+  for (std::size_t a = 0; a < shape.size(); ++a)
+    check(v.shape[a] == shape[a], what, " of level ", level, " must have ", shape[a], " entries along axis ",
+          a, ", got ", v.shape[a]);
+}
+
+template <class T>
+void check_axes(const array_view<T>& v, const std::array<axis_filter, 2>& axes) {
+  const auto n = static_cast<std::ptrdiff_t>(v.shape.size());
+  check(v.strides.size() == v.shape.size(), "there must be as many strides as axes");
+  for (const axis_filter& a : axes) {
+    check(a.axis >= 0 && a.axis < n, "axis must be below ", n, ", got ", a.axis);
+    check(v.shape[at(a.axis)] >= 1, "there must be an entry along axis ", a.axis);
+    check_bank(*a.bank);
+  }
+  check(axes[0].axis != axes[1].axis, "axes must differ from each other");
+}
+
+template <class T>
+plane<T> within(buffer<T>& b, std::ptrdiff_t from, std::ptrdiff_t w) {
+  return {b.data() + from, w, 1};
+}
+
+}  // namespace
+
+template <class T>
+void wavedec2(const context& ctx, const array_view<const T>& x, const std::array<axis_filter, 2>& axes,
+              std::span<const details<T>> levels, const array_view<T>& approximation) {
+  check_axes(x, axes);
+  check(!levels.empty(), "there must be a level");
+  const std::ptrdiff_t first = axes[0].axis, second = axes[1].axis;
+  const auto& k = kernels::get<T>(ctx.level());
+  std::array<taps_of<T>, 2> taps;
+  for (std::size_t i = 0; i < 2; ++i)
+    taps[i] = {cast<T>(axes[i].bank->dec_lo, true), cast<T>(axes[i].bank->dec_hi, true)};
+  std::ptrdiff_t h = x.shape[at(first)], w = x.shape[at(second)];
+  const bool small = h * w <= small_plane;
+  std::vector<analysis<T>> plans;
+  plans.reserve(levels.size());
+  std::ptrdiff_t block = 0, approximations = 0, ahead = 0;
+  for (std::size_t l = 0; l < levels.size(); ++l) {
+    for (const axis_filter& a : axes)
+      check((a.axis == first ? h : w) > 1 || (a.mode != boundary::reflect && a.mode != boundary::antireflect),
+            "there must be at least two samples to be reflected along axis ", a.axis);
+    const analysis<T>& p =
+        plans.emplace_back(k, h, w, taps[0], taps[1], axes[0].mode, axes[1].mode,
+                           !small && h * w * static_cast<std::ptrdiff_t>(sizeof(T)) >= streamed_bytes);
+    h = p.down.count;
+    w = p.along.count;
+    check_shape(levels[l].da, x.shape, first, second, h, w, "da", l + 1);
+    check_shape(levels[l].ad, x.shape, first, second, h, w, "ad", l + 1);
+    check_shape(levels[l].dd, x.shape, first, second, h, w, "dd", l + 1);
+    block = std::max(block, p.scratch());
+    if (l < 2) approximations += h * w;  // the two take turns
+    if (l == 0) ahead = h * w;
+  }
+  check_shape(approximation, x.shape, first, second, h, w, "the approximation", levels.size());
+  auto all = workers<analysis_worker<T>>(ctx, [&] {
+    analysis_worker<T> worker;
+    for (const auto& p : plans)
+      worker.rows.emplace_back(ctx, p.down.signal, p.along.n, 2 * p.rows + p.down.taps);
+    worker.block = buffer<T>(ctx, block);
+    return worker;
+  });
+  const batch planes(x.shape, first, second);
+  const auto bands_of = [&](std::size_t l, const std::vector<std::ptrdiff_t>& index, buffer<T>& between) {
+    const plane<T> aa = l + 1 == levels.size() ? planes.of(approximation, index)
+                                               : within(between, l % 2 ? ahead : 0, plans[l].along.count);
+    return four<T>{aa, planes.of(levels[l].da, index), planes.of(levels[l].ad, index),
+                   planes.of(levels[l].dd, index)};
+  };
+  const auto next = [](const plane<T>& aa) { return plane<const T>{aa.data, aa.stride, aa.step}; };
+  if (small) {
+    auto between = workers<buffer<T>>(ctx, [&] { return buffer<T>(ctx, approximations); });
+    const std::ptrdiff_t grain =
+        std::max<std::ptrdiff_t>(1, task_entries / (plans[0].down.n * plans[0].along.n));
+    ctx.parallel_for(planes.count, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
+      auto& index = all[at(id)].index;
+      for (std::ptrdiff_t number = a; number < b; ++number) {
+        planes.place(number, index);
+        plane<const T> from = planes.of(x, index);
+        for (std::size_t l = 0; l < levels.size(); ++l) {
+          const four<T> bands = bands_of(l, index, between[at(id)]);
+          analyse(plans[l], from, bands, 0, plans[l].down.count, all[at(id)].rows[l], all[at(id)]);
+          from = next(bands[0]);
+        }
+      }
+      ctx.checkpoint(id);
+    });
+    return;
+  }
+  buffer<T> between(ctx, levels.size() > 1 ? approximations : 0);
+  std::vector<std::ptrdiff_t> index;
+  for (std::ptrdiff_t number = 0; number < planes.count; ++number) {
+    planes.place(number, index);
+    plane<const T> from = planes.of(x, index);
+    for (std::size_t l = 0; l < levels.size(); ++l) {
+      const four<T> bands = bands_of(l, index, between);
+      const std::ptrdiff_t grain = std::max(plans[l].rows, task_entries / (2 * plans[l].along.n));
+      ctx.parallel_for(plans[l].down.count, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
+        if (ctx.checkpoint(id)) return;
+        analyse(plans[l], from, bands, a, b, all[at(id)].rows[l], all[at(id)]);
+      });
+      from = next(bands[0]);
+    }
+  }
+}
+
+template <class T>
+void waverec2(const context& ctx, const array_view<const T>& approximation,
+              std::span<const details<const T>> levels, const std::array<axis_filter, 2>& axes,
+              const array_view<T>& y) {
+  check_axes(approximation, axes);
+  check(!levels.empty(), "there must be a level");
+  const std::ptrdiff_t first = axes[0].axis, second = axes[1].axis;
+  const auto& k = kernels::get<T>(ctx.level());
+  std::array<taps_of<T>, 2> taps;
+  for (std::size_t i = 0; i < 2; ++i)
+    taps[i] = {cast<T>(axes[i].bank->rec_lo, false), cast<T>(axes[i].bank->rec_hi, false)};
+  check(y.shape.size() == approximation.shape.size() && y.strides.size() == y.shape.size(),
+        "y must have the dimensions of the other arrays");
+  const std::ptrdiff_t y_h = y.shape[at(first)], y_w = y.shape[at(second)];
+  const bool small = y_h * y_w <= small_plane;
+  std::vector<synthesis<T>> plans;
+  plans.reserve(levels.size());
+  std::ptrdiff_t block = 0, approximations = 0, ahead = 0;
+  for (std::size_t l = levels.size(); l-- > 0;) {  // the finest level stands first
+    const auto& d = levels[l];
+    check(d.da.shape.size() == y.shape.size(), "da of level ", l + 1, " must have the dimensions of y");
+    const std::ptrdiff_t m = d.da.shape[at(first)], n = d.da.shape[at(second)];
+    check(m >= 1 && n >= 1 && idwt_length(m, axes[0].bank->length(), axes[0].mode) >= 1 &&
+              idwt_length(n, axes[1].bank->length(), axes[1].mode) >= 1,
+          "level ", l + 1, " has too few coefficients for the filters");
+    check_shape(d.da, y.shape, first, second, m, n, "da", l + 1);
+    check_shape(d.ad, y.shape, first, second, m, n, "ad", l + 1);
+    check_shape(d.dd, y.shape, first, second, m, n, "dd", l + 1);
+    if (l + 1 == levels.size())
+      check_shape(approximation, y.shape, first, second, m, n, "the approximation", l + 1);
+    const std::ptrdiff_t h = l ? levels[l - 1].da.shape[at(first)] : y_h,
+                         w = l ? levels[l - 1].da.shape[at(second)] : y_w;
+    const synthesis<T>& p = plans.emplace_back(
+        k, m, n, h, w, taps[0], taps[1], axes[0].mode, axes[1].mode,
+        !small && h * w * static_cast<std::ptrdiff_t>(sizeof(T)) >= streamed_bytes && l == 0);
+    check((h == p.down.count || h + 1 == p.down.count) && (w == p.along.count || w + 1 == p.along.count),
+          "what level ", l + 1, " comes to is ", p.down.count, " x ", p.along.count, ", and ", h, " x ", w,
+          " is needed");
+    block = std::max(block, p.scratch());
+    if (l == 1) ahead = h * w;
+    if (l == 1 || l == 2) approximations += h * w;
+  }
+  auto all = workers<synthesis_worker<T>>(ctx, [&] {
+    synthesis_worker<T> worker;
+    for (const auto& p : plans) {
+      const auto rows = [&] { return row_source<T>(ctx, p.down.bands, p.along.m, p.pairs + p.down.taps); };
+      worker.rows.push_back({rows(), rows(), rows(), rows()});
+    }
+    worker.block = buffer<T>(ctx, block);
+    return worker;
+  });
+  const batch planes(y.shape, first, second);
+  const auto view = [&](const array_view<const T>& v, const std::vector<std::ptrdiff_t>& index) {
+    return planes.of(v, index);
+  };
+  // Plan i is of level levels.size() - i; levels 2, 3 ... leave what they come to in one of two places.
+  const auto to_of = [&](std::size_t i, const std::vector<std::ptrdiff_t>& index, buffer<T>& between) {
+    const std::size_t l = levels.size() - 1 - i;
+    return l == 0 ? planes.of(y, index) : within(between, l % 2 ? 0 : ahead, plans[i].w);
+  };
+  const auto bands_of = [&](std::size_t i, const plane<const T>& aa,
+                            const std::vector<std::ptrdiff_t>& index) {
+    const auto& d = levels[levels.size() - 1 - i];
+    return four<const T>{aa, view(d.da, index), view(d.ad, index), view(d.dd, index)};
+  };
+  const auto pairs_of = [](const synthesis<T>& p) { return p.down.last - p.down.first + 1; };
+  if (small) {
+    auto between = workers<buffer<T>>(ctx, [&] { return buffer<T>(ctx, approximations); });
+    const std::ptrdiff_t grain =
+        std::max<std::ptrdiff_t>(1, task_entries / std::max<std::ptrdiff_t>(1, y_h * y_w));
+    ctx.parallel_for(planes.count, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
+      auto& index = all[at(id)].index;
+      for (std::ptrdiff_t number = a; number < b; ++number) {
+        planes.place(number, index);
+        plane<const T> aa = view(approximation, index);
+        for (std::size_t i = 0; i < plans.size(); ++i) {
+          const plane<T> to = to_of(i, index, between[at(id)]);
+          synthesise(plans[i], bands_of(i, aa, index), to, 0, pairs_of(plans[i]), all[at(id)].rows[i],
+                     all[at(id)]);
+          aa = {to.data, to.stride, to.step};
+        }
+      }
+      ctx.checkpoint(id);
+    });
+    return;
+  }
+  buffer<T> between(ctx, approximations);
+  std::vector<std::ptrdiff_t> index;
+  for (std::ptrdiff_t number = 0; number < planes.count; ++number) {
+    planes.place(number, index);
+    plane<const T> aa = view(approximation, index);
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      const plane<T> to = to_of(i, index, between);
+      const four<const T> bands = bands_of(i, aa, index);
+      const std::ptrdiff_t grain = std::max(plans[i].pairs, task_entries / (4 * plans[i].along.m));
+      ctx.parallel_for(pairs_of(plans[i]), grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
+        if (ctx.checkpoint(id)) return;
+        synthesise(plans[i], bands, to, a, b, all[at(id)].rows[i], all[at(id)]);
+      });
+      aa = {to.data, to.stride, to.step};
+    }
+  }
+}
+
+#define LAPWING_MULTISCALE(T)                                                                              \
+  template void wavedec2<T>(const context&, const array_view<const T>&, const std::array<axis_filter, 2>&, \
+                            std::span<const details<T>>, const array_view<T>&);                            \
+  template void waverec2<T>(const context&, const array_view<const T>&, std::span<const details<const T>>, \
+                            const std::array<axis_filter, 2>&, const array_view<T>&);
+LAPWING_MULTISCALE(float)
+LAPWING_MULTISCALE(double)
+#undef LAPWING_MULTISCALE
+
+}  // namespace lapwing::multiscale
