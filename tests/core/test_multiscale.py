@@ -471,6 +471,9 @@ def test_plans(shape, mode, axes, level, packed, dtype):
     out = np.empty_like(x)
     assert plan.inverse(coeffs, out=out) is out
     assert out.tobytes() == back.tobytes()
+    if np.dtype(dtype).itemsize >= 8:  # <W x, y> = <x, W^T y>
+        y = rng.normal(size=coeffs.shape).astype(dtype)
+        np.testing.assert_allclose(np.vdot(coeffs, y), np.vdot(x, plan.adjoint(y)), rtol=1e-4)
     if packed:  # in place
         same = x.copy()
         assert plan.forward(same, out=same) is same

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _threads
+from lapwing.multiscale._adjoint import wavedecn_adjoint
 from lapwing.multiscale._dwt import analyse_levels, at_once, check_axes, synthesise_levels
 from lapwing.multiscale._levels import waverecn
 from lapwing.multiscale._pack import wavedecn_shapes
@@ -172,6 +173,33 @@ class WaveletPlan:
             to[...] = waverecn(
                 [low, *levels], self._wavelets, self._modes, self.axes, shape=self.shape, n_jobs=self._n_jobs
             )
+        return to
+
+    def adjoint(self, coeffs: Any, out: Array | None = None) -> Array:
+        """The transpose of `forward`, taken as a matrix, times coefficients.
+
+        Parameters
+        ----------
+        coeffs : array of shape coeffs_shape
+        out : array or None, default=None
+            As for `inverse`.
+
+        Returns
+        -------
+        array of the plan's shape
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `forward`.
+        """
+        if self._packed and all(w.orthogonal for w in self._wavelets):
+            return self.inverse(coeffs, out)
+        given = self._check(coeffs, self.coeffs_shape, "coeffs")
+        given, to = self._target(given, out, self.shape)
+        to[...] = wavedecn_adjoint(
+            self.bands(given), self._wavelets, self._modes, self.axes, shape=self.shape, n_jobs=self._n_jobs
+        )
         return to
 
     def _check(self, array: Any, shape: tuple[int, ...], name: str) -> Array:
