@@ -7,6 +7,7 @@
 
 #include "../kernels/table.hpp"
 #include "boundary.hpp"
+#include "stream.hpp"
 
 namespace lapwing::multiscale {
 
@@ -15,8 +16,7 @@ namespace {
 constexpr std::ptrdiff_t small_plane = 1 << 15;  // entries; its levels stay in the second-level cache
 constexpr std::ptrdiff_t task_entries = 1 << 16;
 constexpr std::ptrdiff_t block_bytes = 1 << 14, most_rows = 32;
-constexpr std::ptrdiff_t streamed_bytes = std::ptrdiff_t(1) << 23;  // beyond any cache of one core
-constexpr std::ptrdiff_t step16 = 16;                               // numbers to which phases are padded
+constexpr std::ptrdiff_t step16 = 16;  // numbers to which phases are padded
 constexpr std::ptrdiff_t piece = 512;  // numbers that go past the caches at a time
 
 // One plane of an array.
