@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <lapwing/error.hpp>
 #include <lapwing/multiscale.hpp>
 #include <vector>
@@ -161,28 +162,34 @@ class row_source {
     stride_ = stride;
     step_ = step;
     width_ = width;
+    fetch_ = nullptr;
     std::fill(held_.begin(), held_.end(), signal_->first - 1);
+  }
+  // Rows that are made as they are asked for, and stay for as long as a window of rows is looked at.
+  void look_at(const std::function<const T*(std::ptrdiff_t)>& fetch, std::ptrdiff_t width) {
+    look_at(nullptr, 0, 1, width);
+    fetch_ = &fetch;
   }
   const T* row(std::ptrdiff_t i) {
     const bool inside = signal_->inside(i);
-    if (inside && step_ == 1) return data_ + i * stride_;
+    if (inside && step_ == 1) return sample(i);
     if (!inside) {
       const auto& terms = signal_->terms(i);
       if (terms.empty()) return made_.data();
-      if (terms.size() == 1 && terms[0].weight == 1 && step_ == 1) return data_ + terms[0].sample * stride_;
+      if (terms.size() == 1 && terms[0].weight == 1 && step_ == 1) return sample(terms[0].sample);
     }
     const auto slot = remainder(i, static_cast<std::ptrdiff_t>(held_.size()));
     T* const to = made_.data() + (slot + 1) * ld_;
     if (held_[at(slot)] == i) return to;
     held_[at(slot)] = i;
     if (inside) {
-      const T* from = data_ + i * stride_;
+      const T* from = sample(i);
       for (std::ptrdiff_t c = 0; c < width_; ++c) to[c] = from[c * step_];
       return to;
     }
     std::fill_n(to, width_, T(0));
     for (const term& t : signal_->terms(i)) {
-      const T* from = data_ + t.sample * stride_;
+      const T* from = sample(t.sample);
       const T w = static_cast<T>(t.weight);
       for (std::ptrdiff_t c = 0; c < width_; ++c) to[c] += w * from[c * step_];
     }
@@ -190,7 +197,9 @@ class row_source {
   }
 
  private:
+  const T* sample(std::ptrdiff_t i) const { return fetch_ ? (*fetch_)(i) : data_ + i * stride_; }
   const extended* signal_;
+  const std::function<const T*(std::ptrdiff_t)>* fetch_ = nullptr;
   const T* data_ = nullptr;
   std::ptrdiff_t stride_ = 0, step_ = 1, width_ = 0, ld_;
   buffer<T> made_;  // a row of zeros, then the ring

@@ -1,9 +1,14 @@
 // Several levels along two axes. A level goes through a plane once: a few rows are filtered along the columns
 // into a block that stays in cache, and that block along its rows straight into the bands. Small planes take
-// all their levels one after the other while they are in cache; of large ones the threads share the rows.
+// all their levels one after the other while they are in cache. Large ones are cut into strips, which the
+// threads share; within a strip the levels run one behind the other, each keeping only the last rows of what
+// it hands on, so that memory is read once and written once.
 #include <array>
+#include <functional>
 #include <lapwing/error.hpp>
 #include <lapwing/multiscale.hpp>
+#include <map>
+#include <memory>
 
 #include "../kernels/table.hpp"
 #include "boundary.hpp"
@@ -14,6 +19,8 @@ namespace lapwing::multiscale {
 namespace {
 
 constexpr std::ptrdiff_t small_plane = 1 << 15;  // entries; its levels stay in the second-level cache
+constexpr std::ptrdiff_t cached_plane = 1
+                                        << 18;  // so small that its levels need not run one behind the other
 constexpr std::ptrdiff_t task_entries = 1 << 16;
 constexpr std::ptrdiff_t block_bytes = 1 << 14, most_rows = 32;
 constexpr std::ptrdiff_t step16 = 16;  // numbers to which phases are padded
@@ -109,25 +116,34 @@ struct analysis_worker {
   buffer<T> block;
 };
 
-// Rows [first, last) of the bands.
+template <class T>
+using row_fetch = std::function<const T*(std::ptrdiff_t)>;
+
+// Rows [first, last) of the bands; those without data are not wanted. Rows of x come from `fetch` if it is
+// given.
 template <class T>
 void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands, std::ptrdiff_t first,
-             std::ptrdiff_t last, row_source<T>& source, analysis_worker<T>& w) {
+             std::ptrdiff_t last, row_source<T>& source, analysis_worker<T>& w,
+             const row_fetch<T>* fetch = nullptr) {
   const auto& k = *a.k;
   const T *const lo = a.down_taps->lo.data(), *const hi = a.down_taps->hi.data(),
                  *const row_lo = a.along_taps->lo.data(), *const row_hi = a.along_taps->hi.data();
   const std::ptrdiff_t n = a.along.n, count = a.along.count, ld = 2 * a.half;
   T *const low = w.block.data(), *const high = low + ld * a.rows,
            *const spare = low + a.scratch() - 2 * piece;
-  source.look_at(x.data, x.stride, x.step, n);
+  if (fetch)
+    source.look_at(*fetch, n);
+  else
+    source.look_at(x.data, x.stride, x.step, n);
   // first entries of the two phases, from where the first coefficient starts
   const std::ptrdiff_t one = a.place(a.along.base), two = a.place(a.along.base + 1);
   // what is put past the caches, or is spread out, goes through `spare`, row by row
   std::array<bool, 4> direct;
-  for (std::size_t b = 0; b < 4; ++b) direct[b] = bands[b].step == 1 && !(a.stream && b > 0);
+  for (std::size_t b = 0; b < 4; ++b) direct[b] = bands[b].data && bands[b].step == 1 && !(a.stream && b > 0);
   const bool all_direct = direct[0] && direct[1] && direct[2] && direct[3];
   const auto put = [&](std::size_t b, std::ptrdiff_t r, std::ptrdiff_t c, std::ptrdiff_t some,
                        const T* from) {
+    if (!bands[b].data) return;
     T* const to = bands[b].row(r) + c * bands[b].step;
     if (bands[b].step == 1)
       k.stream(from, some, to);
@@ -207,6 +223,90 @@ void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands
   if (a.stream) k.stream_fence();
 }
 
+// Rows of what a level hands on, in a ring of the last `kept`; those asked for out of turn, because a signal
+// goes on with its other end, are kept for good.
+template <class T>
+class kept_rows {
+ public:
+  kept_rows(const context& ctx, std::ptrdiff_t width, std::ptrdiff_t kept)
+      : ctx_(&ctx), ld_(round_up(width, step16)), kept_(kept), ring_(ctx, kept * ld_) {}
+  // A plane in which some rows from i on lie in the ring, up to its end; i + offset counts from 0.
+  plane<T> from(std::ptrdiff_t i, std::ptrdiff_t offset) {
+    return {ring_.data() + ((i + offset) % kept_ - i) * ld_, ld_, 1};
+  }
+  std::ptrdiff_t until_end(std::ptrdiff_t place) const { return kept_ - place % kept_; }
+  std::ptrdiff_t kept() const { return kept_; }
+  // Rows i ... of which `key` is the name, made by make(plane) when they are first asked for.
+  template <class F>
+  plane<T> apart(std::ptrdiff_t key, std::ptrdiff_t i, std::ptrdiff_t rows, F&& make) {
+    const auto found = apart_.find(key);
+    const bool there = found != apart_.end();
+    buffer<T>& b = there ? found->second : apart_.emplace(key, buffer<T>(*ctx_, rows * ld_)).first->second;
+    const plane<T> p{b.data() - i * ld_, ld_, 1};
+    if (!there) make(p);
+    return p;
+  }
+
+ private:
+  const context* ctx_;
+  std::ptrdiff_t ld_, kept_;
+  buffer<T> ring_;
+  std::map<std::ptrdiff_t, buffer<T>> apart_;
+};
+
+// One level of a strip. The next one asks for the rows of its approximation, more or less in order.
+template <class T>
+class descent {
+ public:
+  // bands without aa; rows [own, own_end) of them are this strip's
+  descent(const context& ctx, const analysis<T>& plan, const plane<const T>& x, descent* finer,
+          const four<T>& bands, std::ptrdiff_t start, std::ptrdiff_t own, std::ptrdiff_t own_end,
+          std::ptrdiff_t window)
+      : plan_(plan),
+        x_(x),
+        bands_(bands),
+        source_(ctx, plan.down.signal, plan.along.n, 2 * plan.rows + plan.down.taps),
+        kept_(ctx, plan.along.count, 2 * window + plan.rows),
+        start_(start),
+        next_(start),
+        own_(own),
+        own_end_(own_end),
+        window_(window) {
+    worker_.block = buffer<T>(ctx, plan.scratch());
+    if (finer) fetch_ = [finer](std::ptrdiff_t i) { return finer->row(i); };
+  }
+  const T* row(std::ptrdiff_t i) {
+    if (i >= start_ && i < next_ + window_) {
+      while (next_ <= i) {
+        std::ptrdiff_t n = std::min({plan_.rows, plan_.down.count - next_, kept_.until_end(next_)});
+        if (next_ < own_)
+          n = std::min(n, own_ - next_);
+        else if (next_ < own_end_)
+          n = std::min(n, own_end_ - next_);
+        make(next_, next_ + n, kept_.from(next_, 0), next_ >= own_ && next_ < own_end_);
+        next_ += n;
+      }
+      if (i >= next_ - kept_.kept()) return kept_.from(i, 0).row(i);
+    }
+    return kept_.apart(i, i, 1, [&](const plane<T>& to) { make(i, i + 1, to, false); }).row(i);
+  }
+  void make(std::ptrdiff_t first, std::ptrdiff_t last, const plane<T>& aa, bool details) {
+    four<T> bands = details ? bands_ : four<T>{};
+    bands[0] = aa;
+    analyse(plan_, x_, bands, first, last, source_, worker_, fetch_ ? &fetch_ : nullptr);
+  }
+
+ private:
+  const analysis<T>& plan_;
+  plane<const T> x_;
+  four<T> bands_;
+  row_fetch<T> fetch_;
+  row_source<T> source_;
+  analysis_worker<T> worker_;
+  kept_rows<T> kept_;
+  std::ptrdiff_t start_, next_, own_, own_end_, window_;
+};
+
 // --------------------------------------------------------------------------------------------- synthesis
 
 template <class T>
@@ -245,10 +345,12 @@ struct synthesis_worker {
   buffer<T> block;
 };
 
-// Pairs [first, last) of rows, counted from the first that there is.
+// Pairs [first, last) of rows, counted from the first that there is. Rows of aa come from `fetch` if it is
+// given.
 template <class T>
 void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T>& y, std::ptrdiff_t first,
-                std::ptrdiff_t last, std::array<row_source<T>, 4>& sources, synthesis_worker<T>& w) {
+                std::ptrdiff_t last, std::array<row_source<T>, 4>& sources, synthesis_worker<T>& w,
+                const row_fetch<T>* fetch = nullptr) {
   const auto& k = *s.k;
   const T *const lo = s.down_taps->lo.data(), *const hi = s.down_taps->hi.data(),
                  *const row_lo = s.along_taps->lo.data(), *const row_hi = s.along_taps->hi.data();
@@ -256,6 +358,7 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
   T *const low = w.block.data(), *const high = low + 2 * s.ld * s.pairs,
            *const out = high + 2 * s.ld * s.pairs;
   for (std::size_t b = 0; b < 4; ++b) sources[b].look_at(bands[b].data, bands[b].stride, bands[b].step, n);
+  if (fetch) sources[0].look_at(*fetch, n);
   const std::ptrdiff_t left = 2 * s.along.first + s.along.shift;  // the place of the first sample made
   const bool whole = left == 0 && 2 * row_pairs == s.w, direct = whole && y.step == 1 && !s.stream;
   const auto put = [&](std::ptrdiff_t t, std::ptrdiff_t c, std::ptrdiff_t some, const T* from) {
@@ -277,20 +380,21 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
           const T* from[4];
           long lds[4];
           for (std::size_t b = 0; b < 4; ++b) {
-            from[b] = bands[b].row(p + i);
+            from[b] = b == 0 && fetch ? (*fetch)(p + i) : bands[b].row(p + i);
             lds[b] = bands[b].stride;
           }
           // all rows of the block that are whole pairs
-          const std::ptrdiff_t some = (end - (t + 2 * i)) / 2;
+          const std::ptrdiff_t some = fetch ? 1 : (end - (t + 2 * i)) / 2;
           k.pairs_up(from, lds, lo, hi, row_lo, row_hi, row_pairs, some, y.row(t + 2 * i), y.stride);
           i += some - 1;
           continue;
         }
+        const T* const approximation = fetch ? (*fetch)(p + i) : bands[0].row(p + i);
         for (std::ptrdiff_t c = 0; c < row_pairs; c += piece) {
           const std::ptrdiff_t some = std::min(piece, row_pairs - c);
           const T* from[4];
           const long lds[4] = {0, 0, 0, 0};
-          for (std::size_t b = 0; b < 4; ++b) from[b] = bands[b].row(p + i) + c;
+          for (std::size_t b = 0; b < 4; ++b) from[b] = (b == 0 ? approximation : bands[b].row(p + i)) + c;
           k.pairs_up(from, lds, lo, hi, row_lo, row_hi, some, 1, out, 2 * piece);
           put(t + 2 * i, 2 * c, 2 * some, out);
           if (both) put(t + 2 * i + 1, 2 * c, 2 * some, out + 2 * piece);
@@ -329,6 +433,69 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
       }
   }
   if (s.stream) k.stream_fence();
+}
+
+// One level of a strip, from the coarsest to the finest.
+template <class T>
+class ascent {
+ public:
+  ascent(const context& ctx, const synthesis<T>& plan, const four<const T>& bands, ascent* coarser,
+         std::ptrdiff_t start, std::ptrdiff_t window)
+      : plan_(plan),
+        bands_(bands),
+        sources_{source(ctx), source(ctx), source(ctx), source(ctx)},
+        kept_(ctx, plan.w, 2 * (window + plan.pairs + 1)),
+        start_(pair_of(start)),
+        next_(start_),
+        window_(window) {
+    worker_.block = buffer<T>(ctx, plan.scratch());
+    if (coarser) fetch_ = [coarser](std::ptrdiff_t i) { return coarser->row(i); };
+  }
+  const T* row(std::ptrdiff_t i) {
+    const std::ptrdiff_t pair = pair_of(i), odd = plan_.down.shift & 1;
+    if (pair >= start_ && pair < next_ + window_ / 2 + 1) {
+      while (next_ <= pair) {
+        const std::ptrdiff_t t = row_of(next_);
+        const std::ptrdiff_t n = std::min(
+            {plan_.pairs, plan_.down.last - plan_.down.first + 1 - next_, kept_.until_end(t + odd) / 2});
+        make(next_, next_ + n, kept_.from(t, odd));
+        next_ += n;
+      }
+      if (i >= row_of(next_) - kept_.kept()) return kept_.from(i, odd).row(i);
+    }
+    return kept_.apart(pair, row_of(pair), 2, [&](const plane<T>& to) { make(pair, pair + 1, to); }).row(i);
+  }
+  void make(std::ptrdiff_t first, std::ptrdiff_t last, const plane<T>& y) {
+    synthesise(plan_, bands_, y, first, last, sources_, worker_, fetch_ ? &fetch_ : nullptr);
+  }
+  std::ptrdiff_t pair_of(std::ptrdiff_t i) const { return ((i - plan_.down.shift) >> 1) - plan_.down.first; }
+  std::ptrdiff_t row_of(std::ptrdiff_t pair) const {
+    return 2 * (pair + plan_.down.first) + plan_.down.shift;
+  }
+
+ private:
+  row_source<T> source(const context& ctx) const {
+    return row_source<T>(ctx, plan_.down.bands, plan_.along.m, plan_.pairs + plan_.down.taps);
+  }
+  const synthesis<T>& plan_;
+  four<const T> bands_;
+  row_fetch<T> fetch_;
+  std::array<row_source<T>, 4> sources_;
+  synthesis_worker<T> worker_;
+  kept_rows<T> kept_;
+  std::ptrdiff_t start_, next_, window_;
+};
+
+// Levels whose planes are too large for the caches, of so many from the finest on.
+inline std::size_t streamed_levels(std::size_t levels, std::ptrdiff_t entries) {
+  std::size_t n = 1;
+  while (n < levels && entries >> (2 * n) > cached_plane) ++n;
+  return n;
+}
+// So many rows are cut into strips: a few for each thread, because not all run at the same speed.
+inline std::ptrdiff_t strip_rows(const context& ctx, std::ptrdiff_t rows) {
+  const std::ptrdiff_t strips = ctx.threads() == 1 ? 1 : 2 * ctx.threads();
+  return std::max<std::ptrdiff_t>(8, (rows + strips - 1) / strips);
 }
 
 template <class T>
@@ -429,13 +596,50 @@ void wavedec2(const context& ctx, const array_view<const T>& x, const std::array
     });
     return;
   }
-  buffer<T> between(ctx, levels.size() > 1 ? approximations : 0);
+  const std::size_t fused = streamed_levels(levels.size(), plans[0].down.n * plans[0].along.n);
+  const auto& coarsest = plans[fused - 1];
+  ahead = coarsest.down.count * coarsest.along.count;
+  buffer<T> between(ctx, 2 * ahead);
   std::vector<std::ptrdiff_t> index;
   for (std::ptrdiff_t number = 0; number < planes.count; ++number) {
     planes.place(number, index);
-    plane<const T> from = planes.of(x, index);
-    for (std::size_t l = 0; l < levels.size(); ++l) {
-      const four<T> bands = bands_of(l, index, between);
+    const auto aa_of = [&](std::size_t l) {  // the levels after the streamed ones take turns
+      return l + 1 == levels.size() ? planes.of(approximation, index)
+                                    : within(between, (l - fused) % 2 ? 0 : ahead, plans[l].along.count);
+    };
+    const plane<const T> whole = planes.of(x, index);
+    const plane<T> aa = aa_of(fused - 1);
+    const std::ptrdiff_t count = coarsest.down.count, strip = strip_rows(ctx, count);
+    ctx.parallel_for((count + strip - 1) / strip, 1, [&](std::ptrdiff_t from, std::ptrdiff_t to, int id) {
+      for (std::ptrdiff_t s = from; s < to; ++s) {
+        const std::ptrdiff_t r0 = s * strip, r1 = std::min(count, r0 + strip);
+        // what the strip needs of each level, from the coarsest to the finest
+        std::vector<std::ptrdiff_t> start(fused, r0);
+        for (std::size_t l = fused - 1; l-- > 0;)
+          start[l] = std::max<std::ptrdiff_t>(0, 2 * start[l + 1] + plans[l + 1].down.base);
+        std::vector<std::unique_ptr<descent<T>>> stages;
+        for (std::size_t l = 0; l < fused; ++l) {
+          const auto place = [&](std::ptrdiff_t r) {
+            return r == count ? plans[l].down.count : std::min(plans[l].down.count, r << (fused - 1 - l));
+          };
+          const std::ptrdiff_t window =
+              l + 1 < fused ? 2 * plans[l + 1].rows + plans[l + 1].down.taps : plans[l].rows;
+          const four<T> bands{plane<T>{}, planes.of(levels[l].da, index), planes.of(levels[l].ad, index),
+                              planes.of(levels[l].dd, index)};
+          stages.push_back(std::make_unique<descent<T>>(ctx, plans[l], whole,
+                                                        l ? stages[l - 1].get() : nullptr, bands, start[l],
+                                                        place(r0), place(r1), window));
+        }
+        for (std::ptrdiff_t r = r0; r < r1; r += coarsest.rows) {
+          if (ctx.checkpoint(id)) return;
+          stages.back()->make(r, std::min(r1, r + coarsest.rows), aa, true);
+        }
+      }
+    });
+    plane<const T> from = next(aa);
+    for (std::size_t l = fused; l < levels.size(); ++l) {
+      const four<T> bands{aa_of(l), planes.of(levels[l].da, index), planes.of(levels[l].ad, index),
+                          planes.of(levels[l].dd, index)};
       const std::ptrdiff_t grain = std::max(plans[l].rows, task_entries / (2 * plans[l].along.n));
       ctx.parallel_for(plans[l].down.count, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
         if (ctx.checkpoint(id)) return;
@@ -532,13 +736,17 @@ void waverec2(const context& ctx, const array_view<const T>& approximation,
     });
     return;
   }
-  buffer<T> between(ctx, approximations);
+  // Plans of the finest levels run one behind the other, after the others.
+  const std::size_t fused = streamed_levels(levels.size(), y_h * y_w), before = levels.size() - fused;
+  std::ptrdiff_t room = 0;
+  for (std::size_t i = 0; i < before; ++i) room = std::max(room, plans[i].h * plans[i].w);
+  buffer<T> between(ctx, 2 * room);
   std::vector<std::ptrdiff_t> index;
   for (std::ptrdiff_t number = 0; number < planes.count; ++number) {
     planes.place(number, index);
     plane<const T> aa = view(approximation, index);
-    for (std::size_t i = 0; i < plans.size(); ++i) {
-      const plane<T> to = to_of(i, index, between);
+    for (std::size_t i = 0; i < before; ++i) {
+      const plane<T> to = within(between, i % 2 ? room : 0, plans[i].w);
       const four<const T> bands = bands_of(i, aa, index);
       const std::ptrdiff_t grain = std::max(plans[i].pairs, task_entries / (4 * plans[i].along.m));
       ctx.parallel_for(pairs_of(plans[i]), grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
@@ -547,6 +755,33 @@ void waverec2(const context& ctx, const array_view<const T>& approximation,
       });
       aa = {to.data, to.stride, to.step};
     }
+    const plane<T> whole = planes.of(y, index);
+    const auto& finest = plans.back();
+    const std::ptrdiff_t count = pairs_of(finest), strip = strip_rows(ctx, count);
+    ctx.parallel_for((count + strip - 1) / strip, 1, [&](std::ptrdiff_t from, std::ptrdiff_t to, int id) {
+      for (std::ptrdiff_t s = from; s < to; ++s) {
+        const std::ptrdiff_t p0 = s * strip, p1 = std::min(count, p0 + strip);
+        // the first row that each level needs of the one before it, from the finest to the coarsest
+        std::vector<std::ptrdiff_t> start(plans.size());
+        std::ptrdiff_t pair = p0;
+        for (std::size_t i = plans.size(); i-- > before;) {
+          start[i] = std::max<std::ptrdiff_t>(0, pair + plans[i].down.first);
+          if (i > before) pair = ((start[i] - plans[i - 1].down.shift) >> 1) - plans[i - 1].down.first;
+        }
+        std::vector<std::unique_ptr<ascent<T>>> stages;
+        for (std::size_t i = before; i < plans.size(); ++i) {
+          const bool last = i + 1 == plans.size();
+          const std::ptrdiff_t window = last ? 0 : plans[i + 1].pairs + plans[i + 1].down.taps;
+          stages.push_back(std::make_unique<ascent<T>>(ctx, plans[i], bands_of(i, aa, index),
+                                                       stages.empty() ? nullptr : stages.back().get(),
+                                                       last ? 0 : start[i + 1], window));
+        }
+        for (std::ptrdiff_t p = p0; p < p1; p += finest.pairs) {
+          if (ctx.checkpoint(id)) return;
+          stages.back()->make(p, std::min(p1, p + finest.pairs), whole);
+        }
+      }
+    });
   }
 }
 
