@@ -40,19 +40,6 @@ DESELECTED = {
     "test_modes.py::test_available_modes": "the numbers of modes in PyWavelets' C code",
     **dict.fromkeys(
         (
-            "test_multilevel.py::test_wavedecn_coeff_ravel",
-            "test_multilevel.py::test_wavedecn_coeff_ravel_zero_level",
-            "test_multilevel.py::test_waverecn_coeff_ravel_odd",
-            "test_multilevel.py::test_ravel_wavedec2_with_lists",
-            "test_multilevel.py::test_ravel_invalid_input",
-            "test_multilevel.py::test_unravel_invalid_inputs",
-            "test_swt.py::test_swt_ravel_and_unravel",
-        ),
-        "ravel_coeffs, which lapwing does not have",
-    ),
-    "test_multilevel.py::test_wavedecn_shapes_and_size": "wavedecn_shapes, which lapwing does not have",
-    **dict.fromkeys(
-        (
             "test_multilevel.py::test_fswavedecn_fswaverecn_roundtrip",
             "test_multilevel.py::test_fswavedecn_fswaverecn_zero_levels",
             "test_multilevel.py::test_fswavedecn_fswaverecn_variable_levels",

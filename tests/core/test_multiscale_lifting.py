@@ -238,6 +238,27 @@ def test_threads_and_strips(scheme):
     check(ms.lwt(flipped, scheme, 1, (2, 1)), flipped, scheme, 1, (2, 1))
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_large_results_go_past_the_caches(scheme, dtype):
+    """They come out as those of pieces that do not: columns of rows."""
+    x = np.random.default_rng(0).integers(-50, 50, (2051, 2103)).astype(dtype)
+    coeffs = ms.lwt(x, scheme, 1, dtype=dtype)
+    rows = [ms.lwt(x[i : i + 100], scheme, 1, (1,), dtype=dtype) for i in range(0, len(x), 100)]
+    bands = {"a": np.concatenate([r[0] for r in rows]), "d": np.concatenate([r[1]["d"] for r in rows])}
+    for key, band in bands.items():
+        for j in range(0, band.shape[1], 100):
+            low, high = ms.lwt(band[:, j : j + 100], scheme, 1, (0,), dtype=dtype)
+            whole = coeffs[0] if key == "a" else coeffs[1]["ad"]
+            np.testing.assert_array_equal(whole[:, j : j + 100], low)
+            np.testing.assert_array_equal(coeffs[1]["d" + key][:, j : j + 100], high["d"])
+    np.testing.assert_array_equal(ms.ilwt(coeffs, scheme), x)
+    one = ms.lwt(x, scheme, 1, (1,), dtype=dtype)
+    for band, right in zip((one[0], one[1]["d"]), bands.values(), strict=True):
+        np.testing.assert_array_equal(band, right)
+    np.testing.assert_array_equal(ms.ilwt(one, scheme, (1,)), x)
+
+
 def test_missing_bands_are_zeros():
     coeffs = ms.lwt(np.random.default_rng(0).integers(0, 99, (12, 14)), "legall53", 2)
     zero = [

@@ -173,6 +173,16 @@ def test_bits_do_not_depend_on_threads_strides_or_batch(dtype):
         np.testing.assert_array_equal(ms.pyr_up(view), ms.pyr_up(view.copy("C")))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_large_details_go_past_the_caches(dtype):
+    x = random((2111, 2099), dtype)
+    for threads in (1, 2):
+        detail, low = ms.laplacian_pyramid(x, 1, n_jobs=threads)
+        np.testing.assert_array_equal(low, ms.pyr_down(x))
+        large = ms.pyr_up(low, x.shape)
+        np.testing.assert_array_equal(detail, x.astype(detail.dtype) - large.astype(detail.dtype))
+
+
 def test_one_axis_and_promotion():
     x = random((5, 30), np.uint8)
     np.testing.assert_array_equal(ms.pyr_down(x, axes=(1,)), down(x, (1,)))

@@ -12,6 +12,7 @@
 
 #include "../kernels/table.hpp"
 #include "boundary.hpp"
+#include "stream.hpp"
 
 namespace lapwing::multiscale {
 
@@ -22,8 +23,7 @@ constexpr std::ptrdiff_t cached_plane = 1
                                         << 18;  // so small that its levels need not run one behind the other
 constexpr std::ptrdiff_t task_entries = 1 << 16;
 constexpr std::ptrdiff_t block_bytes = 1 << 14, most_rows = 32;
-constexpr std::ptrdiff_t streamed_bytes = std::ptrdiff_t(1) << 23;  // beyond any cache of one core
-constexpr std::ptrdiff_t step16 = 16;                               // numbers to which phases are padded
+constexpr std::ptrdiff_t step16 = 16;  // numbers to which phases are padded
 constexpr std::ptrdiff_t piece = 512;  // numbers that go past the caches at a time
 
 // One plane of an array.

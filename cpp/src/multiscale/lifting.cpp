@@ -8,6 +8,7 @@
 
 #include "../kernels/table.hpp"
 #include "lines.hpp"
+#include "stream.hpp"
 
 namespace lapwing::multiscale {
 
@@ -101,8 +102,8 @@ struct plan {
         columns(columns),
         low_rows(vertical ? evens(rows) : rows),
         low_columns(horizontal ? evens(columns) : columns),
-        padded(round_up(low_columns, 32)),
-        width(round_up(padded + columns - low_columns, 32)),
+        padded(round_up(low_columns, 32) + 32),  // rows a power of 2 apart would share places in caches
+        width(round_up(padded + columns - low_columns, 32) + 32),
         units(low_rows),
         strips((units + strip - 1) / strip) {}
   // What a worker needs: a ring, rows beyond a strip or of bands that are gathered, and a line.
@@ -174,11 +175,17 @@ bool unit_stride(const axis_view<T>& v, std::ptrdiff_t axis) {
   return v.strides[at(axis)] == 1 || v.shape[at(axis)] <= 1 || empty;
 }
 
+template <class T>
+bool large(const plan& p) {
+  return p.rows * p.columns * static_cast<std::ptrdiff_t>(sizeof(T)) >= streamed_bytes;
+}
+
 template <class X, class T>
 class lifter {  // one strip of one plane
  public:
-  lifter(const plan& p, const kernels::lifting_table<T>& k, lifting how, T shift, T* scratch)
-      : p_(p), k_(k), how_(how), shift_(shift) {
+  lifter(const plan& p, const kernels::lifting_table<T>& k, const kernels::table<float>& f, lifting how,
+         T shift, T* scratch)
+      : p_(p), k_(k), f_(f), how_(how), shift_(shift), stream_(large<T>(p)) {
     ring_.data = scratch;
     ring_.stride = p.width;
     halo_ = scratch + p.ring();
@@ -192,12 +199,18 @@ class lifter {  // one strip of one plane
     k1_ = k1;
     ring_.clear();
     if (!p_.vertical) {
-      for (std::ptrdiff_t i = k0; i < k1; ++i) split_row(i, out(0, 0, i), out(0, 1, i));
+      for (std::ptrdiff_t i = k0; i < k1; ++i) {
+        split_row(i, out(0, 0, i), out(0, 1, i));
+        finish(0, i);
+      }
+      if (stream_) f_.stream_fence();
       return;
     }
     if (p_.rows == 1) {
       for (std::ptrdiff_t h = 0; h < p_.halves(); ++h)
         std::copy_n(row(0) + p_.offset(h), p_.count(h), out(0, h, 0));
+      finish(0, 0);
+      if (stream_) f_.stream_fence();
       return;
     }
     const bool slope = with_slope(how_);
@@ -208,16 +221,37 @@ class lifter {  // one strip of one plane
       if (k < odds(p_.rows)) first(k);
       if (k >= k0 || slope) second(k);
       if (slope && k > k0) third(k - 1);
+      if (k >= k0 && k < k1) {
+        finish(0, k);
+        if (!slope) finish(1, k);
+      }
+      if (slope && k > k0) finish(1, k - 1);
     }
-    if (slope && k1 == p_.low_rows) third(k1 - 1);
+    if (slope && k1 == p_.low_rows) {
+      third(k1 - 1);
+      finish(1, k1 - 1);
+    }
+    if (stream_) f_.stream_fence();
   }
 
  private:
-  // Where row k of band (low or high along, half across) goes: beyond the strip, to rows of our own.
+  // Where row k of band (low or high along, half across) is made. What goes past the caches, and rows beyond
+  // the strip, are made in rows of our own; the lowest band is looked at again, by the next level.
   T* out(std::ptrdiff_t high, std::ptrdiff_t half, std::ptrdiff_t k) const {
+    if (stream_ && (high + half > 0 || k < k0_ || k >= k1_))
+      return halo_ + (p_.vertical ? 4 * high + k % 4 : 0) * p_.width + p_.offset(half);
+
     if (k >= k0_ && k < k1_)
       return bands_[at(p_.vertical && p_.horizontal ? 2 * high + half : high + half)].row(k);
     return halo_ + (2 * high + (k < k0_ ? 0 : 1)) * p_.width + p_.offset(half);
+  }
+  // Row k of both halves stays as it is.
+  void finish(std::ptrdiff_t high, std::ptrdiff_t k) const {
+    if (!stream_ || (high == 1 && k >= odds(p_.rows))) return;
+    for (std::ptrdiff_t half = high == 0 ? 1 : 0; half < p_.halves(); ++half) {
+      const auto& band = bands_[at(p_.vertical && p_.horizontal ? 2 * high + half : high + half)];
+      stream_row(f_, out(high, half, k), p_.count(half), band.row(k));
+    }
   }
   const T* samples(std::ptrdiff_t i) const {
     const X* from = x_.row(i);
@@ -287,8 +321,10 @@ class lifter {  // one strip of one plane
 
   const plan& p_;
   const kernels::lifting_table<T>& k_;
+  const kernels::table<float>& f_;
   lifting how_;
   T shift_;
+  bool stream_;
   ring<T> ring_;
   T *halo_, *line_;
   rows_of<const X> x_{};
@@ -299,8 +335,9 @@ class lifter {  // one strip of one plane
 template <class T>
 class unlifter {
  public:
-  unlifter(const plan& p, const kernels::lifting_table<T>& k, lifting how, T shift, T* scratch)
-      : p_(p), k_(k), how_(how), shift_(shift) {
+  unlifter(const plan& p, const kernels::lifting_table<T>& k, const kernels::table<float>& f, lifting how,
+           T shift, T* scratch)
+      : p_(p), k_(k), f_(f), how_(how), shift_(shift), stream_(large<T>(p)) {
     ring_.data = scratch;
     ring_.stride = p.width;
     rest_ = scratch + p.ring();  // an odd row, a copy, rows of bands that are gathered, a detail
@@ -317,10 +354,12 @@ class unlifter {
           std::copy_n(band(0, h, i, 0), p_.count(h), rest_ + p_.offset(h));
         join_row(i, rest_);
       }
+      if (stream_) f_.stream_fence();
       return;
     }
     for (std::ptrdiff_t i = 2 * k0; i < std::min(2 * k1, p_.rows); ++i)
       join_row(i, i % 2 ? odd(i / 2) : even(i / 2));
+    if (stream_) f_.stream_fence();
   }
 
  private:
@@ -380,7 +419,8 @@ class unlifter {
       if (copy != halves) std::copy_n(halves, p_.padded + p_.columns - p_.low_columns, copy);
       k_.lift_split(static_cast<kernels::lifting_scheme>(how_), true, copy, copy + p_.padded, p_.columns);
       if (shift_ == 0) {
-        k_.join_line(copy, copy + p_.padded, p_.columns, to);
+        k_.join_line(copy, copy + p_.padded, p_.columns, stream_ ? line_ : to);
+        if (stream_) stream_row(f_, line_, p_.columns, to);
         return;
       }
       k_.join_line(copy, copy + p_.padded, p_.columns, line_);
@@ -391,8 +431,10 @@ class unlifter {
 
   const plan& p_;
   const kernels::lifting_table<T>& k_;
+  const kernels::table<float>& f_;
   lifting how_;
   T shift_;
+  bool stream_;
   ring<T> ring_;
   T *rest_, *line_;
   std::array<rows_of<const T>, 4> bands_{};
@@ -416,12 +458,13 @@ void lift(const context& ctx, const axis_view<const X>& given, std::ptrdiff_t gi
   const plan p(which, x.length(), x.shape[at(across)]);
   const planes batch(x.shape, x.axis, across);
   const auto& k = kernels::get_lifting<T>(ctx.level());
-  each_strip<T>(ctx, p, batch.count,
-                [&](std::ptrdiff_t plane, std::ptrdiff_t k0, std::ptrdiff_t k1, T* scratch) {
-                  std::array<rows_of<T>, 4> to{};
-                  for (std::size_t b = 0; b < bands.size(); ++b) to[b] = batch.rows(bands[b], across, plane);
-                  lifter<X, T>(p, k, how, shift, scratch).forward(batch.rows(x, across, plane), to, k0, k1);
-                });
+  const auto& f = kernels::get<float>(ctx.level());
+  each_strip<T>(
+      ctx, p, batch.count, [&](std::ptrdiff_t plane, std::ptrdiff_t k0, std::ptrdiff_t k1, T* scratch) {
+        std::array<rows_of<T>, 4> to{};
+        for (std::size_t b = 0; b < bands.size(); ++b) to[b] = batch.rows(bands[b], across, plane);
+        lifter<X, T>(p, k, f, how, shift, scratch).forward(batch.rows(x, across, plane), to, k0, k1);
+      });
 }
 
 template <class T>
@@ -437,13 +480,13 @@ void unlift(const context& ctx, const std::vector<axis_view<const T>>& given_ban
   const plan p(which, x.length(), x.shape[at(across)]);
   const planes batch(x.shape, x.axis, across);
   const auto& k = kernels::get_lifting<T>(ctx.level());
-  each_strip<T>(ctx, p, batch.count,
-                [&](std::ptrdiff_t plane, std::ptrdiff_t k0, std::ptrdiff_t k1, T* scratch) {
-                  std::array<rows_of<const T>, 4> from{};
-                  for (std::size_t b = 0; b < bands.size(); ++b)
-                    from[b] = batch.rows(bands[b], across, plane);
-                  unlifter<T>(p, k, how, shift, scratch).backward(from, batch.rows(x, across, plane), k0, k1);
-                });
+  const auto& f = kernels::get<float>(ctx.level());
+  each_strip<T>(
+      ctx, p, batch.count, [&](std::ptrdiff_t plane, std::ptrdiff_t k0, std::ptrdiff_t k1, T* scratch) {
+        std::array<rows_of<const T>, 4> from{};
+        for (std::size_t b = 0; b < bands.size(); ++b) from[b] = batch.rows(bands[b], across, plane);
+        unlifter<T>(p, k, f, how, shift, scratch).backward(from, batch.rows(x, across, plane), k0, k1);
+      });
 }
 
 #define LAPWING_LIFT(X, T)                                                                                  \

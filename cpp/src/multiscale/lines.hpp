@@ -52,15 +52,21 @@ inline lines lines_of(const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t a
 // Offsets of the lines of a block in one array.
 using offsets_t = std::array<std::ptrdiff_t, most_lines>;
 
+// Whether the lines lie side by side in memory.
+inline bool together(const offsets_t& offset, std::ptrdiff_t width) {
+  for (std::ptrdiff_t c = 1; c < width; ++c)
+    if (offset[at(c)] != offset[0] + c) return false;
+  return true;
+}
+
 template <class T>
 void gather(const T* data, std::ptrdiff_t stride, const offsets_t& offset, std::ptrdiff_t width,
             std::ptrdiff_t padded, std::ptrdiff_t n, T* block) {
-  bool together = true;
-  for (std::ptrdiff_t c = 1; c < width; ++c) together = together && offset[at(c)] == offset[0] + c;
+  const bool side_by_side = together(offset, width);
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     T* row = block + i * padded;
     const T* from = data + i * stride;
-    if (together)
+    if (side_by_side)
       std::copy_n(from + offset[0], width, row);
     else
       for (std::ptrdiff_t c = 0; c < width; ++c) row[c] = from[offset[at(c)]];
@@ -71,10 +77,14 @@ void gather(const T* data, std::ptrdiff_t stride, const offsets_t& offset, std::
 template <class T>
 void scatter(const T* block, std::ptrdiff_t padded, std::ptrdiff_t n, const offsets_t& offset,
              std::ptrdiff_t width, std::ptrdiff_t stride, T* data) {
+  const bool side_by_side = together(offset, width);
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     const T* row = block + i * padded;
     T* to = data + i * stride;
-    for (std::ptrdiff_t c = 0; c < width; ++c) to[offset[at(c)]] = row[c];
+    if (side_by_side)
+      std::copy_n(row, width, to + offset[0]);
+    else
+      for (std::ptrdiff_t c = 0; c < width; ++c) to[offset[at(c)]] = row[c];
   }
 }
 

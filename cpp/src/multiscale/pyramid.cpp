@@ -9,6 +9,7 @@
 #include "../buffer.hpp"
 #include "../kernels/table.hpp"
 #include "lines.hpp"
+#include "stream.hpp"
 
 namespace lapwing::multiscale {
 
@@ -59,6 +60,8 @@ struct worker {
   sum_of<T>* planar;                      // the same of one channel
   T* halo;                                // two rows of the coarser image
   T* one;                                 // a row of one channel
+  detail_of<T>* details;                  // a row of them
+  const kernels::table<float>& f;
 
   static std::ptrdiff_t sums_needed(std::ptrdiff_t columns, std::ptrdiff_t channels) {
     return round_up(columns * channels, 64) + (channels > 1 ? round_up(columns, 64) : 0) + 4 * margin;
@@ -66,8 +69,8 @@ struct worker {
   static std::ptrdiff_t rows_needed(std::ptrdiff_t columns, std::ptrdiff_t channels) {
     return 2 * round_up(coarser(columns) * channels, 64) + 2 * round_up(columns, 64);
   }
-  worker(const kernels::pyramid_table<T>& k, std::ptrdiff_t fine, std::ptrdiff_t channels, sum_of<T>* s,
-         T* rows)
+  worker(const kernels::pyramid_table<T>& k, const kernels::table<float>& f, std::ptrdiff_t fine,
+         std::ptrdiff_t channels, sum_of<T>* s, T* rows, detail_of<T>* details)
       : k(k),
         fine(fine),
         coarse(coarser(fine)),
@@ -75,7 +78,9 @@ struct worker {
         sums(s + margin),
         planar(sums + round_up(fine * channels, 64) + 2 * margin),
         halo(rows),
-        one(rows + 2 * round_up(coarse * channels, 64)) {}
+        one(rows + 2 * round_up(coarse * channels, 64)),
+        details(details),
+        f(f) {}
 
   // Entries around n sums of a row: `beyond` on either side, from where `place` says.
   template <class F>
@@ -135,13 +140,17 @@ void each_strip(const context& ctx, std::ptrdiff_t planes, std::ptrdiff_t rows, 
                                                                        1, rows * columns * channels));
   std::vector<buffer<sum_of<T>>> sums;
   std::vector<buffer<T>> halos;
+  std::vector<buffer<detail_of<T>>> details;
   for (int w = 0; w < ctx.threads(); ++w) {
     sums.emplace_back(ctx, worker<T>::sums_needed(columns, channels));
     halos.emplace_back(ctx, worker<T>::rows_needed(columns, channels));
+    details.emplace_back(ctx, round_up(columns, 64));
   }
   const auto& k = kernels::get_pyramid<T>(ctx.level());
+  const auto& f = kernels::get<float>(ctx.level());
   ctx.parallel_for(planes * strips, grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
-    worker<T> mine(k, columns, channels, sums[at(id)].data(), halos[at(id)].data());
+    worker<T> mine(k, f, columns, channels, sums[at(id)].data(), halos[at(id)].data(),
+                   details[at(id)].data());
     for (std::ptrdiff_t t = lo; t < hi; ++t) {
       if (ctx.checkpoint(id)) return;
       const std::ptrdiff_t i0 = t % strips * strip;
@@ -211,6 +220,8 @@ void pyramid_split(const context& ctx, const image_view<const T>& x, double a, p
   check_coarser(x, down);
   check_same(x, detail);
   const auto w = weights<T>(a);
+  const bool stream =
+      x.rows * x.columns * static_cast<std::ptrdiff_t>(sizeof(detail_of<T>)) >= streamed_bytes;
   each_strip<T>(ctx, x.planes, x.rows, x.columns, x.channels,
                 [&](worker<T>& mine, std::ptrdiff_t plane, std::ptrdiff_t i0, std::ptrdiff_t i1) {
                   // Rows of neighbouring strips that these details look at are made here as well.
@@ -231,7 +242,8 @@ void pyramid_split(const context& ctx, const image_view<const T>& x, double a, p
                     detail_of<T>* const out = row_of(detail, plane, q);
                     mine.widen(q, down.rows, border, coarse, [&](const sum_of<T>* v, std::ptrdiff_t c) {
                       if (mine.channels == 1) {
-                        mine.k.pyramid_detail_line(v, from, x.columns, out);
+                        mine.k.pyramid_detail_line(v, from, x.columns, stream ? mine.details : out);
+                        if (stream) stream_row(mine.f, mine.details, x.columns, out);
                         return;
                       }
                       mine.k.pyramid_widen_line(v, x.columns, mine.one);
@@ -241,6 +253,7 @@ void pyramid_split(const context& ctx, const image_view<const T>& x, double a, p
                                                       static_cast<detail_of<T>>(mine.one[j]));
                     });
                   }
+                  if (stream) mine.f.stream_fence();
                 });
 }
 

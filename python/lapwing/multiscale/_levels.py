@@ -282,6 +282,11 @@ def waverec(
     [1.0, 5.0, 2.0, 8.0]
     """
     _check_list(coeffs)
+    for number, band in enumerate(coeffs[1:], 1):
+        if isinstance(band, dict):
+            raise ValueError(
+                f"Unexpected detail coefficient type dict at coeffs[{number}]; it must be an array"
+            )
     details = [None if c is None else {"d": c} for c in coeffs[1:]]
     return waverecn([*coeffs[:1], *details], wavelet, mode, (axis,), shape=shape, n_jobs=n_jobs)
 

@@ -17,13 +17,15 @@ from lapwing.multiscale._wavelet import for_axes
 __all__ = ["pack", "ravel_coeffs", "unpack", "unravel_coeffs", "wavedecn_shapes", "wavedecn_size"]
 
 Array = NDArray[Any]
-_FORMATS = ("wavedec", "wavedec2", "wavedecn")
+_FORMATS = ("wavedec", "wavedec2", "wavedecn", "swt", "swt2", "swtn")
 
 
 def _by_key(coeffs: Sequence[Any]) -> list[Any]:
     """The coefficients as from `wavedecn`, whichever of the three functions they are from; none missing."""
     if len(coeffs) < 1:
         raise ValueError("coeffs must hold at least an approximation")
+    if coeffs[0] is None:
+        raise ValueError("coeffs[0], the approximation, must not be None")
     out: list[Any] = [as_array(coeffs[0], "coeffs[0]")]
     for number, level in enumerate(coeffs[1:], 1):
         name = f"coeffs[{number}]"
@@ -42,9 +44,9 @@ def _by_key(coeffs: Sequence[Any]) -> list[Any]:
 
 
 def _formatted(coeffs: list[Any], output_format: str) -> list[Any]:
-    if output_format == "wavedecn":
+    if output_format in ("wavedecn", "swtn"):
         return coeffs
-    if output_format == "wavedec":
+    if output_format in ("wavedec", "swt"):
         return [coeffs[0], *(bands["d"] for bands in coeffs[1:])]
     return [coeffs[0], *((bands["da"], bands["ad"], bands["dd"]) for bands in coeffs[1:])]
 
@@ -54,9 +56,9 @@ def _axes_of(coeffs: list[Any], axes: Any) -> tuple[int, ...]:
     where = check_axes(axes, ndim)
     for number, bands in enumerate(coeffs[1:], 1):
         for key, band in bands.items():
-            if len(key) != len(where):
+            if len(key) != len(where) or set(key) - {"a", "d"}:
                 raise ValueError(
-                    f"coeffs[{number}] has the key {key!r}, and {len(where)} axes are transformed"
+                    f"coeffs[{number}] has the key {key!r}; keys are {len(where)} letters 'a' or 'd'"
                 )
             if band.ndim != ndim:
                 raise ValueError(f"coeffs[{number}][{key!r}] has {band.ndim} axes, and coeffs[0] has {ndim}")
@@ -145,7 +147,8 @@ def unpack(arr: Any, slices: Sequence[Any], output_format: str = "wavedecn") -> 
     arr : array
     slices : list
         As from `pack`.
-    output_format : {"wavedec", "wavedec2", "wavedecn"}, default="wavedecn"
+    output_format : {"wavedec", "wavedec2", "wavedecn", "swt", "swt2", "swtn"}, default="wavedecn"
+        The function whose coefficients these are; of the stationary ones with ``trim_approx=True``.
 
     Returns
     -------
@@ -226,7 +229,8 @@ def unravel_coeffs(
     arr : array of shape (size,)
     slices, shapes : list
         As from `ravel_coeffs`.
-    output_format : {"wavedec", "wavedec2", "wavedecn"}, default="wavedecn"
+    output_format : {"wavedec", "wavedec2", "wavedecn", "swt", "swt2", "swtn"}, default="wavedecn"
+        The function whose coefficients these are; of the stationary ones with ``trim_approx=True``.
 
     Returns
     -------

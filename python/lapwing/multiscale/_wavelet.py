@@ -212,7 +212,7 @@ class Wavelet:
         return numbers[0], numbers[1] if len(numbers) > 1 else 0
 
     def wavefun(self, level: int = 8) -> tuple[NDArray[np.float64], ...]:
-        """Scaling function and wavelet, drawn by `level` steps of refinement.
+        """Scaling function and wavelet, drawn by `level` steps of refinement with the filters as they are.
 
         Parameters
         ----------
