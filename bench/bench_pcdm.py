@@ -1,0 +1,407 @@
+"""PCDM on patches of photographs: one scale beside cascades at equal multiply-adds, codes, outliers.
+
+``python -m bench.bench_pcdm --json runs.json -o docs/_bench/pcdm-DATE.md`` trains what `runs.json` does not
+hold yet, and writes the tables. The photographs are those that scikit-image, scikit-learn and PyWavelets
+bundle; those of the test are held out whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIDE = 16
+TRAIN = (
+    "astronaut",
+    "brick",
+    "camera",
+    "coffee",
+    "coins",
+    "gravel",
+    "hubble",
+    "page",
+    "rocket",
+    "aero",
+    "china",
+)
+TEST = ("chelsea", "grass", "text", "ascent", "flower")
+TRAIN_PATCHES = 600  # of each photograph
+TEST_GRID = 8  # a square of so many patches a side, of each photograph
+KINDS = {"one scale (VDM)": 1, "two scales": 2, "three scales": 3}
+STEPS_OF_TIME = (20, 100, 1000)
+CODED_STEPS = 100
+OUTLIERS = ("digits", "noise", "blurred", "rotated")
+METHODS = ("nll", "typicality", "scale_typicality")
+
+
+# ---- data ----------------------------------------------------------------------------------------------
+
+
+def grey(image: Any) -> np.ndarray:
+    x = np.asarray(image)
+    if x.ndim == 3:
+        r, g, b = (x[..., c].astype(np.int64) for c in range(3))
+        x = (299 * r + 587 * g + 114 * b + 500) // 1000
+    return x.astype(np.uint8)
+
+
+def photograph(name: str) -> np.ndarray:
+    if name in ("aero", "ascent"):
+        import pywt
+
+        return grey(getattr(pywt.data, name)())
+    if name in ("china", "flower"):
+        from sklearn.datasets import load_sample_image
+
+        return grey(load_sample_image(name + ".jpg"))
+    from skimage import data
+
+    return grey((data.hubble_deep_field if name == "hubble" else getattr(data, name))())
+
+
+def patches() -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Random patches of the photographs for training; the middle square of each of the others."""
+    rng = np.random.default_rng(0)
+    train = []
+    for name in TRAIN:
+        x = photograph(name)
+        i = rng.integers(0, x.shape[0] - SIDE + 1, TRAIN_PATCHES)
+        j = rng.integers(0, x.shape[1] - SIDE + 1, TRAIN_PATCHES)
+        train += [x[a : a + SIDE, b : b + SIDE] for a, b in zip(i, j, strict=True)]
+    test = {}
+    for name in TEST:
+        x = photograph(name)
+        n = TEST_GRID * SIDE
+        a, b = (x.shape[0] - n) // 2, (x.shape[1] - n) // 2
+        test[name] = x[a : a + n, b : b + n]
+    return np.stack(train), test
+
+
+def cut(square: np.ndarray) -> np.ndarray:
+    """The patches of a square."""
+    return square.reshape(TEST_GRID, SIDE, TEST_GRID, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
+
+
+def outliers(test: np.ndarray) -> dict[str, np.ndarray]:
+    from scipy.ndimage import gaussian_filter, zoom
+    from sklearn.datasets import load_digits
+
+    rng = np.random.default_rng(1)
+    digits = load_digits().images[: len(test)]
+    resized = np.stack([zoom(d, 2, order=1) for d in digits])
+    return {
+        "digits": np.clip(np.rint(resized * 255 / 16), 0, 255).astype(np.uint8),
+        "noise": rng.integers(0, 256, test.shape).astype(np.uint8),
+        "blurred": np.stack([np.rint(gaussian_filter(x.astype(float), 1.0)).astype(np.uint8) for x in test]),
+        "rotated": np.rot90(test, axes=(1, 2)).copy(),
+    }
+
+
+# ---- runs ----------------------------------------------------------------------------------------------
+
+
+def make(kind: str, width: int, steps: int, seed: int, threads: int) -> Any:
+    from lapwing import PCDM
+
+    return PCDM(
+        n_scales=KINDS[kind], width=width, depth=1, n_steps=steps, batch_size=64, learning_rate=2e-3,
+        random_state=seed, n_jobs=threads,
+    )  # fmt: skip
+
+
+def cost(model: Any) -> int:
+    from lapwing.generative.pcdm._networks import multiply_adds
+
+    return sum(
+        multiply_adds(net, s[1:]) for net, s in zip(model.networks_, model._scales.shapes, strict=True)
+    )
+
+
+def untrained_cost(kind: str, width: int, train: np.ndarray) -> int:
+    model = make(kind, width, 1, 0, 1)
+    x = model._read(train[:64], channels_last=False, reset=True)
+    model._fit_labels(None, len(x))
+    model._build(x, 0)
+    return cost(model)
+
+
+def equal_widths(width: int, train: np.ndarray) -> dict[str, int]:
+    """Widths, multiples of 4, at which a step of each kind costs what one of one scale does."""
+    first = next(iter(KINDS))
+    target = untrained_cost(first, width, train)
+    out = {first: width}
+    for kind in list(KINDS)[1:]:
+        out[kind] = min(
+            range(width, 3 * width, 4), key=lambda w: abs(untrained_cost(kind, w, train) - target)
+        )
+    return out
+
+
+def run(
+    kind: str, width: int, steps: int, seed: int, threads: int, train: np.ndarray, test: Any
+) -> dict[str, Any]:
+    from sklearn.metrics import roc_auc_score
+
+    model = make(kind, width, steps, seed, threads)
+    start, processor = time.perf_counter(), time.process_time()
+    model.fit(train)
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    X = np.concatenate([cut(square) for square in test.values()])
+    bits, error = model.bits_per_dim(X, return_std=True)
+    scales, scale_errors = model.bits_per_dim(X, per_scale=True, return_std=True)
+    discrete = {
+        str(t): [model.bits_per_dim(X, timesteps=t), model.bits_per_dim(X, timesteps=t, calibrated=False)]
+        for t in STEPS_OF_TIME
+    }
+    begun = time.perf_counter()
+    data = model.compress(X, timesteps=CODED_STEPS)
+    coding = time.perf_counter() - begun
+    begun = time.perf_counter()
+    lossless = bool(np.array_equal(model.decompress(data), X))
+    decoding = time.perf_counter() - begun
+    photographs = {
+        name: 8 * len(model.compress(cut(square), timesteps=CODED_STEPS)) / square.size
+        for name, square in test.items()
+    }
+    strange = outliers(X)
+    auroc: dict[str, dict[str, float]] = {}
+    for method in METHODS:
+        inside = model.ood_score(X, method, n_t=32)
+        auroc[method] = {}
+        for name, Y in strange.items():
+            outside = model.ood_score(Y, method, n_t=32)
+            truth = np.repeat([0, 1], [len(inside), len(outside)])
+            auroc[method][name] = float(roc_auc_score(truth, np.concatenate([inside, outside])))
+    return {
+        "kind": kind, "width": width, "steps": steps, "seed": seed, "multiply_adds": cost(model),
+        "parameters": sum(p.numel() for net in model.networks_ for p in net.parameters()),
+        "seconds_per_step": seconds / steps, "processor_per_step": processor / steps, "bits": bits,
+        "error": error,
+        "train_bits": model.train_bits_mean_, "scales": scales.tolist(),
+        "scale_errors": scale_errors.tolist(),
+        "discrete": discrete, "coded": 8 * len(data) / X.size, "bytes": len(data), "lossless": lossless,
+        "coding": coding, "decoding": decoding, "photographs": photographs, "auroc": auroc, "images": len(X),
+    }  # fmt: skip
+
+
+def codecs(test: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Bits per pixel of the squares by programs for pictures."""
+    from PIL import Image
+
+    def pillow(x: np.ndarray, **options: Any) -> int:
+        buffer = io.BytesIO()
+        Image.fromarray(x).save(buffer, **options)
+        return len(buffer.getvalue())
+
+    out = {
+        "PNG": {n: 8 * pillow(x, format="PNG", optimize=True) / x.size for n, x in test.items()},
+        "WebP lossless": {
+            n: 8 * pillow(x, format="WEBP", lossless=True, quality=100, method=6) / x.size
+            for n, x in test.items()
+        },
+    }
+    try:
+        import imagecodecs
+    except ImportError:
+        return out
+    out["JPEG XL lossless"] = {
+        n: 8 * len(imagecodecs.jpegxl_encode(x, lossless=True, effort=9)) / x.size for n, x in test.items()
+    }
+    return out
+
+
+# ---- report --------------------------------------------------------------------------------------------
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def mean(values: list[float], digits: int = 3) -> str:
+    return f"{statistics.fmean(values):.{digits}f}"
+
+
+def report(records: dict[str, Any], date: str) -> str:
+    """The tables as Markdown."""
+    runs, squares = records["runs"], records["codecs"]
+    kinds = [k for k in KINDS if any(r["kind"] == k for r in runs)]
+    of = {k: [r for r in runs if r["kind"] == k] for k in kinds}
+    seeds = sorted({r["seed"] for r in runs})
+    steps = runs[0]["steps"]
+    lines = [
+        f"# PCDM on patches of photographs, {date}",
+        f"`python -m bench.bench_pcdm`: {SIDE} x {SIDE} grey patches, {TRAIN_PATCHES} at random places of "
+        f"each "
+        f"of {len(TRAIN)} photographs for training ({', '.join(TRAIN)}), and {TEST_GRID**2} from the middle "
+        f"of "
+        f"each of {len(TEST)} others ({', '.join(TEST)}), {runs[0]['images']} test patches in all. {steps} "
+        f"steps "
+        f"of 64 patches, AdamW at 0.002 with a cosine, the default network of depth 1; {len(seeds)} seeds. "
+        f"{records['machine']}. Bits are per pixel; all are strict bounds, on averaged parameters. Standard "
+        "errors are over test patches (mean over seeds); in brackets the values of the single seeds.",
+        "## Bounds at equal multiply-adds",
+        table(
+            ["model", "width", "multiply-adds", "parameters", "continuous time",
+             "by term, coarsest scale first; pixels last", "training patches", "processor time a step"],
+            [
+                [
+                    k, str(of[k][0]["width"]), f"{of[k][0]['multiply_adds'] / 1e6:.1f} M",
+                    f"{of[k][0]['parameters'] / 1e3:.0f} k",
+                    f"{mean([r['bits'] for r in of[k]])} ± {mean([r['error'] for r in of[k]])} "
+                    f"({', '.join(format(r['bits'], '.3f') for r in of[k])})",
+                    ", ".join(mean([r["scales"][i] for r in of[k]]) for i in range(len(of[k][0]["scales"]))),
+                    mean([r["train_bits"] for r in of[k]]),
+                    f"{1e3 * statistics.fmean(r['processor_per_step'] for r in of[k]):.0f} ms",
+                ]
+                for k in kinds
+            ],
+        ),
+        "## Discrete time, with calibrated variances and without",
+        table(
+            ["model", *(f"T = {t}" for t in STEPS_OF_TIME), "continuous"],
+            [
+                [
+                    k,
+                    *(
+                        f"{mean([r['discrete'][str(t)][0] for r in of[k]])}, "
+                        f"{mean([r['discrete'][str(t)][1] for r in of[k]])}"
+                        for t in STEPS_OF_TIME
+                    ),
+                    mean([r["bits"] for r in of[k]]),
+                ]
+                for k in kinds
+            ],
+        ),
+        f"## Codes of all {runs[0]['images']} test patches, T = {CODED_STEPS}",
+        table(
+            ["model", "bound", "file, all of it", "file over bound", "lossless",
+
+
+                                             "seconds to code,
+
+
+
+
+
+
+
+
+
+                                                                                         to decode"],
+            [
+                [
+                    f"{k}, seed {r['seed']}", f"{r['discrete'][str(CODED_STEPS)][0]:.4f}",
+                    f"{r['coded']:.4f}",
+                    f"{100 * (r['coded'] / r['discrete'][str(CODED_STEPS)][0] - 1):+.2f} %",
+                    "yes" if r["lossless"] else "NO", f"{r['coding']:.0f}, {r['decoding']:.0f}",
+                ]
+
+
+
+
+
+
+
+
+
+                                                                                                                         for k in kinds for r in of[k]
+
+
+
+                                                                                         ],
+
+
+
+
+
+
+
+
+
+                                                         ),
+        "## Beside programs for "
+        ""
+        ""
+        "pictures",
+        f"Bits per pixel of the middle {TEST_GRID * SIDE} x {TEST_GRID * SIDE} pixels of each test "
+        f"photograph, "
+        "whole files. The programs code the square as one picture and see over the borders of patches; the "
+        "models "
+        "code its patches one by one, each file with its own header and first bits.",
+        table(
+            ["", *TEST, "mean"],
+            [
+                *([name, *(f"{v[t]:.3f}" for t in TEST), mean(list(v.values()))] for name,
+                v in squares.items()),
+                *(
+                    [
+                        k, *(mean([r["photographs"][t] for r in of[k]]) for t in TEST),
+                        mean([r["photographs"][t] for r in of[k] for t in TEST]),
+                    ]
+                    for k in kinds
+                ),
+            ],
+        ),
+        "## Outliers: area under the curve, test patches against others",
+        table(
+            ["score", "model", *OUTLIERS],
+            [
+                [m, k, *(mean([r["auroc"][m][o] for r in of[k]]) for o in OUTLIERS)]
+                for m in METHODS for k in kinds
+            ],
+        ),
+
+
+
+
+
+
+
+
+                         ]  # fmt: skip
+    return "\n\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m bench.bench_pcdm", description=__doc__)
+    parser.add_argument("--json", type=Path, required=True, help="runs that are done, and where new ones go")
+    parser.add_argument("-o", "--output", type=Path, help="the tables as Markdown")
+    parser.add_argument("--width", type=int, default=24, help="of the model of one scale")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--report", action="store_true", help="run nothing")
+    options = parser.parse_args()
+    records: dict[str, Any] = {"runs": [], "codecs": {}, "machine": ""}
+    if options.json.exists():
+        records = json.loads(options.json.read_text())
+    if not options.report:
+        from bench.report import processor
+
+        train, test = patches()
+        widths = equal_widths(options.width, train)
+        records["codecs"] = codecs(test)
+        records["machine"] = f"{options.threads} threads of an {processor()}"
+        for seed in range(options.seeds):
+            for kind in KINDS:
+                if any(r["kind"] == kind and r["seed"] == seed for r in records["runs"]):
+                    continue
+                done = run(kind, widths[kind], options.steps, seed, options.threads, train, test)
+                print(f"{kind}, seed {seed}: {done['bits']:.4f} bits, coded {done['coded']:.4f}", flush=True)
+                records["runs"].append(done)
+                options.json.write_text(json.dumps(records))
+    if options.output is not None and records["runs"]:
+        options.output.write_text(report(records, time.strftime("%Y-%m-%d")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
+
