@@ -234,140 +234,71 @@ def report(records: dict[str, Any], date: str) -> str:
     runs, squares = records["runs"], records["codecs"]
     kinds = [k for k in KINDS if any(r["kind"] == k for r in runs)]
     of = {k: [r for r in runs if r["kind"] == k] for k in kinds}
-    seeds = sorted({r["seed"] for r in runs})
-    steps = runs[0]["steps"]
-    lines = [
+    bounds = []
+    for k in kinds:
+        mine = of[k]
+        seeds = ", ".join(format(r["bits"], ".3f") for r in mine)
+        terms = ", ".join(mean([r["scales"][i] for r in mine]) for i in range(len(mine[0]["scales"])))
+        time_of_step = 1e3 * statistics.fmean(r["processor_per_step"] for r in mine)
+        row = [k, str(mine[0]["width"]), f"{mine[0]['multiply_adds'] / 1e6:.1f} M"]
+        row += [f"{mine[0]['parameters'] / 1e3:.0f} k"]
+        row += [f"{mean([r['bits'] for r in mine])} ± {mean([r['error'] for r in mine])} ({seeds})"]
+        bounds.append([*row, terms, mean([r["train_bits"] for r in mine]), f"{time_of_step:.0f} ms"])
+    discrete = [
+        [
+            k,
+            *(
+                ", ".join(mean([r["discrete"][str(t)][i] for r in of[k]]) for i in range(2))
+                for t in STEPS_OF_TIME
+            ),
+            mean([r["bits"] for r in of[k]]),
+        ]
+        for k in kinds
+    ]
+    codes = []
+    for r in (r for k in kinds for r in of[k]):
+        bound = r["discrete"][str(CODED_STEPS)][0]
+        row = [f"{r['kind']}, seed {r['seed']}", f"{bound:.4f}", f"{r['coded']:.4f}"]
+        row += [f"{100 * (r['coded'] / bound - 1):+.2f} %", "yes" if r["lossless"] else "NO"]
+        codes.append([*row, f"{r['coding']:.0f} s, {r['decoding']:.0f} s"])
+    beside = [[n, *(f"{v[t]:.3f}" for t in TEST), mean([*v.values()])] for n, v in squares.items()]
+    for k in kinds:
+        each = [mean([r["photographs"][t] for r in of[k]]) for t in TEST]
+        beside.append([k, *each, mean([r["photographs"][t] for r in of[k] for t in TEST])])
+    strange = [
+        [m, k, *(mean([r["auroc"][m][o] for r in of[k]]) for o in OUTLIERS)] for m in METHODS for k in kinds
+    ]
+    side = TEST_GRID * SIDE
+    n_seeds = len({r["seed"] for r in runs})
+    parts = [
         f"# PCDM on patches of photographs, {date}",
-        f"`python -m bench.bench_pcdm`: {SIDE} x {SIDE} grey patches, {TRAIN_PATCHES} at random places of "
-        f"each "
-        f"of {len(TRAIN)} photographs for training ({', '.join(TRAIN)}), and {TEST_GRID**2} from the middle "
-        f"of "
-        f"each of {len(TEST)} others ({', '.join(TEST)}), {runs[0]['images']} test patches in all. {steps} "
-        f"steps "
-        f"of 64 patches, AdamW at 0.002 with a cosine, the default network of depth 1; {len(seeds)} seeds. "
-        f"{records['machine']}. Bits are per pixel; all are strict bounds, on averaged parameters. Standard "
-        "errors are over test patches (mean over seeds); in brackets the values of the single seeds.",
+        f"`python -m bench.bench_pcdm`: {SIDE} x {SIDE} grey patches, {TRAIN_PATCHES} at random places of each "
+        f"of {len(TRAIN)} photographs for training ({', '.join(TRAIN)}), and {TEST_GRID**2} from the middle of "
+        f"each of {len(TEST)} others ({', '.join(TEST)}), {runs[0]['images']} test patches in all. "
+        f"{runs[0]['steps']} steps of 64 patches, AdamW at 0.002 with a cosine, the default network of "
+        f"depth 1; {n_seeds} seeds. {records['machine']}. Bits are per pixel; all are strict bounds, on averaged "
+        "parameters. Standard errors are over test patches (mean over seeds); in brackets the single seeds.",
         "## Bounds at equal multiply-adds",
         table(
-            ["model", "width", "multiply-adds", "parameters", "continuous time",
-             "by term, coarsest scale first; pixels last", "training patches", "processor time a step"],
             [
-                [
-                    k, str(of[k][0]["width"]), f"{of[k][0]['multiply_adds'] / 1e6:.1f} M",
-                    f"{of[k][0]['parameters'] / 1e3:.0f} k",
-                    f"{mean([r['bits'] for r in of[k]])} ± {mean([r['error'] for r in of[k]])} "
-                    f"({', '.join(format(r['bits'], '.3f') for r in of[k])})",
-                    ", ".join(mean([r["scales"][i] for r in of[k]]) for i in range(len(of[k][0]["scales"]))),
-                    mean([r["train_bits"] for r in of[k]]),
-                    f"{1e3 * statistics.fmean(r['processor_per_step'] for r in of[k]):.0f} ms",
-                ]
-                for k in kinds
+                "model", "width", "multiply-adds", "parameters", "continuous time",
+                "by term, coarsest scale first, pixels last", "training patches", "processor time a step",
             ],
+            bounds,
         ),
-        "## Discrete time, with calibrated variances and without",
-        table(
-            ["model", *(f"T = {t}" for t in STEPS_OF_TIME), "continuous"],
-            [
-                [
-                    k,
-                    *(
-                        f"{mean([r['discrete'][str(t)][0] for r in of[k]])}, "
-                        f"{mean([r['discrete'][str(t)][1] for r in of[k]])}"
-                        for t in STEPS_OF_TIME
-                    ),
-                    mean([r["bits"] for r in of[k]]),
-                ]
-                for k in kinds
-            ],
-        ),
+        "## Discrete time: with calibrated variances, and without",
+        table(["model", *(f"T = {t}" for t in STEPS_OF_TIME), "continuous"], discrete),
         f"## Codes of all {runs[0]['images']} test patches, T = {CODED_STEPS}",
-        table(
-            ["model", "bound", "file, all of it", "file over bound", "lossless",
-
-
-                                             "seconds to code,
-
-
-
-
-
-
-
-
-
-                                                                                         to decode"],
-            [
-                [
-                    f"{k}, seed {r['seed']}", f"{r['discrete'][str(CODED_STEPS)][0]:.4f}",
-                    f"{r['coded']:.4f}",
-                    f"{100 * (r['coded'] / r['discrete'][str(CODED_STEPS)][0] - 1):+.2f} %",
-                    "yes" if r["lossless"] else "NO", f"{r['coding']:.0f}, {r['decoding']:.0f}",
-                ]
-
-
-
-
-
-
-
-
-
-                                                                                                                         for k in kinds for r in of[k]
-
-
-
-                                                                                         ],
-
-
-
-
-
-
-
-
-
-                                                         ),
-        "## Beside programs for "
-        ""
-        ""
-        "pictures",
-        f"Bits per pixel of the middle {TEST_GRID * SIDE} x {TEST_GRID * SIDE} pixels of each test "
-        f"photograph, "
-        "whole files. The programs code the square as one picture and see over the borders of patches; the "
-        "models "
-        "code its patches one by one, each file with its own header and first bits.",
-        table(
-            ["", *TEST, "mean"],
-            [
-                *([name, *(f"{v[t]:.3f}" for t in TEST), mean(list(v.values()))] for name,
-                v in squares.items()),
-                *(
-                    [
-                        k, *(mean([r["photographs"][t] for r in of[k]]) for t in TEST),
-                        mean([r["photographs"][t] for r in of[k] for t in TEST]),
-                    ]
-                    for k in kinds
-                ),
-            ],
-        ),
+        table(["model", "bound", "file", "file over bound", "lossless", "to code, to decode"], codes),
+        "## Beside programs for pictures",
+        f"Bits per pixel of the middle {side} x {side} pixels of each test photograph, whole files. The "
+        "programs code the square as one picture and see over the borders of patches; the models code its patches one "
+        "by one, each file with its own header and first bits.",
+        table(["", *TEST, "mean"], beside),
         "## Outliers: area under the curve, test patches against others",
-        table(
-            ["score", "model", *OUTLIERS],
-            [
-                [m, k, *(mean([r["auroc"][m][o] for r in of[k]]) for o in OUTLIERS)]
-                for m in METHODS for k in kinds
-            ],
-        ),
-
-
-
-
-
-
-
-
-                         ]  # fmt: skip
-    return "\n\n".join(lines) + "\n"
+        table(["score", "model", *OUTLIERS], strange),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:
@@ -404,4 +335,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-

@@ -506,26 +506,7 @@ GOOD = np.zeros((4, 8, 8), dtype=np.uint8)
         (np.zeros((4, 8, 7), int), ValueError,
 
 
-                             "the width of the images is 7,
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-                                                         and must be a multiple of 2.*reflect"),
+                             "the width of the images is 7, and must be a multiple of 2.*reflect"),
         (np.zeros((4, 2, 8), int), ValueError, "n_scales=2 is too deep: the height 2 would become 1"),
         (np.zeros((4, 64), int), ValueError, "rows of 64 values: image_shape must say"),
         (np.zeros(4, int), ValueError, "must have shape"),
