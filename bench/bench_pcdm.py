@@ -272,12 +272,13 @@ def report(records: dict[str, Any], date: str) -> str:
     n_seeds = len({r["seed"] for r in runs})
     parts = [
         f"# PCDM on patches of photographs, {date}",
-        f"`python -m bench.bench_pcdm`: {SIDE} x {SIDE} grey patches, {TRAIN_PATCHES} at random places of each "
-        f"of {len(TRAIN)} photographs for training ({', '.join(TRAIN)}), and {TEST_GRID**2} from the middle of "
-        f"each of {len(TEST)} others ({', '.join(TEST)}), {runs[0]['images']} test patches in all. "
-        f"{runs[0]['steps']} steps of 64 patches, AdamW at 0.002 with a cosine, the default network of "
-        f"depth 1; {n_seeds} seeds. {records['machine']}. Bits are per pixel; all are strict bounds, on averaged "
-        "parameters. Standard errors are over test patches (mean over seeds); in brackets the single seeds.",
+        f"`python -m bench.bench_pcdm`: {SIDE} x {SIDE} grey patches, {TRAIN_PATCHES} at random places of "
+        f"each of {len(TRAIN)} photographs for training ({', '.join(TRAIN)}), and {TEST_GRID**2} from the "
+        f"middle of each of {len(TEST)} others ({', '.join(TEST)}), {runs[0]['images']} test patches in "
+        f"all. {runs[0]['steps']} steps of 64 patches, AdamW at 0.002 with a cosine, the default network of "
+        f"depth 1; {n_seeds} seeds. {records['machine']}. Bits are per pixel; all are strict bounds, on "
+        "averaged parameters. Standard errors are over test patches (mean over seeds); in brackets the "
+        "single seeds.",
         "## Bounds at equal multiply-adds",
         table(
             [
@@ -292,8 +293,8 @@ def report(records: dict[str, Any], date: str) -> str:
         table(["model", "bound", "file", "file over bound", "lossless", "to code, to decode"], codes),
         "## Beside programs for pictures",
         f"Bits per pixel of the middle {side} x {side} pixels of each test photograph, whole files. The "
-        "programs code the square as one picture and see over the borders of patches; the models code its patches one "
-        "by one, each file with its own header and first bits.",
+        "programs code the square as one picture and see over the borders of patches; the models code its "
+        "patches one by one, each file with its own header and first bits.",
         table(["", *TEST, "mean"], beside),
         "## Outliers: area under the curve, test patches against others",
         table(["score", "model", *OUTLIERS], strange),
