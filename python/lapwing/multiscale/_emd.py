@@ -53,7 +53,8 @@ def wavelet_emd(
         None: as many as the shortest axis has.
     shifts : int, default=1
         For more than 1: the mean over so many circular shifts along each axis, evenly spread over the
-        ``2**levels`` that differ, which tells less about where on the grid the mass stands.
+        ``2**levels`` that differ, which depends less on where on the grid the mass stands. Mass that is moved
+        over an end comes back at the other, so that opposite ends count as near.
     normalize : bool, default=False
         Divide either array by its sum first.
     n_jobs : int or None

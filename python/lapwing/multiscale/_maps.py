@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -330,7 +331,7 @@ class HierarchicalMap:
 
     def _read(self, x: Any, name: str) -> Any:
         kind = _array.kind_of(x)
-        array = x if kind == "torch" else np.asarray(x)
+        array: Any = x if kind == "torch" else np.asarray(x)
         what = array.dtype.kind if kind == "numpy" else _torch_kind(array)
         if what == "b":
             raise TypeError(f"{name} is boolean; pass {name}.astype(np.uint8)")
@@ -481,7 +482,8 @@ def _analyse(x: Any, wavelet: Wavelet) -> tuple[Any, Any]:
         bands = [high @ c.mT, low @ d.mT, high @ d.mT]
         return low @ c.mT, _band_major(bands)
     if _array.kind_of(x) == "torch":
-        return tuple(_array.wrap(v, "torch") for v in _analyse(x.numpy(), wavelet))  # type: ignore[return-value]
+        coarse, bands = _analyse(x.numpy(), wavelet)
+        return _array.wrap(coarse, "torch"), _array.wrap(bands, "torch")
     approximation, details = dwt2(x, wavelet, "periodization")
     return approximation, _band_major(details)
 
@@ -552,16 +554,14 @@ def _split_integers(x: Any, scheme: str) -> tuple[Any, Any]:
     if _array.kind_of(x) == "torch":
         low, high = _split_integers(x.numpy(), scheme)
         return _array.wrap(low, "torch"), _array.wrap(high, "torch")
-    from lapwing.multiscale._lifting import lwt
-
-    low, bands = lwt(x, scheme, level=1, axes=(-2, -1))
+    lifting = importlib.import_module("lapwing.multiscale._lifting")
+    low, bands = lifting.lwt(x, scheme, level=1, axes=(-2, -1))
     return low, _band_major(np.broadcast_arrays(bands["da"], bands["ad"], bands["dd"]))
 
 
 def _join_integers(low: Any, high: Any, scheme: str) -> Any:
     if _array.kind_of(low) == "torch":
         return _array.wrap(_join_integers(low.numpy(), high.numpy(), scheme), "torch")
-    from lapwing.multiscale._lifting import ilwt
-
+    lifting = importlib.import_module("lapwing.multiscale._lifting")
     da, ad, dd = _three_bands(high)
-    return ilwt([low, {"da": da, "ad": ad, "dd": dd}], scheme, axes=(-2, -1))
+    return lifting.ilwt([low, {"da": da, "ad": ad, "dd": dd}], scheme, axes=(-2, -1))

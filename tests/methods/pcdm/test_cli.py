@@ -30,6 +30,7 @@ def folder(tmp_path_factory, digits):
 
 
 def test_train_says_what_it_did(folder, capsys):
+    pytest.importorskip("lapwing.multiscale._lifting")
     assert (folder / "state" / "checkpoint.safetensors").exists()
     model = PCDM.load(folder / "model.safetensors")
     assert model.n_steps_ == 20
@@ -114,7 +115,7 @@ def test_pictures(model, digits):
         "image", "scale 1: coarse, 8 x 8", "scale 2: details, 3 x 8 x 8", "scale 3: details, 3 x 16 x 16",
     ]  # fmt: skip
     with pytest.raises(ValueError, match="image must have shape"):
-        plot_scales(digits[1])
+        plot_scales(digits[1][:, None])
     ax = plot_images(digits[1][:10], columns=4, vocab_size=17, title="digits")
     assert ax.images[0].get_array().shape == (26, 35)
     assert plot_images(np.zeros((2, 3, 4, 4))).images[0].get_array().shape == (4, 39, 3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 import zlib
@@ -53,7 +52,7 @@ def test_weights_are_differences_of_the_normal_distribution():
         for c, row in enumerate(weights):
             f = (2 * c - 15) / 32
             exact = norm.cdf((k + 0.5 - f) * 64 / sd64) - norm.cdf((k - 0.5 - f) * 64 / sd64)
-            assert np.abs(row - exact).max() < 3e-6 * 64 / sd64 + 3e-9
+            assert np.abs(row - exact).max() < 2e-6  # of the interpolation
             big = exact > 1e-12
             assert (exact[big] * np.log(exact[big] / np.maximum(row[big], 2.0**-24))).sum() < 1e-4
 
@@ -139,7 +138,7 @@ def test_round_trip_of_colours_with_labels():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 60)
     X = (rng.integers(0, 60, (60, 8, 4, 3)) + 100 * y[:, None, None, None]).astype(np.uint8)
-    model = PCDM(**{**SMALL, "vocab_size": 256, "n_steps": 5}).fit(X, y, channels_last=True)
+    model = PCDM(**{**SMALL, "vocab_size": 256, "n_steps": 30}).fit(X, y, channels_last=True)
     data = model.compress(X[:7], y=y[:7], timesteps=4)
     assert np.array_equal(model.decompress(data, y=y[:7]), X[:7])
     with pytest.raises(DecodeError):
@@ -159,8 +158,8 @@ def test_the_code_is_as_long_as_the_bound(model, digits):
     # all but the header and the bits that the first image needs to begin with
     body = 8 * len(payload) - chain.bits_to_begin()
     assert abs(body / X.size - bound) < 0.01 * bound
-    assert 8 * len(data) / X.size < 1.02 * bound
-    assert bound < 0.8 * plain
+    assert len(data) - bound * X.size / 8 < 700  # bytes, of the header and to begin with
+    assert bound < plain - 0.3
     assert header["links"][0] == 1
     assert max(header["links"]) > 30
     assert np.array_equal(model.decompress(data), X)
@@ -220,17 +219,13 @@ def test_ten_thousand_mutations(file, model):
 def parts(data: bytes) -> tuple[dict, bytes]:
     _, _, length, _ = coding._FIXED.unpack_from(data)
     start = coding._FIXED.size
-    return json.loads(zlib.decompress(data[start : start + length])), data[start + length :]
+    return coding.read_header(data)[0], data[start + length :]
 
 
 def assemble(header: dict, payload: bytes, *, repair: bool = True) -> bytes:
     if repair:
         header = {**header, "payload": [len(payload), zlib.crc32(payload)]}
-    body = zlib.compress(json.dumps(header).encode())
-    start = coding._FIXED.pack(coding.MAGIC, coding.VERSION, len(body), 0)
-    return (
-        coding._FIXED.pack(coding.MAGIC, coding.VERSION, len(body), zlib.crc32(start + body)) + body + payload
-    )
+    return coding.write_header(header) + payload
 
 
 def test_mutations_with_right_checksums(file, model):

@@ -38,7 +38,9 @@ def same_parameters(a: PCDM, b: PCDM) -> bool:
 
 def test_it_learns(model, digits):
     bits, error = model.bits_per_dim(digits[1], return_std=True)
-    untrained = PCDM(n_scales=2, **{**SMALL, "n_steps": 1}).fit(digits[0]).bits_per_dim(digits[1], n_t=8)
+    untrained = (
+        PCDM(n_scales=2, **{**SMALL, "n_steps": 1}).fit(digits[0][:500]).bits_per_dim(digits[1], n_t=8)
+    )
     assert error < 0.05
     assert bits < untrained - 0.2
     assert abs(bits - model.train_bits_mean_) < 0.3
@@ -57,13 +59,13 @@ def test_scores_add_up(model, digits):
     assert model.score(X) == pytest.approx(values.mean())
     assert (std > 0).all()
     # the standard errors are those of estimates with other random numbers
-    again = [-model.score_samples(X, n_t=32 + k) for k in range(8)]
-    spread = np.std(again, axis=0, ddof=1).mean()
-    assert 0.5 < spread / (std.mean() * math.sqrt(64 / 36)) < 1.5
+    again = [model._terms(X[:, None], None, n_t=64, seed=k)[0].sum(1) for k in range(8)]
+    spread = np.sqrt(np.var(again, axis=0, ddof=1).mean())
+    assert 0.7 < spread / np.sqrt((std**2).mean()) < 1.3
 
 
 def test_one_scale_is_vdm(digits):
-    model = VDM(**QUICK).fit(digits[0])
+    model = VDM(**QUICK).fit(digits[0][:100])
     X = digits[1][:20]
     low, high = model.gamma_
     images = (2.0 * X[:, None] + 1) / 17 - 1
@@ -111,6 +113,7 @@ def test_integers(integers, digits):
 
 @pytest.mark.parametrize("scheme", ["s", "legall53", "cdf26", "97m"])
 def test_ranges_of_integers_hold(scheme):
+    pytest.importorskip("lapwing.multiscale._lifting")
     rng = np.random.default_rng(0)
     scales = algorithm.Scales("integer", scheme, 3, 256, (1, 8, 8))
     x = rng.choice([0, 255], (3000, 1, 8, 8))
@@ -214,11 +217,11 @@ class Stop:
     ],
 )
 def test_an_interrupted_fit_ends_as_if_it_had_not_been(digits, tmp_path, parameters):
-    X, validation = digits[0][:150], digits[1][:40]
-    options = {**SMALL, "n_steps": 30, **parameters}
+    X, validation = digits[0][:80], digits[1][:10]
+    options = {**SMALL, "n_steps": 20, "batch_size": 16, **parameters}
     whole = PCDM(**options).fit(X, X_val=validation)
     folder = tmp_path / "state"
-    for stop in (1, 13, 22):  # three interruptions
+    for stop in (1, 8, 13):  # three interruptions
         part = PCDM(**options, checkpoint=folder, callback=Stop(stop)).fit(X, X_val=validation)
         assert part.n_steps_ == stop
         assert not same_parameters(part, whole)
@@ -237,20 +240,20 @@ def test_ctrl_c_leaves_a_checkpoint(digits, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        PCDM(**QUICK, checkpoint=tmp_path, callback=interrupt).fit(digits[0])
-    rest = PCDM(**QUICK, checkpoint=tmp_path).fit(digits[0])
-    assert same_parameters(rest, PCDM(**QUICK).fit(digits[0]))
+        PCDM(**QUICK, checkpoint=tmp_path, callback=interrupt).fit(digits[0][:100])
+    rest = PCDM(**QUICK, checkpoint=tmp_path).fit(digits[0][:100])
+    assert same_parameters(rest, PCDM(**QUICK).fit(digits[0][:100]))
 
 
 def test_a_checkpoint_of_another_fit_is_refused(digits, tmp_path):
-    PCDM(**QUICK, checkpoint=tmp_path).fit(digits[0])
+    PCDM(**QUICK, checkpoint=tmp_path).fit(digits[0][:100])
     with pytest.raises(ValueError, match="another run: width differ"):
-        PCDM(**{**QUICK, "width": 8}, checkpoint=tmp_path).fit(digits[0])
+        PCDM(**{**QUICK, "width": 8}, checkpoint=tmp_path).fit(digits[0][:100])
     with pytest.raises(ValueError, match="another run: X differ"):
-        PCDM(**QUICK, checkpoint=tmp_path).fit(digits[0][:-1])
+        PCDM(**QUICK, checkpoint=tmp_path).fit(digits[0][:99])
     (tmp_path / "checkpoint.safetensors").write_bytes(b"damaged")
     with pytest.raises(ValueError, match=r"checkpoint\.safetensors is no file of lapwing's, or is damaged"):
-        PCDM(**QUICK, checkpoint=tmp_path).fit(digits[0])
+        PCDM(**QUICK, checkpoint=tmp_path).fit(digits[0][:100])
 
 
 def test_scales_can_be_trained_apart(digits):
@@ -280,13 +283,13 @@ def test_scales_can_be_trained_apart(digits):
 
 
 def test_the_seed_decides(digits):
-    a, b = (PCDM(**QUICK).fit(digits[0]) for _ in range(2))
-    c = PCDM(**{**QUICK, "random_state": 1}).fit(digits[0])
+    a, b = (PCDM(**QUICK).fit(digits[0][:100]) for _ in range(2))
+    c = PCDM(**{**QUICK, "random_state": 1}).fit(digits[0][:100])
     assert same_parameters(a, b)
     assert not same_parameters(a, c)
     state = torch.random.get_rng_state()
     numpy_state = np.random.get_state()[1].copy()  # noqa: NPY002 - that it is left alone
-    PCDM(**{**QUICK, "dropout": 0.1}).fit(digits[0]).sample(2, 2)
+    PCDM(**{**QUICK, "dropout": 0.1}).fit(digits[0][:100]).sample(2, 2)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
 
@@ -317,9 +320,9 @@ def test_importance_sampling_of_times_is_unbiased():
 
 
 def test_ends_are_learnt(digits):
-    start = {**SMALL, "n_steps": 120, "gamma_min": -9.0, "gamma_max": 2.0, "learning_rate": 2e-2}
-    fixed = PCDM(**start).fit(digits[0])
-    learnt = PCDM(**start, gamma="endpoints").fit(digits[0])
+    start = {**SMALL, "n_steps": 60, "gamma_min": -9.0, "gamma_max": 2.0, "learning_rate": 2e-2}
+    fixed = PCDM(**{**start, "n_steps": 1}).fit(digits[0][:100])
+    learnt = PCDM(**start, gamma="endpoints").fit(digits[0][:100])
     assert fixed.gamma_ == pytest.approx((-9.0, 2.0))
     assert learnt.gamma_[0] > -9.0  # noise below what reconstruction pays for
     assert learnt.gamma_[1] > 2.0  # the prior costs less
@@ -445,8 +448,9 @@ def test_labels():
     X = rng.integers(0, 5, (300, 4, 4)) + 12 * (y == "bright")[:, None, None]
     model = PCDM(**{**SMALL, "n_steps": 200}).fit(X.astype(np.uint8), y)
     assert model.classes_.tolist() == ["bright", "dark"]
-    right, wrong = (model.bits_per_dim(X[:50], y=v[:50], n_t=16) for v in (y, y[::-1]))
-    assert right < wrong - 0.05
+    other = np.where(y == "dark", "bright", "dark")
+    right, wrong = (model.bits_per_dim(X[:100], y=v[:100], n_t=16) for v in (y, other))
+    assert right < wrong - 0.02  # a bit in 16 pixels is all there is to be told
     assert model.sample(20, 30, y="bright").mean() > model.sample(20, 30, y="dark").mean() + 6
     with pytest.raises(ValueError, match="fitted with labels: pass y"):
         model.score_samples(X)

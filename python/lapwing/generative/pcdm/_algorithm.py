@@ -342,8 +342,7 @@ def bound_terms(
                 None if mse is None else mse[s], labels, (seed, s),
             )  # fmt: skip
             out[:, s] += values.mean(0)
-            if len(values) > 1:
-                variance[:, s] = values.var(0, ddof=1) / len(values)
+            variance[:, s] = _stratified_variance(values)
         draws = max(1, min(n_t, 16))
         for i, (k, low, high) in enumerate(rows.lattices):
             assert vocab_size is not None
@@ -360,6 +359,15 @@ def bound_terms(
             if draws > 1:
                 variance[:, where] += each.var(0, ddof=1) / draws
     return out, variance
+
+
+def _stratified_variance(values: Doubles) -> Doubles:
+    """Variance of the mean of one draw a stratum, from the differences of neighbours."""
+    n = len(values)
+    if n < 2:
+        return np.zeros(values.shape[1])
+    variance: Doubles = np.square(np.diff(values, axis=0)).sum(0) / (2.0 * n * (n - 1))
+    return variance
 
 
 def _normal(shape: Any, draw: Any, device: Any) -> Tensor:

@@ -90,7 +90,8 @@ def gaussian_weights(sd64: int, width: int) -> Ints:
     fixed = np.clip(fixed + _SPAN * _NODES * 1024, 0, (len(table) - 1) * 1024 - 1)
     node, rest = fixed >> 10, fixed & 1023
     below = table[node]
-    return np.diff(below + ((table[node + 1] - below) * rest >> 10), axis=1)
+    weights: Ints = np.diff(below + ((table[node + 1] - below) * rest >> 10), axis=1)
+    return weights
 
 
 class Stack:
@@ -205,10 +206,9 @@ class Stack:
         half = min(math.ceil(8.0 * sd) + 1, high - low + 1)
         base = np.clip(np.floor(place + 0.5), low, high).astype(np.int64) - half
         values = base[:, None] + np.arange(2 * half + 1)
-        squares = (values - place[:, None]) ** 2
+        squares = np.where((values < low) | (values > high), np.inf, (values - place[:, None]) ** 2)
         squares -= squares.min(1, keepdims=True)
         weights = np.exp(-0.5 * squares / (sd * sd))
-        weights[(values < low) | (values > high)] = 0.0
         weights = np.round(weights * (2.0**20 / weights.sum(1, keepdims=True)))
         return base, np.pad(weights, ((0, 0), (0, 1)), constant_values=1.0).astype(np.float32)
 
@@ -317,12 +317,13 @@ class Chain:
     def _pop(self, stack: Stack, mean: Doubles, sd: Any, s: int, i: int, escape: bool) -> Doubles:
         step = 2.0 ** self.exponents[s][i]
         if np.ndim(sd) == 0:
-            return stack.pop_gaussian(mean / step, float(sd) / step, escape) * step
-        out = [
-            stack.pop_gaussian(mean[:, c] / step, float(sd[c]) / step, escape) for c in range(mean.shape[1])
-        ]
-        stacked: Doubles = np.stack(out, 1) * step
-        return stacked
+            k = stack.pop_gaussian(mean / step, float(sd) / step, escape)
+        else:
+            channels = range(mean.shape[1])
+            k = np.stack(
+                [stack.pop_gaussian(mean[:, c] / step, float(sd[c]) / step, escape) for c in channels], 1
+            )
+        return k.astype(np.float64) * step
 
     def _push(self, stack: Stack, z: Doubles, mean: Doubles, sd: Any, s: int, i: int, escape: bool) -> None:
         step = 2.0 ** self.exponents[s][i]
@@ -422,6 +423,12 @@ class Chain:
 
 Header = dict[str, Any]
 _FIXED = struct.Struct("<8sHII")  # magic, version, length of the header, checksum of these and the header
+#: What every header says, so that it need not be said in full. Part of the format.
+_WORDS = (
+    b'{"batch":256,"count":1000,"device":"cpu","dtype":"float32","grid":[[-12,-12,-11,-11,-10,-10,-9,-9,-8,-8,-7,-7,'
+    b'-6,-6,-6,-5,-5,-5,-4,-4]],"labels":false,"links":[1,1,2,3,4,6,8,12,17,24],"model":"","payload":[],"pixels":[],'
+    b'"prefix":[],"seed":0,"shape":[1,16,16],"steps":100,"threads":1,"torch":"2.13.0+cpu"}'
+)
 
 
 def _pixels_checksum(x: Ints) -> int:
@@ -487,9 +494,17 @@ def _compress(
         "prefix": [words, kept],
         "payload": [len(payload), zlib.crc32(payload)],
     }
-    body = zlib.compress(json.dumps(about, separators=(",", ":")).encode(), 9)
+    return write_header(about) + payload
+
+
+def write_header(about: Header) -> bytes:
+    """All that comes before the payload."""
+    deflate = zlib.compressobj(9, zdict=_WORDS)
+    body = (
+        deflate.compress(json.dumps(about, separators=(",", ":"), sort_keys=True).encode()) + deflate.flush()
+    )
     start = _FIXED.pack(MAGIC, VERSION, len(body), 0)
-    return _FIXED.pack(MAGIC, VERSION, len(body), zlib.crc32(start + body)) + body + payload
+    return _FIXED.pack(MAGIC, VERSION, len(body), zlib.crc32(start + body)) + body
 
 
 def read_header(data: bytes) -> tuple[Header, bytes]:
@@ -511,7 +526,7 @@ def read_header(data: bytes) -> tuple[Header, bytes]:
     if zlib.crc32(_FIXED.pack(magic, version, length, 0) + body) != checksum:
         raise DecodeError("the header is damaged: its checksum does not match")
     try:
-        inflate = zlib.decompressobj()
+        inflate = zlib.decompressobj(zdict=_WORDS)
         header = json.loads(inflate.decompress(body, 2**24))
         size, expected = (int(v) for v in header["payload"])
         counts = [int(n) for n in header["links"]]

@@ -165,6 +165,12 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
     Inputs to Deep Generative Models Using Typicality", 2019 (`ood_score`).
     """
 
+    image_shape_: tuple[int, int, int]
+    classes_: NDArray[Any] | None
+    schedule_: Any
+    _scales: Scales
+    _layout: str
+
     def __init__(
         self,
         hierarchy: str = "wavelet",
@@ -391,7 +397,7 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 if y is None
                 else "the model was fitted without labels: y must be None"
             )
-        if y is None:
+        if y is None or self.classes_ is None:
             return None
         values = np.asarray(y)
         if values.ndim == 0:
@@ -415,7 +421,7 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
         step = 2.0 / self.vocab_size
         stds = [band.std((0, 2, 3)) for band in bands]
         if any((std < step).any() for std in stds):
-            constant = [s + 1 for s, std in enumerate(stds) if (std == 0).any()]
+            constant = [s + 1 for s, std in enumerate(stds) if (std < 1e-9).any()]
             if constant:
                 warnings.warn(
                     f"scale {constant[0]} has a band that is constant: its standard deviation is taken as "
@@ -637,7 +643,8 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if reset:
             self._check_sides(x.shape[1:])
             self._layout = layout
-            self.image_shape_ = tuple(int(n) for n in x.shape[1:])
+            channels, height, width = (int(n) for n in x.shape[1:])
+            self.image_shape_ = (channels, height, width)
         elif tuple(x.shape[1:]) != self.image_shape_:
             raise ValueError(f"{name} holds images of shape {x.shape[1:]}, and the model was fitted to "
                              f"{self.image_shape_}")  # fmt: skip
@@ -904,7 +911,8 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
             return np.asarray(np.abs(bits.sum(1) - self.train_bits_mean_))
         away = bits - self.train_scale_mean_
         inverse = np.linalg.pinv(self.train_scale_cov_, hermitian=True)
-        return np.sqrt(np.maximum(np.einsum("ni,ij,nj->n", away, inverse, away), 0.0))
+        squares: Doubles = np.einsum("ni,ij,nj->n", away, inverse, away)
+        return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
 
     # --- samples ----------------------------------------------------------------------------------
 
@@ -1344,7 +1352,8 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
             parameters["image_shape"] = tuple(parameters["image_shape"])
         parameters["device"] = device
         model = PCDM(**parameters)
-        model.image_shape_ = tuple(about["image_shape"])
+        channels, height, width = about["image_shape"]
+        model.image_shape_ = (channels, height, width)
         model.n_features_in_ = math.prod(model.image_shape_)
         model._layout = about["layout"]
         model.classes_ = None if about["classes"] is None else np.array(about["classes"])

@@ -18,7 +18,8 @@ _MOST_ATTENTION = 64  # positions
 
 
 def _groups(width: int) -> int:
-    return math.gcd(32, width)
+    """At most 32, of at least 4 channels: of one, the norm would take away the embedding of the noise."""
+    return math.gcd(32, max(1, width // 4)) if width % 4 == 0 else 1
 
 
 def _zero(module: Any) -> Any:

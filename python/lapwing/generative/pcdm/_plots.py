@@ -54,7 +54,8 @@ def plot_scales(image: Any, n_scales: int = 3, *, wavelet: str = "haar", vocab_s
     levels = n_scales - 1
     bands = make_map("wavelet", wavelet, levels).forward(x)
     channels = len(x)
-    figure, axes = plots.new_figure(1, n_scales + 1, size=(3.2, 3.4))
+    height = 3.2 * x.shape[1] / x.shape[2] + 0.35  # with room for the titles
+    figure, axes = plots.new_figure(1, n_scales + 1, size=(3.2, height))
     axes = axes[0]
     axes[0].imshow(_shown(x, vocab_size), cmap="gray", vmin=0, vmax=1)
     axes[0].set_title("image")
