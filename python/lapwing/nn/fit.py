@@ -267,6 +267,8 @@ class Trainer:
         self._sums: dict[str, float] = {}
         self._count = 0
         self._epoch: tuple[int, NDArray[np.int64]] | None = None
+        self._stepping = False  # parameters, averages and counters do not belong together just now
+        self._extra_before: Arrays = {}
 
     # --- one step ---------------------------------------------------------------------------------
 
@@ -289,6 +291,8 @@ class Trainer:
 
     def _advance(self) -> float:
         batch = self._batch()
+        if self.extra is not None:
+            self._extra_before = {k: np.array(v) for k, v in self.extra.state().items()}
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate()
         self._optimizer.zero_grad(set_to_none=True)
@@ -306,6 +310,7 @@ class Trainer:
             )
             if not bool(torch.isfinite(norm)):
                 raise FloatingPointError(f"the gradient of {name} is not finite at step {self.step}")
+        self._stepping = True
         self._optimizer.step()
         decay = min(self.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -315,6 +320,9 @@ class Trainer:
             self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
         self._count += 1
         self.step += 1
+        if self.extra is not None:
+            self._extra_before = {k: np.array(v) for k, v in self.extra.state().items()}
+        self._stepping = False
         return float(total.detach())
 
     # --- moving averages --------------------------------------------------------------------------
@@ -362,6 +370,9 @@ class Trainer:
             hook = progress.hook
             try:
                 while self.step < self.n_steps:
+                    if self.patience is not None and self._bad > self.patience:
+                        self.stopped = "patience"
+                        break
                     value = self._advance()
                     last = self.step == self.n_steps
                     checked = self.validate is not None and (self.step % self.validate_every == 0 or last)
@@ -370,16 +381,16 @@ class Trainer:
                     if hook is not None and hook("train", self.step, value):
                         self.stopped = "callback"
                         break
-                    if self.patience is not None and self._bad > self.patience:
-                        self.stopped = "patience"
-                        break
                     if self.checkpoint is not None and time.monotonic() - written > self.every_seconds:
                         self._write()
                         written = time.monotonic()
                 else:
                     self.stopped = "steps"
             except KeyboardInterrupt:
-                self._write()
+                if not self._stepping:  # else the last checkpoint is the one that is whole
+                    if self.extra is not None and self._extra_before:
+                        self.extra.restore(self._extra_before)
+                    self._write()
                 raise
             except FloatingPointError as error:
                 self._best = None
