@@ -30,6 +30,10 @@ GROUPS = {
     "programs": "bench_phylo.py::test_programs",
     "joining": "bench_phylo.py::test_joining",
     "scale": "bench_phylo.py::test_scale",
+    "transform": "bench_multiscale.py::test_transform",
+    "pyramid": "bench_multiscale.py::test_pyramid",
+    "lifting": "bench_multiscale.py::test_lifting",
+    "stationary": "bench_multiscale.py::test_stationary",
 }
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-Run = Callable[[], Any]
+from bench.transforms import Run, timed
+
 LEVELS = 5
 
 
@@ -79,21 +77,6 @@ PYRAMIDS: dict[str, tuple[tuple[str, ...], Any]] = {
     "lapwing": ((), lapwing_pyramid),
     "OpenCV": (("cv2",), opencv_pyramid),
 }
-
-
-def timed(run: Run, error: float | None) -> Callable[[], dict[str, Any]]:
-    """The median of a few runs."""
-
-    def again() -> dict[str, Any]:
-        seconds = []
-        until = time.perf_counter() + 0.25
-        while len(seconds) < 3 or (time.perf_counter() < until and len(seconds) < 100):
-            start = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - start)
-        return {"seconds": statistics.median(seconds), "error": error, "memory": 0}
-
-    return again
 
 
 def prepare_pyramid(n: int, dtype: str, what: str, peer: str, threads: int) -> Any:

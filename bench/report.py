@@ -472,6 +472,21 @@ def scale(records: list[Record]) -> str:
     return table(["method", "leaves", "time", "peak memory beyond the array", "wrong splits"], rows)
 
 
+TURNS = ("transform", "pyramid", "lifting", "stationary")
+
+
+def turns(records: list[Record]) -> str:
+    """Transforms of images: the number of threads stands for the ratio."""
+    names = list(dict.fromkeys(record.peer for record in records))
+    ours = MAIN if MAIN in names else names[-1]
+    rows = []
+    for (form, dtype, threads), found in _by_peer(records, lambda r: (r.form, r.dtype, r.ratio)).items():
+        rows.append(
+            [form, dtype, f"{threads:g}", *(_cell(found.get(name), found.get(ours)) for name in names)]
+        )
+    return table(["what", "dtype", "threads", *names], rows)
+
+
 def ceiling_table(rates: list[dict[str, float]]) -> str:
     rows = [
         [label, *(f"{rate[key] / 1e9:.3g} {unit}" for rate in rates)]
@@ -547,6 +562,9 @@ def render(records: list[Record], rates: list[dict[str, float]], threads: int) -
         parts += ["## Neighbour joining alone", joining(by_group["joining"])]
     if "scale" in by_group:
         parts += ["## From the array to the Newick text", scale(by_group["scale"])]
+    for group in TURNS:
+        if group in by_group:
+            parts += [f"## Images: {group}", turns(by_group[group])]
     if "methods" in by_group:
         parts += ["## Methods", methods(by_group["methods"])]
     return "\n\n".join(part for part in parts if part) + "\n"

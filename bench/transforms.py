@@ -105,7 +105,7 @@ TRANSFORMS: dict[str, tuple[tuple[str, ...], Any]] = {
 
 
 def prepare_transform(image: str, wavelet: str, direction: str, peer: str, threads: int) -> Any:
-    """What the worker runs: the median of a few runs, and how far the result is from float64's."""
+    """What the worker runs, and how far the result is from float64's."""
     shape, levels = IMAGES[image]
     x = picture(shape, "float32")
     forward, inverse, packed = TRANSFORMS[peer][1](x, wavelet, levels, threads)
@@ -120,6 +120,12 @@ def prepare_transform(image: str, wavelet: str, direction: str, peer: str, threa
 
         exact = _packed(pywt.wavedec2(x.astype(np.float64), wavelet, MODE, levels))
         error = float(abs(packed(result) - exact).max() / abs(exact).max())
+
+    return timed(run, error)
+
+
+def timed(run: Run, error: float | None) -> Callable[[], dict[str, Any]]:
+    """The median of a few runs."""
 
     def again() -> dict[str, Any]:
         seconds = []

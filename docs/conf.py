@@ -30,6 +30,7 @@ exclude_patterns = [
     "_bench/*.md",
     "generated/bench.md",
     "generated/bench_linalg.md",
+    "generated/bench_multiscale.md",
     "generated/bench_partition.md",
     "generated/bench_phylo.md",
 ]

@@ -17,6 +17,7 @@ _ROOMS = (
     "lapwing.embedding._spectral_cli",
     "lapwing.trees._cli",
     "lapwing.cluster._partition_cli",
+    "lapwing.generative.pcdm._cli",
 )
 
 
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = _Parser(
         prog="lapwing",
-        description="Embed one dataset or two, divide a graph, and tell how lapwing was built.",
+        description="Embed one dataset or two, divide a graph, code images, and tell how lapwing was built.",
     )
     parser.add_argument("--version", action="version", version=f"lapwing {lapwing.__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")

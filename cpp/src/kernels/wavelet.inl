@@ -115,7 +115,8 @@ void columns_down(const T* const* x, const T* lo, const T* hi, long taps, long n
 }
 
 // The same for 2 n columns, those with an even number going to the front of a row of low (high), the others
-// `half` further on.
+// `half` further on. Two more rows follow the last that is looked at: those that will be looked at next,
+// which are called into the cache (any address will do).
 template <class T>
 void columns_down_split(const T* const* x, const T* lo, const T* hi, long taps, long n, long rows, T* low,
                         T* high, long ld, long half) {
@@ -125,7 +126,11 @@ void columns_down_split(const T* const* x, const T* lo, const T* hi, long taps, 
       LAPWING_UNROLL for (long p = 0; p < N; p += P) {
         const long at = 2 * (c + p * W);
         V s[2 * P], d[2 * P];
-        LAPWING_UNROLL for (long v = 0; v < 2 * P; ++v) { s[v] = d[v] = V{}; }
+        LAPWING_UNROLL for (long v = 0; v < 2 * P; ++v) {
+          __builtin_prefetch(x[taps] + at + v * W);
+          __builtin_prefetch(x[taps + 1] + at + v * W);
+          s[v] = d[v] = V{};
+        }
         for (long j = 0; j < taps; ++j) {
           const T* row = x[j] + at;
           LAPWING_UNROLL for (long v = 0; v < 2 * P; ++v) {
@@ -179,20 +184,25 @@ void rows_down(const T* first, const T* second, const T* lo, const T* hi, long t
     });
 }
 
-// Two taps along columns and along rows at once: what columns_down_split and then rows_down come to.
+// Two taps along columns and along rows at once: what columns_down_split and then rows_down come to. Two more
+// rows follow, as there.
 template <class T>
 void pairs_down(const T* const* x, const T* lo, const T* hi, const T* row_lo, const T* row_hi, long n,
                 long rows, T* const* y, const long* ldy) {
   for (long r = 0; r < rows; ++r, x += 2) {
     T *const aa = y[0] + r * ldy[0], *const da = y[1] + r * ldy[1], *const ad = y[2] + r * ldy[2],
              *const dd = y[3] + r * ldy[3];
-    const T *const x0 = x[0], *const x1 = x[1];
+    const T *const x0 = x[0], *const x1 = x[1], *const x2 = x[2], *const x3 = x[3];
     const T l0 = lo[0], l1 = lo[1], h0 = hi[0], h1 = hi[1], rl0 = row_lo[0], rl1 = row_lo[1], rh0 = row_hi[0],
             rh1 = row_hi[1];
     do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
       constexpr long W = sizeof(V) / sizeof(T);
       LAPWING_UNROLL for (long v = 0; v < N; ++v) {
         const long to = c + v * W;
+        __builtin_prefetch(x2 + 2 * to);
+        __builtin_prefetch(x2 + 2 * to + W);
+        __builtin_prefetch(x3 + 2 * to);
+        __builtin_prefetch(x3 + 2 * to + W);
         const V a0 = load_as<V>(x0 + 2 * to), a1 = load_as<V>(x0 + 2 * to + W), b0 = load_as<V>(x1 + 2 * to),
                 b1 = load_as<V>(x1 + 2 * to + W);
         V s0{}, s1{}, d0{}, d1{};
@@ -234,6 +244,7 @@ void pairs_down(const T* const* x, const T* lo, const T* hi, const T* row_lo, co
 
 // Rows 2p and 2p + 1 of y from rows p ... p + taps / 2 - 1 of the bands, for p < pairs:
 // y_(2p + i)[c] = sum_q lo_(taps - 2 + i - 2q) low_(p + q)[c] + hi_(taps - 2 + i - 2q) high_(p + q)[c].
+// One more row of each follows, which is called into the cache.
 template <class T>
 void columns_up(const T* const* low, const T* const* high, const T* lo, const T* hi, long taps, long n,
                 long pairs, T* y, long ldy) {
@@ -241,7 +252,11 @@ void columns_up(const T* const* low, const T* const* high, const T* lo, const T*
     do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
       constexpr long W = sizeof(V) / sizeof(T);
       V s[N], t[N];
-      LAPWING_UNROLL for (long v = 0; v < N; ++v) { s[v] = t[v] = V{}; }
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+        __builtin_prefetch(low[taps / 2] + c + v * W);
+        __builtin_prefetch(high[taps / 2] + c + v * W);
+        s[v] = t[v] = V{};
+      }
       for (long q = 0; q < taps / 2; ++q) LAPWING_UNROLL for (long v = 0; v < N; ++v) {
           const V a = load_as<V>(low[q] + c + v * W), d = load_as<V>(high[q] + c + v * W);
           add_product(s[v], lo[taps - 2 - 2 * q], a);
@@ -277,7 +292,7 @@ void rows_up(const T* low, const T* high, const T* lo, const T* hi, long taps, l
 }
 
 // Two taps along columns and along rows at once: what columns_up and then rows_up come to. Bands in the order
-// aa, da, ad, dd.
+// aa, da, ad, dd; the row that comes next in each is called into the cache.
 template <class T>
 void pairs_up(const T* const* x, const long* ldx, const T* lo, const T* hi, const T* row_lo, const T* row_hi,
               long n, long rows, T* y, long ldy) {
@@ -290,6 +305,10 @@ void pairs_up(const T* const* x, const long* ldx, const T* lo, const T* hi, cons
       constexpr long W = sizeof(V) / sizeof(T);
       LAPWING_UNROLL for (long v = 0; v < N; ++v) {
         const long at = c + v * W;
+        __builtin_prefetch(aa + ldx[0] + at);
+        __builtin_prefetch(da + ldx[1] + at);
+        __builtin_prefetch(ad + ldx[2] + at);
+        __builtin_prefetch(dd + ldx[3] + at);
         const V vaa = load_as<V>(aa + at), vda = load_as<V>(da + at), vad = load_as<V>(ad + at),
                 vdd = load_as<V>(dd + at);
         V a0{}, a1{}, d0{}, d1{};

@@ -48,8 +48,8 @@ void dwt_adjoint(const context& ctx, const axis_view<const T>& low, const axis_v
         gather(low.data, low.strides[at(low.axis)], offset, count, width, p.count, a - first * width);
         fill_offsets(l, from, count, 2, offset);
         gather(high.data, high.strides[at(high.axis)], offset, count, width, p.count, d - first * width);
-        const auto low_rows = rows_in(a + (pair - first) * width, width, pairs + p.taps / 2 - 1),
-                   high_rows = rows_in(d + (pair - first) * width, width, pairs + p.taps / 2 - 1);
+        const auto low_rows = rows_in(a + (pair - first) * width, width, pairs + p.taps / 2),
+                   high_rows = rows_in(d + (pair - first) * width, width, pairs + p.taps / 2);
         k.columns_up(low_rows.data(), high_rows.data(), lo.data(), hi.data(), p.taps, width, pairs, block,
                      width);
         T* const samples = block + (skip - p.signal.first) * width;

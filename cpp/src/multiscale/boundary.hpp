@@ -170,6 +170,10 @@ class row_source {
     look_at(nullptr, 0, 1, width);
     fetch_ = &fetch;
   }
+  // A row that may be looked at soon, to be called into the cache; null if it is not there.
+  const T* soon(std::ptrdiff_t i) const {
+    return signal_->inside(i) && step_ == 1 && !fetch_ ? data_ + i * stride_ : nullptr;
+  }
   const T* row(std::ptrdiff_t i) {
     const bool inside = signal_->inside(i);
     if (inside && step_ == 1) return sample(i);

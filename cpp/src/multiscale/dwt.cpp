@@ -273,6 +273,8 @@ void idwt(const context& ctx, const axis_view<const T>& low, const axis_view<con
         a.push_back(s.low.row(i));
         d.push_back(s.high.row(i));
       }
+      a.push_back(s.low.soon(last + p.first + p.taps / 2 - 1));
+      d.push_back(s.high.soon(last + p.first + p.taps / 2 - 1));
       const auto some = [&](std::ptrdiff_t pair, std::ptrdiff_t count, T* out, std::ptrdiff_t ld) {
         k.columns_up(a.data() + (pair - origin), d.data() + (pair - origin), lo.data(), hi.data(), p.taps,
                      width, count, out, ld);

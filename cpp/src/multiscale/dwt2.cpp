@@ -153,8 +153,9 @@ void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands
   for (std::ptrdiff_t r = first; r < last; r += a.rows) {
     const std::ptrdiff_t rows = std::min(a.rows, last - r);
     w.pointers.clear();
-    for (std::ptrdiff_t i = 2 * r + a.down.base; i < 2 * (r + rows - 1) + a.down.base + a.down.taps; ++i)
-      w.pointers.push_back(source.row(i));
+    const std::ptrdiff_t end = 2 * (r + rows - 1) + a.down.base + a.down.taps;
+    for (std::ptrdiff_t i = 2 * r + a.down.base; i < end; ++i) w.pointers.push_back(source.row(i));
+    for (std::ptrdiff_t i = end; i < end + 2; ++i) w.pointers.push_back(source.soon(i));
     if (a.paired()) {
       T* to[4];
       long lds[4];
@@ -169,7 +170,11 @@ void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands
       for (std::ptrdiff_t i = 0; i < rows; ++i)
         for (std::ptrdiff_t c = 0; c < count; c += piece) {
           const std::ptrdiff_t some = std::min(piece, count - c);
-          const T* const from[2] = {w.pointers[at(2 * i)] + 2 * c, w.pointers[at(2 * i + 1)] + 2 * c};
+          const T* from[4];
+          for (std::ptrdiff_t j = 0; j < 4; ++j) {
+            const T* const p = w.pointers[at(2 * i + j)];
+            from[j] = p ? p + 2 * c : nullptr;
+          }
           for (std::size_t b = 0; b < 4; ++b) {
             to[b] = direct[b] ? bands[b].row(r + i) + c : low + static_cast<std::ptrdiff_t>(b) * piece;
             lds[b] = 0;
@@ -184,7 +189,7 @@ void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands
                          a.half);
     if (n % 2) {
       w.last_column.clear();
-      for (const T* p : w.pointers) w.last_column.push_back(p + n - 1);
+      for (std::size_t i = 0; i + 2 < w.pointers.size(); ++i) w.last_column.push_back(w.pointers[i] + n - 1);
       k.columns_down(w.last_column.data(), lo, hi, a.down.taps, 1, rows, low + a.place(n - 1), ld,
                      high + a.place(n - 1), ld);
     }
@@ -393,7 +398,7 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
         for (std::ptrdiff_t c = 0; c < row_pairs; c += piece) {
           const std::ptrdiff_t some = std::min(piece, row_pairs - c);
           const T* from[4];
-          const long lds[4] = {0, 0, 0, 0};
+          const long lds[4] = {0, bands[1].stride, bands[2].stride, bands[3].stride};
           for (std::size_t b = 0; b < 4; ++b) from[b] = (b == 0 ? approximation : bands[b].row(p + i)) + c;
           k.pairs_up(from, lds, lo, hi, row_lo, row_hi, some, 1, out, 2 * piece);
           put(t + 2 * i, 2 * c, 2 * some, out);
@@ -404,8 +409,9 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
     }
     for (std::size_t b = 0; b < 4; ++b) {
       w.pointers[b].clear();
-      for (std::ptrdiff_t i = p; i < p + pairs + s.down.taps / 2 - 1; ++i)
-        w.pointers[b].push_back(sources[b].row(i + s.down.first));
+      const std::ptrdiff_t end = p + pairs + s.down.taps / 2 - 1 + s.down.first;
+      for (std::ptrdiff_t i = p + s.down.first; i < end; ++i) w.pointers[b].push_back(sources[b].row(i));
+      w.pointers[b].push_back(sources[b].soon(end));
     }
     k.columns_up(w.pointers[0].data(), w.pointers[1].data(), lo, hi, s.down.taps, n, pairs, low + s.lead,
                  s.ld);

@@ -7,8 +7,10 @@ from inspect import isfunction
 from lapwing._array import takes_tensors
 from lapwing.multiscale._adjoint import dwt_adjoint, idwt_adjoint, wavedecn_adjoint, waverecn_adjoint
 from lapwing.multiscale._dwt import dwt, dwt2, dwtn, idwt, idwt2, idwtn
+from lapwing.multiscale._emd import wavelet_emd
 from lapwing.multiscale._levels import wavedec, wavedec2, wavedecn, waverec, waverec2, waverecn
 from lapwing.multiscale._lifting import ilwt, lwt
+from lapwing.multiscale._maps import HierarchicalMap, make_map
 from lapwing.multiscale._pack import (
     pack,
     ravel_coeffs,
@@ -30,6 +32,7 @@ from lapwing.multiscale._wavelet import MODES, Wavelet, dwt_max_level, wavelist
 
 __all__ = [
     "MODES",
+    "HierarchicalMap",
     "Wavelet",
     "WaveletPlan",
     "dwt",
@@ -49,6 +52,7 @@ __all__ = [
     "laplacian_pyramid",
     "laplacian_reconstruct",
     "lwt",
+    "make_map",
     "pack",
     "pyr_down",
     "pyr_up",
@@ -65,6 +69,7 @@ __all__ = [
     "wavedecn_adjoint",
     "wavedecn_shapes",
     "wavedecn_size",
+    "wavelet_emd",
     "wavelist",
     "waverec",
     "waverec2",
