@@ -154,7 +154,15 @@ def _word(bound: float, what: str) -> np.dtype[Any]:
 
 def _largest(x: Array, shift: int) -> int:
     """Of the absolute values of x - shift."""
-    return max(abs(int(x.max()) - shift), abs(int(x.min()) - shift)) if x.size else 0
+    if not x.size:
+        return 0
+    # by pieces, so that what the largest one was looked for in is in cache when the least one is
+    step = max(1, (1 << 18) * len(x) // x.size)
+    largest = least = int(x.flat[0])
+    for i in range(0, len(x), step):
+        part = x[i : i + step]
+        largest, least = max(largest, int(part.max())), min(least, int(part.min()))
+    return max(abs(largest - shift), abs(least - shift))
 
 
 # ---- integers ----------------------------------------------------------------------------------------------
