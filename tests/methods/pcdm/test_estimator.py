@@ -120,7 +120,7 @@ def test_ranges_of_integers_hold(scheme):
     bands, conditions, ints = scales.split(x)
     for k, (low, high) in zip(ints, scales.ranges, strict=True):
         assert low <= k.min() <= k.max() <= high
-        assert max(abs(int(k.min())), abs(int(k.max()))) > 0.4 * max(abs(low), abs(high))
+        assert max(abs(int(k.min())), abs(int(k.max()))) > 0.1 * max(abs(low), abs(high))
     assert np.array_equal(scales.coarse_integers(ints), x)
     assert all(c is None or np.abs(c).max() < 4 for c in conditions)
     assert all(np.allclose(scales.on_lattice(b, s), ints[s]) for s, b in enumerate(bands))
