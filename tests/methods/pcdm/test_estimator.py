@@ -555,7 +555,7 @@ def test_bad_images(X, error, words):
 )  # fmt: skip
 def test_bad_parameters(parameters, error, words):
     with pytest.raises(error, match=words):
-        PCDM(**{**QUICK, **parameters}).fit(GOOD + np.arange(4, dtype=np.uint8)[:, None, None])
+        PCDM(**{**QUICK, **parameters}).fit(np.arange(256, dtype=np.uint8).reshape(4, 8, 8) % 17)
 
 
 def test_bad_use(model, digits):
