@@ -2,7 +2,7 @@
 
 ``python -m bench.bench_pcdm --json runs.json -o docs/_bench/pcdm-DATE.md`` trains what `runs.json` does not
 hold yet, and writes the tables. The photographs are those that scikit-image, scikit-learn and PyWavelets
-bundle; those of the test are held out whole. It needs scikit-image and PyWavelets, and imagecodecs for JPEG XL.
+bundle; those of the test are held out whole. It needs scikit-image, PyWavelets, and imagecodecs for JPEG XL.
 """
 
 from __future__ import annotations

@@ -212,8 +212,13 @@ class Stop:
     "parameters",
     [
         {},
-        {"gamma": "monotone", "time_sampling": "importance", "dropout": 0.2},
-        {"hierarchy": "laplacian", "timesteps": 7, "lr_schedule": "constant", "gamma": "endpoints"},
+        pytest.param(
+            {"gamma": "monotone", "time_sampling": "importance", "dropout": 0.2}, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"hierarchy": "laplacian", "timesteps": 7, "lr_schedule": "constant", "gamma": "endpoints"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_an_interrupted_fit_ends_as_if_it_had_not_been(digits, tmp_path, parameters):
