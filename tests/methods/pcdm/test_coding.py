@@ -109,11 +109,10 @@ def test_round_trip(file, model):
     "parameters",
     [
         {"hierarchy": "laplacian", "wavelet": "db2"},
-        {"hierarchy": "wavelet", "n_scales": 3},
-        {"n_scales": 1},
-        {"network": "vdm", "fourier": (2, 3)},
-        {"gamma": "monotone", "fourier": (3,)},
-        {"dtype": "float64", "dropout": 0.1},
+        {"n_scales": 3, "gamma": "monotone", "fourier": (3,)},
+        pytest.param({"n_scales": 1}, marks=pytest.mark.slow),
+        pytest.param({"network": "vdm", "fourier": (2, 3)}, marks=pytest.mark.slow),
+        pytest.param({"dtype": "float64", "dropout": 0.1}, marks=pytest.mark.slow),
     ],
 )
 def test_round_trip_of_other_models(digits, parameters):
@@ -166,8 +165,8 @@ def test_the_code_is_as_long_as_the_bound(model, digits):
 
 
 def test_more_steps_are_shorter(model, digits):
-    X = digits[1][:60]
-    sizes = [len(model.compress(X, timesteps=t)) for t in (3, 10, 40)]
+    X = digits[1][:40]
+    sizes = [len(model.compress(X, timesteps=t)) for t in (2, 5, 20)]
     assert sizes[0] > sizes[1] > sizes[2]
 
 
@@ -234,7 +233,7 @@ def test_mutations_with_right_checksums(file, model):
     header, payload = parts(data)
     assert np.array_equal(model.decompress(assemble(header, payload)), X)
     rng = np.random.default_rng(1)
-    for _ in range(40):
+    for _ in range(25):
         raw = bytearray(payload)
         i = int(rng.integers(len(raw)))
         raw[i] ^= 1 << int(rng.integers(8))

@@ -120,7 +120,7 @@ def test_ranges_of_integers_hold(scheme):
     bands, conditions, ints = scales.split(x)
     for k, (low, high) in zip(ints, scales.ranges, strict=True):
         assert low <= k.min() <= k.max() <= high
-        assert max(abs(int(k.min())), abs(int(k.max()))) > 0.4 * max(abs(low), abs(high))
+        assert max(abs(int(k.min())), abs(int(k.max()))) > 0.1 * max(abs(low), abs(high))
     assert np.array_equal(scales.coarse_integers(ints), x)
     assert all(c is None or np.abs(c).max() < 4 for c in conditions)
     assert all(np.allclose(scales.on_lattice(b, s), ints[s]) for s, b in enumerate(bands))
@@ -212,8 +212,13 @@ class Stop:
     "parameters",
     [
         {},
-        {"gamma": "monotone", "time_sampling": "importance", "dropout": 0.2},
-        {"hierarchy": "laplacian", "timesteps": 7, "lr_schedule": "constant", "gamma": "endpoints"},
+        pytest.param(
+            {"gamma": "monotone", "time_sampling": "importance", "dropout": 0.2}, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"hierarchy": "laplacian", "timesteps": 7, "lr_schedule": "constant", "gamma": "endpoints"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_an_interrupted_fit_ends_as_if_it_had_not_been(digits, tmp_path, parameters):
@@ -378,7 +383,9 @@ def test_super_resolution(model, integers, digits):
     coarse = X.reshape(30, 4, 2, 4, 2).mean((2, 4))
     fine = model.super_resolve(coarse, 50)
     means = fine.reshape(30, 4, 2, 4, 2).mean((2, 4))
-    assert abs(means - coarse).mean() < 0.6  # the noise of the latents, and clipping at 0 and 16
+    far = abs(means - coarse).mean()  # the noise of the latents, and clipping at 0 and 16
+    assert far < 1.0
+    assert far < abs(means - coarse[::-1]).mean() / 3
     assert abs(fine.astype(int) - X).mean() < abs(model.sample(30, 50).astype(int) - X).mean()
     tiny = X.reshape(30, 2, 4, 2, 4).mean((2, 4))
     assert integers.super_resolve(tiny, 5).shape == X.shape
@@ -555,7 +562,7 @@ def test_bad_images(X, error, words):
 )  # fmt: skip
 def test_bad_parameters(parameters, error, words):
     with pytest.raises(error, match=words):
-        PCDM(**{**QUICK, **parameters}).fit(GOOD + np.arange(4, dtype=np.uint8)[:, None, None])
+        PCDM(**{**QUICK, **parameters}).fit(np.arange(256, dtype=np.uint8).reshape(4, 8, 8) % 17)
 
 
 def test_bad_use(model, digits):
