@@ -106,7 +106,6 @@ def test_laplacian_details_are_what_the_coarse_image_lacks():
 @pytest.mark.parametrize("scheme", INTEGER)
 @pytest.mark.parametrize("levels", [1, 2])
 def test_integers_come_back(scheme, levels):
-    pytest.importorskip("lapwing.multiscale._lifting")
     rng = np.random.default_rng(0)
     h = make_map("integer", scheme, levels)
     for dtype, high in ((np.uint8, 256), (np.int64, 65536)):

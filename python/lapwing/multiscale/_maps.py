@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from lapwing import _array, _validate
 from lapwing.multiscale._dwt import dwt, dwt2, idwt2
+from lapwing.multiscale._lifting import ilwt, lwt
 from lapwing.multiscale._wavelet import Wavelet, as_wavelet
 
 __all__ = ["HierarchicalMap", "make_map"]
@@ -554,14 +554,12 @@ def _split_integers(x: Any, scheme: str) -> tuple[Any, Any]:
     if _array.kind_of(x) == "torch":
         low, high = _split_integers(x.numpy(), scheme)
         return _array.wrap(low, "torch"), _array.wrap(high, "torch")
-    lifting = importlib.import_module("lapwing.multiscale._lifting")
-    low, bands = lifting.lwt(x, scheme, level=1, axes=(-2, -1))
-    return low, _band_major(np.broadcast_arrays(bands["da"], bands["ad"], bands["dd"]))
+    low, bands = lwt(x, scheme, level=1, axes=(-2, -1))
+    return low, _band_major([bands["da"], bands["ad"], bands["dd"]])
 
 
 def _join_integers(low: Any, high: Any, scheme: str) -> Any:
     if _array.kind_of(low) == "torch":
         return _array.wrap(_join_integers(low.numpy(), high.numpy(), scheme), "torch")
-    lifting = importlib.import_module("lapwing.multiscale._lifting")
     da, ad, dd = _three_bands(high)
-    return lifting.ilwt([low, {"da": da, "ad": ad, "dd": dd}], scheme, axes=(-2, -1))
+    return ilwt([low, {"da": da, "ad": ad, "dd": dd}], scheme, axes=(-2, -1))

@@ -31,5 +31,4 @@ def model(digits: tuple[np.ndarray, np.ndarray]) -> PCDM:
 @pytest.fixture(scope="session")
 def integers(digits: tuple[np.ndarray, np.ndarray]) -> PCDM:
     """The same on integers."""
-    pytest.importorskip("lapwing.multiscale._lifting")
     return PCDM("integer", conditioning="clean", n_scales=3, **SMALL).fit(digits[0])

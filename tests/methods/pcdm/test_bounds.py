@@ -131,7 +131,6 @@ def test_the_cascade_on_clean_scales_is_none(population):
 
 def test_integers_are_a_bound(population):
     """Every scale on its own lattice, given the exact coarser integers."""
-    pytest.importorskip("lapwing.multiscale._lifting")
     images, p, entropy = population
     x = ((images.numpy() + 1) * LEVELS / 2 - 0.5).round().astype(np.int64)
     scales = algorithm.Scales("integer", "s", 2, LEVELS, (1, 2, 2))

@@ -30,7 +30,6 @@ def folder(tmp_path_factory, digits):
 
 
 def test_train_says_what_it_did(folder, capsys):
-    pytest.importorskip("lapwing.multiscale._lifting")
     assert (folder / "state" / "checkpoint.safetensors").exists()
     model = PCDM.load(folder / "model.safetensors")
     assert model.n_steps_ == 20

@@ -113,7 +113,6 @@ def test_integers(integers, digits):
 
 @pytest.mark.parametrize("scheme", ["s", "legall53", "cdf26", "97m"])
 def test_ranges_of_integers_hold(scheme):
-    pytest.importorskip("lapwing.multiscale._lifting")
     rng = np.random.default_rng(0)
     scales = algorithm.Scales("integer", scheme, 3, 256, (1, 8, 8))
     x = rng.choice([0, 255], (3000, 1, 8, 8))
