@@ -32,6 +32,7 @@ exclude_patterns = [
     "generated/bench_linalg.md",
     "generated/bench_multiscale.md",
     "generated/bench_partition.md",
+    "generated/bench_pcdm.md",
     "generated/bench_phylo.md",
 ]
 templates_path = ["_templates"]

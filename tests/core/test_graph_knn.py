@@ -216,3 +216,30 @@ def test_laplacians():
     np.testing.assert_allclose(
         graph.laplacian(W, "rw", self_loops=True).toarray()[1], [-2 / 6, 5 / 6, -3 / 6, 0]
     )
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("method", ["pynndescent", "hnswlib", "faiss"])
+def test_approximate_searches_say_their_recall(method, metric):
+    pytest.importorskip(method)
+    X = np.random.default_rng(0).normal(size=(3000, 24)).astype(np.float32)
+    k = 10
+    found = graph.knn_graph(X, k, method=method, metric=metric, n_jobs=1)
+    assert found.method_ == method
+    order, distances = truth(X.astype(np.float64), k, metric)
+    index, value = found.indices.reshape(-1, k), found.data.reshape(-1, k)
+    recall = np.mean([len(np.intersect1d(a, b)) for a, b in zip(index, order, strict=True)]) / k
+    assert recall > 0.85
+    assert abs(found.recall_ - recall) < 0.05
+    assert (np.diff(value, axis=1) >= 0).all()
+    right = index == order
+    np.testing.assert_allclose(value[right], distances[right], rtol=1e-5, atol=1e-6)
+
+
+def test_auto_takes_an_approximate_search_only_if_it_finds_enough():
+    pytest.importorskip("faiss")
+    X = np.random.default_rng(1).normal(size=(100_001, 10)).astype(np.float32)
+    loose = graph.knn_graph(X, 3, target_recall=0.5)
+    assert loose.method_ != "exact"
+    assert 0.5 <= loose.recall_ <= 1
+    assert graph.knn_graph(X, 3, target_recall=1.0).recall_ == 1.0

@@ -1,5 +1,5 @@
 # cmake -DNM=... -DOBJDUMP=... -DOBJECT=... -DLEVEL=... -DWHAT=symbols|vectors -P check_object.cmake
-# The object compiled for one instruction set must offer its two tables and nothing else: an inline function that it shares
+# The object compiled for one instruction set must offer its tables and nothing else: an inline function that it shares
 # with another file would be one symbol, and the linker might keep this copy for processors that cannot run it.
 if(WHAT STREQUAL "symbols")
   execute_process(COMMAND ${NM} --defined-only ${OBJECT} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
@@ -9,15 +9,15 @@ if(WHAT STREQUAL "symbols")
     if(line MATCHES " [VvWwu] ")
       message(SEND_ERROR "weak symbol in ${OBJECT}: ${line}")
     elseif(line MATCHES " [A-Z] ")
-      if(line MATCHES "f(32|64)_${LEVEL}")
+      if(line MATCHES "[0-9](f(32|64)|lifting_i(16|32|64)|pyramid_(f32|f64|u8|u16|i16))_${LEVEL}")
         math(EXPR tables "${tables} + 1")
       else()
         message(SEND_ERROR "unexpected global symbol in ${OBJECT}: ${line}")
       endif()
     endif()
   endforeach()
-  if(NOT tables EQUAL 2)
-    message(SEND_ERROR "expected the two tables f32_${LEVEL} and f64_${LEVEL} in ${OBJECT}, found ${tables}")
+  if(NOT tables EQUAL 10)  # two of all kernels, three of lifting, five of pyramids
+    message(SEND_ERROR "expected ten tables of kernels for ${LEVEL} in ${OBJECT}, found ${tables}")
   endif()
 elseif(WHAT STREQUAL "vectors")
   execute_process(COMMAND ${OBJDUMP} -d --no-show-raw-insn ${OBJECT} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)

@@ -48,7 +48,7 @@ class WaveletTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Their shapes.
     n_features_in_ : int
         Features of `X`.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of str
         Names of the columns, where `X` has names that are all strings.
 
     References
