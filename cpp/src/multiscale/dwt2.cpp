@@ -339,7 +339,9 @@ struct synthesis {
         pairs(std::clamp<std::ptrdiff_t>(block_bytes / (4 * ld * static_cast<std::ptrdiff_t>(sizeof(T))), 1,
                                          most_rows)) {}
   std::ptrdiff_t row_pairs() const { return along.last - along.first + 1; }
-  std::ptrdiff_t scratch() const { return 4 * ld * pairs + 2 * round_up(row_pairs(), step16) + 4 * piece; }
+  std::ptrdiff_t scratch() const {
+    return 4 * ld * pairs + std::max(2 * pairs * round_up(2 * row_pairs(), step16), 4 * piece);
+  }
 };
 
 template <class T>
@@ -427,6 +429,15 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
     if (direct) {
       k.rows_up(a + (begin - t) * s.ld, d + (begin - t) * s.ld, row_lo, row_hi, s.along.taps, row_pairs,
                 end - begin, s.ld, y.row(begin), y.stride);
+      continue;
+    }
+    if (!s.stream) {  // all rows at once, then to their places
+      const std::ptrdiff_t ldo = round_up(2 * row_pairs, step16), skip = left < 0 ? 1 : 0,
+                           until = std::min(left + 2 * row_pairs, s.w);
+      k.rows_up(a + (begin - t) * s.ld, d + (begin - t) * s.ld, row_lo, row_hi, s.along.taps, row_pairs,
+                end - begin, s.ld, out, ldo);
+      for (std::ptrdiff_t i = begin; i < end; ++i)
+        scatter(out + (i - begin) * ldo + skip, until - left - skip, y.row(i), y.step);
       continue;
     }
     for (std::ptrdiff_t i = begin; i < end; ++i)
