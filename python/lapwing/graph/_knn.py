@@ -188,6 +188,7 @@ def _approximate(
     name: str, points: Floats, k: int, metric: str, threads: int, seed: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     package: Any = _optional.need(name, extra="knn", purpose=f"knn_graph(method={name!r})")
+    threads = threads or _threads.effective()  # 0, for all, means something else to each of the packages
     data = np.ascontiguousarray(points, dtype=np.float32)
     ask = min(k + 1, len(points))  # most searches find the point itself
     if name == "pynndescent":
