@@ -95,116 +95,95 @@ isa best_isa() noexcept {
 
 namespace kernels {
 
-#define X(level)                         \
-  extern const table<float> f32_##level; \
-  extern const table<double> f64_##level;
+namespace {
+
+// All tables of a level.
+struct tables {
+  const table<float>& f32;
+  const table<double>& f64;
+  const lifting_table<std::int16_t>& lifting_i16;
+  const lifting_table<std::int32_t>& lifting_i32;
+  const lifting_table<std::int64_t>& lifting_i64;
+  const pyramid_table<std::uint8_t>& pyramid_u8;
+  const pyramid_table<std::uint16_t>& pyramid_u16;
+  const pyramid_table<std::int16_t>& pyramid_i16;
+  const pyramid_table<float>& pyramid_f32;
+  const pyramid_table<double>& pyramid_f64;
+};
+
+}  // namespace
+
+#define X(level)                                                 \
+  extern const table<float> f32_##level;                         \
+  extern const table<double> f64_##level;                        \
+  extern const lifting_table<std::int16_t> lifting_i16_##level;  \
+  extern const lifting_table<std::int32_t> lifting_i32_##level;  \
+  extern const lifting_table<std::int64_t> lifting_i64_##level;  \
+  extern const pyramid_table<std::uint8_t> pyramid_u8_##level;   \
+  extern const pyramid_table<std::uint16_t> pyramid_u16_##level; \
+  extern const pyramid_table<std::int16_t> pyramid_i16_##level;  \
+  extern const pyramid_table<float> pyramid_f32_##level;         \
+  extern const pyramid_table<double> pyramid_f64_##level;
 LAPWING_LEVELS
 #undef X
 
 namespace {
 
-template <class Table>
-const Table& pick(const std::array<const Table*, built.size()>& tables, isa level) noexcept {
+#define X(level)                                                                            \
+  tables{f32_##level,         f64_##level,        lifting_i16_##level, lifting_i32_##level, \
+         lifting_i64_##level, pyramid_u8_##level, pyramid_u16_##level, pyramid_i16_##level, \
+         pyramid_f32_##level, pyramid_f64_##level},
+constexpr std::array<tables, built.size()> all{LAPWING_LEVELS};
+#undef X
+
+const tables& of(isa level) noexcept {
   const isa best = clamp(level);
   std::size_t k = 0;
   while (built[k] != best) ++k;  // clamp() returns a built level
-  return *tables[k];
+  return all[k];
 }
 
 }  // namespace
 
 template <>
 const table<float>& get<float>(isa level) noexcept {
-#define X(level) &f32_##level,
-  return pick<table<float>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).f32;
 }
-
 template <>
 const table<double>& get<double>(isa level) noexcept {
-#define X(level) &f64_##level,
-  return pick<table<double>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).f64;
 }
-
-#define X(level) extern const lifting_table<std::int16_t> lifting_i16_##level;
-LAPWING_LEVELS
-#undef X
 template <>
 const lifting_table<std::int16_t>& get_lifting<std::int16_t>(isa level) noexcept {
-#define X(level) &lifting_i16_##level,
-  return pick<lifting_table<std::int16_t>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).lifting_i16;
 }
-
-#define X(level) extern const lifting_table<std::int32_t> lifting_i32_##level;
-LAPWING_LEVELS
-#undef X
 template <>
 const lifting_table<std::int32_t>& get_lifting<std::int32_t>(isa level) noexcept {
-#define X(level) &lifting_i32_##level,
-  return pick<lifting_table<std::int32_t>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).lifting_i32;
 }
-
-#define X(level) extern const lifting_table<std::int64_t> lifting_i64_##level;
-LAPWING_LEVELS
-#undef X
 template <>
 const lifting_table<std::int64_t>& get_lifting<std::int64_t>(isa level) noexcept {
-#define X(level) &lifting_i64_##level,
-  return pick<lifting_table<std::int64_t>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).lifting_i64;
 }
-
-#define X(level) extern const pyramid_table<std::uint8_t> pyramid_u8_##level;
-LAPWING_LEVELS
-#undef X
 template <>
 const pyramid_table<std::uint8_t>& get_pyramid<std::uint8_t>(isa level) noexcept {
-#define X(level) &pyramid_u8_##level,
-  return pick<pyramid_table<std::uint8_t>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).pyramid_u8;
 }
-
-#define X(level) extern const pyramid_table<std::uint16_t> pyramid_u16_##level;
-LAPWING_LEVELS
-#undef X
 template <>
 const pyramid_table<std::uint16_t>& get_pyramid<std::uint16_t>(isa level) noexcept {
-#define X(level) &pyramid_u16_##level,
-  return pick<pyramid_table<std::uint16_t>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).pyramid_u16;
 }
-
-#define X(level) extern const pyramid_table<std::int16_t> pyramid_i16_##level;
-LAPWING_LEVELS
-#undef X
 template <>
 const pyramid_table<std::int16_t>& get_pyramid<std::int16_t>(isa level) noexcept {
-#define X(level) &pyramid_i16_##level,
-  return pick<pyramid_table<std::int16_t>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).pyramid_i16;
 }
-
-#define X(level) extern const pyramid_table<float> pyramid_f32_##level;
-LAPWING_LEVELS
-#undef X
 template <>
 const pyramid_table<float>& get_pyramid<float>(isa level) noexcept {
-#define X(level) &pyramid_f32_##level,
-  return pick<pyramid_table<float>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).pyramid_f32;
 }
-
-#define X(level) extern const pyramid_table<double> pyramid_f64_##level;
-LAPWING_LEVELS
-#undef X
 template <>
 const pyramid_table<double>& get_pyramid<double>(isa level) noexcept {
-#define X(level) &pyramid_f64_##level,
-  return pick<pyramid_table<double>>({LAPWING_LEVELS}, level);
-#undef X
+  return of(level).pyramid_f64;
 }
 
 }  // namespace kernels

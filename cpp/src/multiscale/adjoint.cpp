@@ -22,13 +22,7 @@ std::vector<const T*> rows_in(const T* block, std::ptrdiff_t width, std::ptrdiff
 template <class T>
 void dwt_adjoint(const context& ctx, const axis_view<const T>& low, const axis_view<const T>& high,
                  const filter_bank& bank, boundary mode, const axis_view<T>& x) {
-  check_bank(bank);
-  check(x.length() >= 1, "x must have at least one sample along its axis");
-  check(x.length() > 1 || (mode != boundary::reflect && mode != boundary::antireflect),
-        "x must have at least two samples to be reflected");
-  const analysis_plan p(x.length(), bank.length(), mode);
-  check_axis(low, x.shape, x.axis, p.count, "low");
-  check_axis(high, x.shape, x.axis, p.count, "high");
+  const analysis_plan p = checked_analysis(x, bank, mode, low, high);
   const auto lo = cast<T>(bank.dec_lo, true), hi = cast<T>(bank.dec_hi, true);
   const auto l = lines_of(x.shape, x.axis, {&x.strides, &low.strides, &high.strides});
   const auto& k = kernels::get<T>(ctx.level());
@@ -69,13 +63,8 @@ void dwt_adjoint(const context& ctx, const axis_view<const T>& low, const axis_v
 template <class T>
 void idwt_adjoint(const context& ctx, const axis_view<const T>& y, const filter_bank& bank, boundary mode,
                   const axis_view<T>& low, const axis_view<T>& high) {
-  check_bank(bank);
-  const std::ptrdiff_t m = low.length();
-  check(m >= 1 && idwt_length(m, bank.length(), mode) >= 1, "low has too few coefficients for a filter of ",
-        bank.length());
-  const synthesis_plan p(m, bank.length(), mode);
-  check_axis(high, low.shape, low.axis, m, "high");
-  check_axis(y, low.shape, low.axis, p.count, "y");
+  const synthesis_plan p = checked_synthesis(low, high, bank, mode, y);
+  const std::ptrdiff_t m = p.m;
   const auto lo = cast<T>(bank.rec_lo, false), hi = cast<T>(bank.rec_hi, false);
   const auto l = lines_of(y.shape, y.axis, {&y.strides, &low.strides, &high.strides});
   const auto& k = kernels::get<T>(ctx.level());

@@ -131,6 +131,32 @@ void check_axis(const axis_view<T>& v, const std::vector<std::ptrdiff_t>& shape,
   }
 }
 
+// The plans of one level, the arrays that it is between checked.
+template <class X, class Y>
+analysis_plan checked_analysis(const axis_view<X>& x, const filter_bank& bank, boundary mode,
+                               const axis_view<Y>& low, const axis_view<Y>& high) {
+  check_bank(bank);
+  check(x.length() >= 1, "x must have at least one sample along its axis");
+  check(x.length() > 1 || (mode != boundary::reflect && mode != boundary::antireflect),
+        "x must have at least two samples to be reflected");
+  const analysis_plan p(x.length(), bank.length(), mode);
+  check_axis(low, x.shape, x.axis, p.count, "low");
+  check_axis(high, x.shape, x.axis, p.count, "high");
+  return p;
+}
+template <class X, class Y>
+synthesis_plan checked_synthesis(const axis_view<X>& low, const axis_view<X>& high, const filter_bank& bank,
+                                 boundary mode, const axis_view<Y>& y) {
+  check_bank(bank);
+  const std::ptrdiff_t m = low.length();
+  check(m >= 1 && idwt_length(m, bank.length(), mode) >= 1, "low has too few coefficients for a filter of ",
+        bank.length());
+  const synthesis_plan p(m, bank.length(), mode);
+  check_axis(high, low.shape, low.axis, m, "high");
+  check_axis(y, low.shape, low.axis, p.count, "y");
+  return p;
+}
+
 template <class T>
 void scatter(const T* from, std::ptrdiff_t n, T* to, std::ptrdiff_t stride) {
   if (stride == 1)

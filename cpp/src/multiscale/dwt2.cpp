@@ -568,7 +568,7 @@ void wavedec2(const context& ctx, const array_view<const T>& x, const std::array
             "there must be at least two samples to be reflected along axis ", a.axis);
     const analysis<T>& p =
         plans.emplace_back(k, h, w, taps[0], taps[1], axes[0].mode, axes[1].mode,
-                           !small && h * w * static_cast<std::ptrdiff_t>(sizeof(T)) >= streamed_bytes);
+                           h * w * static_cast<std::ptrdiff_t>(sizeof(T)) >= streamed_bytes);
     h = p.down.count;
     w = p.along.count;
     check_shape(levels[l].da, x.shape, first, second, h, w, "da", l + 1);
@@ -699,9 +699,9 @@ void waverec2(const context& ctx, const array_view<const T>& approximation,
       check_shape(approximation, y.shape, first, second, m, n, "the approximation", l + 1);
     const std::ptrdiff_t h = l ? levels[l - 1].da.shape[at(first)] : y_h,
                          w = l ? levels[l - 1].da.shape[at(second)] : y_w;
-    const synthesis<T>& p = plans.emplace_back(
-        k, m, n, h, w, taps[0], taps[1], axes[0].mode, axes[1].mode,
-        !small && h * w * static_cast<std::ptrdiff_t>(sizeof(T)) >= streamed_bytes && l == 0);
+    const synthesis<T>& p =
+        plans.emplace_back(k, m, n, h, w, taps[0], taps[1], axes[0].mode, axes[1].mode,
+                           h * w * static_cast<std::ptrdiff_t>(sizeof(T)) >= streamed_bytes && l == 0);
     check((h == p.down.count || h + 1 == p.down.count) && (w == p.along.count || w + 1 == p.along.count),
           "what level ", l + 1, " comes to is ", p.down.count, " x ", p.along.count, ", and ", h, " x ", w,
           " is needed");

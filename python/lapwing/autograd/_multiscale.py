@@ -96,6 +96,24 @@ def _replaced(shape: Sequence[Any], axes: Sequence[int], sizes: Sequence[Any]) -
     return out
 
 
+def _joined(
+    function: Any,
+    coeffs: Sequence[Tensor],
+    wavelets: str,
+    modes: str,
+    axes: Sequence[int],
+    sizes: Sequence[int],
+    threads: int,
+) -> Tensor:
+    """What `function` makes of coefficients: an array of those sizes."""
+    named = plain.named_coefficients([_array_of(c) for c in coeffs], len(axes))
+    shape = _replaced(coeffs[0].shape, axes, sizes)
+    x = function(
+        named, list(_wavelets(wavelets)), list(_modes(modes)), axes, shape=shape, n_jobs=_jobs(threads)
+    )
+    return _tensor_of(x, coeffs[0].dtype)
+
+
 @torch.library.custom_op("lapwing::wavedecn", mutates_args=())
 def wavedecn_op(
     x: Tensor, wavelets: str, modes: str, level: int, axes: Sequence[int], threads: int
@@ -115,12 +133,7 @@ def wavedecn_adjoint_op(
     threads: int,
 ) -> Tensor:
     """Its transpose, for arrays of those sizes."""
-    named = plain.named_coefficients([_array_of(c) for c in coeffs], len(axes))
-    shape = _replaced(coeffs[0].shape, axes, sizes)
-    x = multiscale.wavedecn_adjoint(
-        named, list(_wavelets(wavelets)), list(_modes(modes)), axes, shape=shape, n_jobs=_jobs(threads)
-    )
-    return _tensor_of(x, coeffs[0].dtype)
+    return _joined(multiscale.wavedecn_adjoint, coeffs, wavelets, modes, axes, sizes, threads)
 
 
 @torch.library.custom_op("lapwing::waverecn", mutates_args=())
@@ -133,12 +146,7 @@ def waverecn_op(
     threads: int,
 ) -> Tensor:
     """`lapwing.multiscale.waverecn`, to those sizes."""
-    named = plain.named_coefficients([_array_of(c) for c in coeffs], len(axes))
-    shape = _replaced(coeffs[0].shape, axes, sizes)
-    x = multiscale.waverecn(
-        named, list(_wavelets(wavelets)), list(_modes(modes)), axes, shape=shape, n_jobs=_jobs(threads)
-    )
-    return _tensor_of(x, coeffs[0].dtype)
+    return _joined(multiscale.waverecn, coeffs, wavelets, modes, axes, sizes, threads)
 
 
 @torch.library.custom_op("lapwing::waverecn_adjoint", mutates_args=())

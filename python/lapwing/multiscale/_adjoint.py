@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _backend, _threads, _validate
-from lapwing.multiscale._dwt import _as, _real, as_array, as_bands, check_axes, check_bands
+from lapwing.multiscale._dwt import _as, _real, as_array, as_bands, band_keys, check_axes, check_bands
 from lapwing.multiscale._wavelet import Wavelet, as_mode, as_wavelet, for_axes
 
 __all__ = ["dwt_adjoint", "idwt_adjoint", "wavedecn_adjoint", "waverecn_adjoint"]
@@ -305,4 +305,4 @@ def flat_coefficients(coeffs: Sequence[Mapping[str, Any] | Any], count: int) -> 
 
 def detail_keys(count: int) -> list[str]:
     """Keys of the details of so many axes, in order."""
-    return ["".join(k) for k in product("ad", repeat=count)][1:]
+    return band_keys(count)[1:]

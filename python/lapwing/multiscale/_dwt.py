@@ -255,6 +255,11 @@ def dwtn(
     return analyse(x, where, wavelets, modes, _threads.resolve(n_jobs))
 
 
+def band_keys(count: int) -> list[str]:
+    """Keys of the bands of so many axes, in order; the approximation stands first."""
+    return ["".join(letters) for letters in product("ad", repeat=count)]
+
+
 def at_once(axes: Sequence[int]) -> bool:
     """Whether the core takes both axes, and all levels, at once; an axis may come twice."""
     return len(axes) == 2 and axes[0] != axes[1]

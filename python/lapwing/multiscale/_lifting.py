@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _backend, _threads, _validate
-from lapwing.multiscale._dwt import _as, _real, as_array, check_axes, check_bands
+from lapwing.multiscale._dwt import _as, _real, as_array, band_keys, check_axes, check_bands
 from lapwing.multiscale._wavelet import dwt_max_level
 
 __all__ = ["ilwt", "lwt"]
@@ -224,7 +224,7 @@ def _lift_level(
     first = axes[-2:] if how == "both" else axes[-1:]
     rest = axes[: -len(first)]
     last = across if rest else -1
-    keys = ["".join(k) for k in product("ad", repeat=len(first))]
+    keys = band_keys(len(first))
     word = next(iter(out.values())).dtype
     bands = {k: _empty(_halves(x.shape, first, k), last, word) if rest else out[k] for k in keys}
     core.lift(x, along, across, how, scheme, shift, [bands[k] for k in keys], threads, None)
@@ -327,7 +327,7 @@ def _places(shape: Sequence[int], axes: Sequence[int], levels: int) -> list[dict
     now = list(shape)
     for _ in range(levels):
         level = {}
-        for key in ("".join(k) for k in product("ad", repeat=len(axes))):
+        for key in band_keys(len(axes)):
             part = [slice(n) for n in now]
             for axis, letter in zip(axes, key, strict=True):
                 half = (now[axis] + 1) // 2
@@ -417,7 +417,7 @@ def _ilwt_integer(
         _word(most + abs(centre), "what is met on the way to the samples"), kept, key=lambda t: t.itemsize
     )
     x = x.astype(word, copy=False)
-    keys = ["".join(k) for k in product("ad", repeat=len(where))]
+    keys = band_keys(len(where))
     for number, (bands, full) in enumerate(zip(levels, shapes, strict=True)):
         level = {key: b.astype(word, copy=False) for key, b in bands.items()}
         level[low] = x

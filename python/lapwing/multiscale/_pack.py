@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _validate
-from lapwing.multiscale._dwt import as_array, check_axes, level_shapes, two_bands
+from lapwing.multiscale._dwt import as_array, band_keys, check_axes, level_shapes, two_bands
 from lapwing.multiscale._levels import level_count
 from lapwing.multiscale._wavelet import for_axes
 
@@ -297,8 +297,7 @@ def wavedecn_shapes(
     wavelets, modes = for_axes(wavelet, mode, len(where))
     count = level_count(sizes, where, wavelets, modes, level)
     found = level_shapes(sizes, where, wavelets, modes, count)
-    keys = ["".join("d" if number >> i & 1 else "a" for i in range(len(where)))
-            for number in range(1, 2 ** len(where))]  # fmt: skip
+    keys = band_keys(len(where))[1:]
     return [found[-1] if found else sizes, *(dict.fromkeys(keys, s) for s in found[::-1])]
 
 
