@@ -95,7 +95,7 @@ struct standard {
   }
 };
 
-constexpr std::ptrdiff_t tile = 128, row_group = 16;  // points that share a box, as columns and as rows
+constexpr std::ptrdiff_t tile = 256, row_group = 16;  // points that share a box, as columns and as rows
 
 // Points made ready for the kernels: in float, in an order in which near ones stand together.
 struct prepared {
