@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lapwing.ot._cost import METRICS, c_transform, cost_quantile
 from lapwing.ot._doubly import DoublyStochasticResult, doubly_stochastic
+from lapwing.ot._operator import kernel_operator
 from lapwing.ot._result import HistoryEntry, OTResult, SingularTriplets
 from lapwing.ot._solve import solve, solve_sample
 
@@ -19,6 +20,7 @@ __all__ = [
     "c_transform",
     "cost_quantile",
     "doubly_stochastic",
+    "kernel_operator",
     "solve",
     "solve_sample",
 ]
