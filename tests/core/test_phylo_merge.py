@@ -380,3 +380,39 @@ def test_bad_merges() -> None:
     with pytest.raises(ValueError, match="num_gaps must be between"):
         fiedler_cut(S, num_gaps=-1)
     assert read_newick("(a,b);").rooted
+
+
+@pytest.mark.parametrize("m", [50, 150, 330])
+def test_single_precision(m: int) -> None:
+    """The same as from the rounded numbers in double: only the storage differs."""
+    tree = kingman(m, random_state=3)
+    noise = np.random.default_rng(1).normal(size=(m, m)) * 0.01
+    S = np.clip(population_similarity(tree) + noise + noise.T, 0, 1)
+    np.fill_diagonal(S, 1)
+    single = S.astype(np.float32)
+    wide = single.astype(np.float64)
+    everyone = np.arange(m, dtype=np.int32)
+    runs = []
+    for matrix, threads in ((wide, 1), (single, 1), (single, 3)):
+        side, vector = np.empty(m, dtype=np.uint8), np.empty(m)
+        facts = _core.phylo_cut(matrix, everyone, 1, 1, False, 1e-6, side, vector, threads)
+        rows, cols = (np.flatnonzero(side == s).astype(np.int32) for s in (0, 1))
+        u, v = np.empty(len(rows)), np.empty(len(cols))
+        sigma = _core.phylo_leading_pair(matrix, rows, cols, u, v, threads)
+        part = as_part(tree.unrooted(), everyone)
+        score, excess, length = (np.empty(len(part.parent)) for _ in range(3))
+        weights = np.random.default_rng(0).random(m)
+        _core.phylo_edge_scores(matrix, part.rows, part.parent, weights, score, threads)
+        D = -np.log(np.maximum(matrix, 1e-3)).astype(matrix.dtype)
+        if matrix is wide:
+            D = D.astype(np.float32).astype(np.float64)
+        _core.phylo_insertion_lengths(D, part.rows, part.parent, weights, 2.0, excess, threads)
+        _core.phylo_lengths(D, part.rows, part.parent, length, threads)
+        runs.append((facts, side, vector, sigma, u, v, score, excess, length))
+    for other in runs[1:]:
+        assert other[0] == runs[0][0]
+        assert other[3] == runs[0][3]
+        for a, b in zip(runs[0][1:], other[1:], strict=True):
+            assert np.allclose(a, b, rtol=1e-6, atol=1e-7)
+    for a, b in zip(runs[1][1:], runs[2][1:], strict=True):
+        assert np.array_equal(a, b)

@@ -76,12 +76,17 @@ void fix_sign(std::vector<double>& v) {
 fiedler_pair fiedler(const context& ctx, const dense_block& s, const cut_options& o) {
   const std::ptrdiff_t n = s.rows();
   std::vector<double> degree(some(n)), scale(some(n), 1.0), known(some(n));
+  ctx.parallel_for(n, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      double d = 0;
+      for (std::ptrdiff_t j = 0; j < n; ++j) d += j != i ? s(i, j) : 0;
+      degree[some(i)] = d;
+    }
+  });
   double most = 0, total = 0;
   for (std::ptrdiff_t i = 0; i < n; ++i) {
-    double d = 0;
-    for (std::ptrdiff_t j = 0; j < n; ++j) d += j != i ? s(i, j) : 0;
-    degree[some(i)] = d + s(i, i);  // a loop cancels in D - S
-    most = std::max(most, d);
+    most = std::max(most, degree[some(i)]);
+    degree[some(i)] += s(i, i);  // a loop cancels in D - S
     if (o.random_walk) scale[some(i)] = 1 / std::sqrt(degree[some(i)]);
     known[some(i)] = 1 / scale[some(i)];
     total += known[some(i)] * known[some(i)];
@@ -132,7 +137,7 @@ two_values singular_values(const context& ctx, const dense_block& s, const std::
   for (std::size_t i = 0; i < side.size(); ++i)
     (side[i] ? rows : cols).push_back(static_cast<std::int32_t>(i));
   if (rows.size() > cols.size()) rows.swap(cols);
-  return largest_two(ctx, dense_block(ctx, s.view(), rows, cols));
+  return largest_two(ctx, dense_block(ctx, s, rows, cols));
 }
 
 // Component of each leaf in the graph of s > 0; how many.
@@ -215,10 +220,9 @@ void add_cuts(const std::vector<double>& v, double zero, const cut_options& o, s
   }
 }
 
-}  // namespace
-
-cut_result cut(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> part,
-               const cut_options& o, std::span<std::uint8_t> side, std::span<double> vector) {
+template <class T>
+cut_result cut_of(const context& ctx, matrix_view<const T> s, std::span<const std::int32_t> part,
+                  const cut_options& o, std::span<std::uint8_t> side, std::span<double> vector) {
   const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(part.size());
   check(s.rows == s.cols, "s must be square, got ", s.rows, " x ", s.cols);
   check(n >= 2, "part must have at least 2 leaves, got ", n);
@@ -302,8 +306,9 @@ cut_result cut(const context& ctx, matrix_view<const double> s, std::span<const 
   return r;
 }
 
-double leading_pair(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> rows,
-                    std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v) {
+template <class T>
+double leading_pair_of(const context& ctx, matrix_view<const T> s, std::span<const std::int32_t> rows,
+                       std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v) {
   const std::ptrdiff_t p = static_cast<std::ptrdiff_t>(rows.size()),
                        q = static_cast<std::ptrdiff_t>(cols.size());
   check(p >= 1 && q >= 1, "rows and cols must not be empty");
@@ -341,8 +346,6 @@ double leading_pair(const context& ctx, matrix_view<const double> s, std::span<c
   return sigma;
 }
 
-namespace {
-
 struct intervals {
   std::vector<std::int32_t> first, last;  // leaves below a node: [first, last)
 };
@@ -374,10 +377,10 @@ intervals read_tree(std::span<const std::int32_t> leaves, std::span<const std::i
   return t;
 }
 
-}  // namespace
-
-void edge_scores(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> leaves,
-                 std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score) {
+template <class T>
+void edge_scores_of(const context& ctx, matrix_view<const T> s, std::span<const std::int32_t> leaves,
+                    std::span<const std::int32_t> parent, std::span<const double> u,
+                    std::span<double> score) {
   check(s.rows == s.cols, "s must be square, got ", s.rows, " x ", s.cols);
   check(u.size() == leaves.size() && score.size() == parent.size(), "u and score must have ", leaves.size(),
         " and ", parent.size(), " entries");
@@ -393,12 +396,12 @@ void edge_scores(const context& ctx, matrix_view<const double> s, std::span<cons
       double* sum = sums.data() + p * 2 * n;
       for (std::ptrdiff_t i = p * m / parts; i < (p + 1) * m / parts; ++i) {
         if (ctx.checkpoint(worker)) return;
-        const double* row = &s(leaves[some(i)], 0);
+        const T* row = &s(leaves[some(i)], 0);
         double square = 0, product = 0;
         for (std::ptrdiff_t j = 0; j < m; ++j) {
           before[some(2 * j)] = square;
           before[some(2 * j + 1)] = product;
-          const double x = row[leaves[some(j)]];
+          const double x = static_cast<double>(row[leaves[some(j)]]);
           square += x * x;
           product += x * u[some(j)];
         }
@@ -406,7 +409,7 @@ void edge_scores(const context& ctx, matrix_view<const double> s, std::span<cons
         for (std::ptrdiff_t j = m; j > 0; --j) {
           after[some(2 * j)] = square;
           after[some(2 * j + 1)] = product;
-          const double x = row[leaves[some(j - 1)]];
+          const double x = static_cast<double>(row[leaves[some(j - 1)]]);
           square += x * x;
           product += x * u[some(j - 1)];
         }
@@ -434,8 +437,6 @@ void edge_scores(const context& ctx, matrix_view<const double> s, std::span<cons
     score[some(e)] = f > 0 && h > 0 && parent[some(e)] >= 0 ? std::max(0.0, 1 - g / f * (g / h)) : 1;
   }
 }
-
-namespace {
 
 // The neighbours of every node of a tree without its root, and how to average over what lies behind one.
 class unrooted_tree {
@@ -622,88 +623,22 @@ auto distances_between(const pair_function& pairs, std::span<const std::int32_t>
   };
 }
 
-}  // namespace
-
-void insertion_lengths(const context& ctx, matrix_view<const double> d, std::span<const std::int32_t> leaves,
-                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
-                       std::span<double> excess) {
+template <class T>
+void insertion_lengths_of(const context& ctx, matrix_view<const T> d, std::span<const std::int32_t> leaves,
+                          std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                          std::span<double> excess) {
   check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
   check_insertion(leaves, parent, delta, cap, excess);
   const auto distance = [&](std::int32_t i, std::int32_t j) {
-    return std::min(cap, d(leaves[some(i)], leaves[some(j)]));
+    return std::min(cap, static_cast<double>(d(leaves[some(i)], leaves[some(j)])));
   };
   read_tree(leaves, parent, d.rows);
   insertion(ctx, distance, parent, delta, cap, excess);
 }
 
-void insertion_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
-                       std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
-                       std::span<const double> delta, double cap, std::span<double> excess) {
-  check_insertion(leaves, parent, delta, cap, excess);
-  read_tree(leaves, parent, codes.rows);
-  const pair_function pairs = pairs_of(ctx, codes, o);
-  insertion(ctx, distances_between(pairs, leaves, cap), parent, delta, cap, excess);
-}
-
-void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
-                      std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent, double cap,
-                      std::span<double> length) {
-  check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
-  check(cap >= 0, "cap must be >= 0, got ", cap);
-  read_tree(leaves, parent, codes.rows);
-  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
-                     n = static_cast<std::int32_t>(parent.size());
-  std::fill(length.begin(), length.end(), 0.0);
-  if (m == 1) return;
-  const pair_function pairs = pairs_of(ctx, codes, o);
-  const auto distance = distances_between(pairs, leaves, cap);
-  if (m == 2) {
-    length[0] = length[1] = distance(0, 1) / 2;
-    return;
-  }
-  const unrooted_tree tree(parent, m);
-  // What lies behind v as seen from x, in its parts, and the mean of their distances from v.
-  const auto look = [&](std::int32_t x, std::int32_t v, std::vector<shares>& part) {
-    part.clear();
-    if (v < m) {
-      part.push_back({{v, 1.0}});
-      return 0.0;
-    }
-    for (const std::int32_t y : tree.neighbours(v)) {
-      if (y == x) continue;
-      part.emplace_back();
-      tree.average(v, y, part.back());
-    }
-    double all = 0;
-    for (std::size_t a = 0; a < part.size(); ++a)
-      for (std::size_t b = 0; b < a; ++b) all += average_between(distance, part[a], part[b]);
-    const double k = static_cast<double>(part.size());
-    return k > 1 ? all / (k * (k - 1)) : 0.0;
-  };
-  const bool two = std::count(parent.begin(), parent.end(), n - 1) == 2;
-  ctx.parallel_for(n - 1, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
-    std::vector<shares> here, there;
-    for (std::ptrdiff_t i = lo; i < hi; ++i) {
-      if (ctx.checkpoint(worker)) return;
-      const std::int32_t x = static_cast<std::int32_t>(i);
-      std::int32_t v = parent[some(x)];
-      const bool half = two && v == n - 1;
-      if (half)  // the two edges at the root are one
-        v = *std::find_if(tree.neighbours(x).begin(), tree.neighbours(x).end(),
-                          [&](std::int32_t y) { return y >= 0 && parent[some(y)] == n - 1; });
-      const double own = look(v, x, here) + look(x, v, there);
-      double across = 0;
-      for (const shares& a : here)
-        for (const shares& b : there) across += average_between(distance, a, b);
-      across /= static_cast<double>(here.size() * there.size());
-      length[some(x)] = (across - own) / (half ? 2 : 1);
-    }
-  });
-}
-
-void least_squares_lengths(const context& ctx, matrix_view<const double> d,
-                           std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
-                           std::span<double> length) {
+template <class T>
+void least_squares_of(const context& ctx, matrix_view<const T> d, std::span<const std::int32_t> leaves,
+                      std::span<const std::int32_t> parent, std::span<double> length) {
   check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
   check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
   const intervals t = read_tree(leaves, parent, d.rows);
@@ -741,10 +676,10 @@ void least_squares_lengths(const context& ctx, matrix_view<const double> d,
       for (int c = 0; c < q; ++c) {
         double sum = 0;
         for (std::int32_t i = t.first[some(rows[a])]; i < t.last[some(rows[a])]; ++i) {
-          const double* row = &d(leaves[some(i)], 0);
+          const T* row = &d(leaves[some(i)], 0);
           double s = 0;
           for (std::int32_t j = t.first[some(cols[c])]; j < t.last[some(cols[c])]; ++j)
-            s += row[leaves[some(j)]];
+            s += static_cast<double>(row[leaves[some(j)]]);
           sum += s;
         }
         b.part[a][c] = sum;
@@ -768,7 +703,7 @@ void least_squares_lengths(const context& ctx, matrix_view<const double> d,
   ctx.parallel_for(m, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
     for (std::ptrdiff_t i = lo; i < hi; ++i)
       for (std::int32_t j = 0; j < m; ++j)
-        if (j != i) out[some(i)] += d(leaves[some(i)], leaves[some(j)]);
+        if (j != i) out[some(i)] += static_cast<double>(d(leaves[some(i)], leaves[some(j)]));
   });
   const std::int32_t root = n - 1;
   for (std::int32_t i = m; i < n; ++i) {
@@ -841,6 +776,122 @@ void least_squares_lengths(const context& ctx, matrix_view<const double> d,
     }
     length[some(x)] = length[some(y)] = whole / 2;
   }
+}
+
+}  // namespace
+
+cut_result cut(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> part,
+               const cut_options& o, std::span<std::uint8_t> side, std::span<double> vector) {
+  return cut_of(ctx, s, part, o, side, vector);
+}
+cut_result cut(const context& ctx, matrix_view<const float> s, std::span<const std::int32_t> part,
+               const cut_options& o, std::span<std::uint8_t> side, std::span<double> vector) {
+  return cut_of(ctx, s, part, o, side, vector);
+}
+
+double leading_pair(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> rows,
+                    std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v) {
+  return leading_pair_of(ctx, s, rows, cols, u, v);
+}
+double leading_pair(const context& ctx, matrix_view<const float> s, std::span<const std::int32_t> rows,
+                    std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v) {
+  return leading_pair_of(ctx, s, rows, cols, u, v);
+}
+
+void edge_scores(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> leaves,
+                 std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score) {
+  edge_scores_of(ctx, s, leaves, parent, u, score);
+}
+void edge_scores(const context& ctx, matrix_view<const float> s, std::span<const std::int32_t> leaves,
+                 std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score) {
+  edge_scores_of(ctx, s, leaves, parent, u, score);
+}
+
+void insertion_lengths(const context& ctx, matrix_view<const double> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess) {
+  insertion_lengths_of(ctx, d, leaves, parent, delta, cap, excess);
+}
+void insertion_lengths(const context& ctx, matrix_view<const float> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess) {
+  insertion_lengths_of(ctx, d, leaves, parent, delta, cap, excess);
+}
+
+void insertion_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
+                       std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                       std::span<const double> delta, double cap, std::span<double> excess) {
+  check_insertion(leaves, parent, delta, cap, excess);
+  read_tree(leaves, parent, codes.rows);
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  insertion(ctx, distances_between(pairs, leaves, cap), parent, delta, cap, excess);
+}
+
+void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
+                      std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent, double cap,
+                      std::span<double> length) {
+  check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+  read_tree(leaves, parent, codes.rows);
+  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
+                     n = static_cast<std::int32_t>(parent.size());
+  std::fill(length.begin(), length.end(), 0.0);
+  if (m == 1) return;
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  const auto distance = distances_between(pairs, leaves, cap);
+  if (m == 2) {
+    length[0] = length[1] = distance(0, 1) / 2;
+    return;
+  }
+  const unrooted_tree tree(parent, m);
+  // What lies behind v as seen from x, in its parts, and the mean of their distances from v.
+  const auto look = [&](std::int32_t x, std::int32_t v, std::vector<shares>& part) {
+    part.clear();
+    if (v < m) {
+      part.push_back({{v, 1.0}});
+      return 0.0;
+    }
+    for (const std::int32_t y : tree.neighbours(v)) {
+      if (y == x) continue;
+      part.emplace_back();
+      tree.average(v, y, part.back());
+    }
+    double all = 0;
+    for (std::size_t a = 0; a < part.size(); ++a)
+      for (std::size_t b = 0; b < a; ++b) all += average_between(distance, part[a], part[b]);
+    const double k = static_cast<double>(part.size());
+    return k > 1 ? all / (k * (k - 1)) : 0.0;
+  };
+  const bool two = std::count(parent.begin(), parent.end(), n - 1) == 2;
+  ctx.parallel_for(n - 1, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    std::vector<shares> here, there;
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      if (ctx.checkpoint(worker)) return;
+      const std::int32_t x = static_cast<std::int32_t>(i);
+      std::int32_t v = parent[some(x)];
+      const bool half = two && v == n - 1;
+      if (half)  // the two edges at the root are one
+        v = *std::find_if(tree.neighbours(x).begin(), tree.neighbours(x).end(),
+                          [&](std::int32_t y) { return y >= 0 && parent[some(y)] == n - 1; });
+      const double own = look(v, x, here) + look(x, v, there);
+      double across = 0;
+      for (const shares& a : here)
+        for (const shares& b : there) across += average_between(distance, a, b);
+      across /= static_cast<double>(here.size() * there.size());
+      length[some(x)] = (across - own) / (half ? 2 : 1);
+    }
+  });
+}
+
+void least_squares_lengths(const context& ctx, matrix_view<const double> d,
+                           std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                           std::span<double> length) {
+  least_squares_of(ctx, d, leaves, parent, length);
+}
+void least_squares_lengths(const context& ctx, matrix_view<const float> d,
+                           std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                           std::span<double> length) {
+  least_squares_of(ctx, d, leaves, parent, length);
 }
 
 }  // namespace lapwing::phylo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lapwing.phylo._join import bionj, nj, snj, upgma
+from lapwing.phylo._join import bionj, nj, quartet_tree, snj, upgma
 from lapwing.phylo._merge import (
     edge_lengths,
     fiedler_cut,
@@ -23,6 +23,7 @@ __all__ = [
     "fiedler_cut",
     "merge_trees",
     "nj",
+    "quartet_tree",
     "read_newick",
     "similarity_matrix",
     "snj",

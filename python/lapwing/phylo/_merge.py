@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _backend, _threads, _validate
-from lapwing.phylo._matrix import check_distances, check_similarities
+from lapwing.phylo._matrix import Reals, check_distances, check_similarities
 from lapwing.phylo._similarity import distances_of
 from lapwing.phylo._tree import Tree, _layout
 
@@ -70,7 +70,7 @@ class Cut(NamedTuple):
 
 
 def cut_leaves(
-    S: Doubles,
+    S: Reals,
     leaves: Ints,
     *,
     num_gaps: int,
@@ -232,7 +232,7 @@ def root_at(part: Part, node: int) -> Part:
     return Part(np.where(up >= 0, new[up], -1).astype(np.int32), part.rows[turn])
 
 
-def _best_edge(S: Doubles, part: Part, u: Doubles, threads: int) -> tuple[int, float, float]:
+def _best_edge(S: Reals, part: Part, u: Doubles, threads: int) -> tuple[int, float, float]:
     """The edge (the node below it), its score and the margin to the next best."""
     n, m = len(part.parent), len(part.rows)
     if m <= 2:
@@ -260,7 +260,7 @@ def _best_edge(S: Doubles, part: Part, u: Doubles, threads: int) -> tuple[int, f
     return best, score, max(margin, 0.0)
 
 
-def _settled(D: Doubles, part: Part, u: Doubles, cap: float, edge: int, threads: int) -> int:
+def _settled(D: Reals, part: Part, u: Doubles, cap: float, edge: int, threads: int) -> int:
     """The edge with which the tree is the shortest if a leaf of similarities `u` hangs on it."""
     if len(part.rows) <= 2:
         return edge
@@ -296,7 +296,7 @@ def join_at(one: Part, two: Part) -> Part:
 
 
 def merge_parts(
-    S: Doubles, D: Doubles | None, one: Part, two: Part, cap: float, threads: int
+    S: Reals, D: Reals | None, one: Part, two: Part, cap: float, threads: int
 ) -> tuple[Part, Merge | None]:
     """Join two trees at the edges where the other one belongs; None: no similarity tells where.
 
@@ -530,7 +530,7 @@ def edge_lengths(
     return fit_lengths(tree, distances, method, negative == "clip", threads)
 
 
-def fit_lengths(tree: Tree, distances: Doubles, method: str, clip: bool, threads: int) -> Tree:
+def fit_lengths(tree: Tree, distances: Reals, method: str, clip: bool, threads: int) -> Tree:
     """The same for distances that were checked."""
     if tree.binary:
         part = as_part(tree, np.arange(tree.n_leaves, dtype=np.int32))
@@ -548,7 +548,7 @@ def fit_lengths(tree: Tree, distances: Doubles, method: str, clip: bool, threads
     return tree.with_lengths(length)
 
 
-def _normal_equations(tree: Tree, D: Doubles) -> tuple[Doubles, Doubles]:
+def _normal_equations(tree: Tree, D: Reals) -> tuple[Doubles, Doubles]:
     """Pairs of leaves that two edges separate both, and sums of the distances that each edge separates."""
     order, first, last = tree.layout
     n, m = tree.n_nodes, tree.n_leaves
@@ -559,14 +559,14 @@ def _normal_equations(tree: Tree, D: Doubles) -> tuple[Doubles, Doubles]:
     N[inside] = (size[:, None] * (m - size[None, :]))[inside]
     N[inside.T] = (size[None, :] * (m - size[:, None]))[inside.T]
     cumulative = np.zeros((m + 1, m + 1))
-    cumulative[1:, 1:] = D[np.ix_(order, order)].cumsum(0).cumsum(1)
+    cumulative[1:, 1:] = D[np.ix_(order, order)].cumsum(0, dtype=np.float64).cumsum(1)
     below = cumulative[b, b] - cumulative[a, b] - cumulative[b, a] + cumulative[a, a]
     rows = cumulative[b, m] - cumulative[a, m]
     assert len(N) == n - 1
     return N, rows - below
 
 
-def _normal_lengths(tree: Tree, D: Doubles) -> Doubles:
+def _normal_lengths(tree: Tree, D: Reals) -> Doubles:
     """Least squares for any tree: O(n^3)."""
     N, rhs = _normal_equations(tree, D)
     # Edges that separate the same pairs (at a root with two children) share what is found.
@@ -574,7 +574,7 @@ def _normal_lengths(tree: Tree, D: Doubles) -> Doubles:
     return np.append(length, 0.0)
 
 
-def _descend(tree: Tree, D: Doubles, start: Doubles) -> Doubles:
+def _descend(tree: Tree, D: Reals, start: Doubles) -> Doubles:
     """Coordinate descent with lengths >= 0."""
     N, rhs = _normal_equations(tree, D)
     x = np.maximum(start[:-1], 0.0)
