@@ -150,6 +150,16 @@ void bind_matrices(nb::module_& m) {
       "d"_a.noconvert(), "leaves"_a.noconvert(), "parent"_a.noconvert(), "delta"_a.noconvert(), "cap"_a,
       "excess"_a.noconvert(), "threads"_a, "Fills `excess`, for the edge above each node.");
   m.def(
+      "phylo_interchange",
+      [](const mat_in<T>& d, double cap, const vec_out<std::int32_t>& parent, std::ptrdiff_t sweeps,
+         int threads) {
+        return run(threads, nb::none(), [&](const context& ctx) {
+          return phylo::interchange(ctx, view<T>(d), cap, view<std::int32_t>(parent), sweeps);
+        });
+      },
+      "d"_a.noconvert(), "cap"_a, "parent"_a.noconvert(), "sweeps"_a, "threads"_a,
+      "Changes `parent` by interchanges that make the tree shorter; returns how many.");
+  m.def(
       "phylo_lengths",
       [](const mat_in<T>& d, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
          const vec_out<double>& length, int threads) {
@@ -222,6 +232,18 @@ void bind_phylo(nb::module_& m) {
       },
       "codes"_a.noconvert(), "model"_a, "leaves"_a.noconvert(), "parent"_a.noconvert(), "delta"_a.noconvert(),
       "cap"_a, "excess"_a.noconvert(), "threads"_a, "The same from sequences.");
+  m.def(
+      "phylo_interchange",
+      [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, double cap,
+         const vec_out<std::int32_t>& parent, std::ptrdiff_t sweeps, int threads) {
+        const phylo::similarity_options o = options_of(model);
+        return run(threads, nb::none(), [&](const context& ctx) {
+          return phylo::interchange(ctx, view<std::uint8_t>(codes), o, cap, view<std::int32_t>(parent),
+                                    sweeps);
+        });
+      },
+      "codes"_a.noconvert(), "model"_a, "cap"_a, "parent"_a.noconvert(), "sweeps"_a, "threads"_a,
+      "The same from sequences.");
   m.def(
       "phylo_balanced_lengths",
       [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, const vec_in<std::int32_t>& leaves,

@@ -155,6 +155,17 @@ void insertion_lengths(const context&, matrix_view<const std::uint8_t> codes, co
                        std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
                        std::span<const double> delta, double cap, std::span<double> excess);
 
+/// Makes a binary tree shorter, in the sense of balanced minimum evolution, by nearest neighbour interchanges
+/// until there is none that does, but for at most so many sweeps over the tree: of the four subtrees around
+/// an edge, two change places. Averages as in insertion_lengths; leaf i is row i of d. Returns how many there
+/// were.
+std::ptrdiff_t interchange(const context&, matrix_view<const double> d, double cap,
+                           std::span<std::int32_t> parent, std::ptrdiff_t sweeps);
+std::ptrdiff_t interchange(const context&, matrix_view<const float> d, double cap,
+                           std::span<std::int32_t> parent, std::ptrdiff_t sweeps);
+std::ptrdiff_t interchange(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,
+                           double cap, std::span<std::int32_t> parent, std::ptrdiff_t sweeps);
+
 /// Lengths of a tree's edges for the distances -log s of sequences, from the same averages of what is near on
 /// either side: no matrix is made. At a root with two children each gets half of their one edge.
 void balanced_lengths(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,

@@ -623,6 +623,128 @@ auto distances_between(const pair_function& pairs, std::span<const std::int32_t>
   };
 }
 
+void check_parents(std::span<const std::int32_t> parent, std::ptrdiff_t m) {
+  const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(parent.size());
+  check(m >= 1 && n >= m && n < std::numeric_limits<std::int32_t>::max(), "a tree of ", m,
+        " leaves cannot have ", n, " nodes");
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const std::int32_t p = parent[some(i)];
+    check(i == n - 1 ? p == -1 : p > i && p < n && p >= m, "parent[", i, "] = ", p,
+          " is not a later inner node");
+  }
+}
+
+// Nearest neighbour interchanges, the ones that save the most first, until none makes the tree shorter.
+template <class F>
+std::ptrdiff_t interchange(const context& ctx, const F& distance, std::ptrdiff_t sweeps,
+                           std::vector<std::int32_t>& parent, std::ptrdiff_t m) {
+  const std::int32_t n = static_cast<std::int32_t>(parent.size()), first = static_cast<std::int32_t>(m);
+  if (m < 4) return 0;
+  struct exchange {
+    double saved = 0;
+    std::int32_t v = -1, x = -1, out = -1, in = -1;  // `out` leaves v for x, `in` comes from there
+  };
+  std::ptrdiff_t count = 0;
+  std::vector<std::uint8_t> active(some(n), 1);
+  for (std::ptrdiff_t sweep = 0; sweep < sweeps; ++sweep) {
+    ctx.poll();
+    const unrooted_tree tree(parent, m);
+    std::vector<exchange> found(some(n));
+    ctx.parallel_for(n - first, 8, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+      shares part[4];
+      for (std::ptrdiff_t i = lo; i < hi; ++i) {
+        if (ctx.checkpoint(worker)) return;
+        const std::int32_t v = first + static_cast<std::int32_t>(i), x = parent[some(v)];
+        if (x < 0 || !(active[some(v)] || active[some(x)])) continue;
+        std::int32_t ends[4];  // two behind v, two behind x
+        int k = 0;
+        for (const std::int32_t y : tree.neighbours(v))
+          if (y != x && k < 4) ends[k++] = y;
+        const bool here = k == 2;
+        for (const std::int32_t y : tree.neighbours(x))
+          if (y != v && k < 4) ends[k++] = y;
+        if (!here || k != 4 || tree.neighbours(x).size() != 3) continue;
+        for (int a = 0; a < 4; ++a) tree.average(a < 2 ? v : x, ends[a], part[a]);
+        const auto between = [&](int a, int b) { return average_between(distance, part[a], part[b]); };
+        const double now = between(0, 1) + between(2, 3);
+        // the second of v and one of x change places
+        for (int other = 2; other < 4; ++other) {
+          const double then = between(0, other) + between(1, 5 - other);
+          if (now - then > std::max(found[some(v)].saved, 1e-9 * now))
+            found[some(v)] = {now - then, v, x, ends[1], ends[other]};
+        }
+      }
+    });
+    std::erase_if(found, [](const exchange& e) { return e.v < 0; });
+    if (found.empty()) break;
+    std::sort(found.begin(), found.end(), [](const exchange& a, const exchange& b) {
+      return a.saved != b.saved ? a.saved > b.saved : a.v < b.v;
+    });
+    std::vector<std::vector<std::int32_t>> next(some(n));
+    for (std::int32_t v = 0; v < n; ++v) next[some(v)] = tree.neighbours(v);
+    std::vector<std::uint8_t> touched(some(n), 0);
+    std::fill(active.begin(), active.end(), std::uint8_t{0});
+    for (const exchange& e : found) {
+      bool apart = true;  // from exchanges that were made
+      for (const std::int32_t at : {e.v, e.x}) {
+        apart = apart && !touched[some(at)];
+        for (const std::int32_t y : next[some(at)]) apart = apart && !touched[some(y)];
+      }
+      if (!apart) {
+        active[some(e.v)] = active[some(e.x)] = 1;
+        continue;
+      }
+      const auto put = [&](std::int32_t at, std::int32_t old, std::int32_t fresh) {
+        *std::find(next[some(at)].begin(), next[some(at)].end(), old) = fresh;
+      };
+      put(e.v, e.out, e.in);
+      put(e.x, e.in, e.out);
+      put(e.out, e.v, e.x);
+      put(e.in, e.x, e.v);
+      ++count;
+      for (const std::int32_t at : {e.v, e.x}) {
+        touched[some(at)] = active[some(at)] = 1;
+        for (const std::int32_t y : next[some(at)]) {
+          touched[some(y)] = active[some(y)] = 1;
+          for (const std::int32_t z : next[some(y)]) active[some(z)] = 1;
+        }
+      }
+    }
+    // numbers in which every node comes before its parent, the root being what it was
+    std::vector<std::int32_t> order{n - 1}, up(some(n), -1), number(some(n));
+    for (std::size_t i = 0; i < order.size(); ++i)
+      for (const std::int32_t y : next[some(order[i])])
+        if (y != up[some(order[i])]) {
+          up[some(y)] = order[i];
+          order.push_back(y);
+        }
+    std::int32_t last = n;
+    for (const std::int32_t v : order) number[some(v)] = v < first ? v : --last;
+    std::vector<std::uint8_t> marks(some(n));
+    for (std::int32_t v = 0; v < n; ++v) {
+      parent[some(number[some(v)])] = up[some(v)] < 0 ? -1 : number[some(up[some(v)])];
+      marks[some(number[some(v)])] = active[some(v)];
+    }
+    active.swap(marks);
+  }
+  return count;
+}
+
+template <class T>
+std::ptrdiff_t interchange_of(const context& ctx, matrix_view<const T> d, double cap,
+                              std::span<std::int32_t> parent, std::ptrdiff_t sweeps) {
+  check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+  check_parents(parent, d.rows);
+  const auto distance = [&](std::int32_t i, std::int32_t j) {
+    return std::min(cap, static_cast<double>(d(i, j)));
+  };
+  std::vector<std::int32_t> up(parent.begin(), parent.end());
+  const std::ptrdiff_t count = interchange(ctx, distance, sweeps, up, d.rows);
+  std::copy(up.begin(), up.end(), parent.begin());
+  return count;
+}
+
 template <class T>
 void insertion_lengths_of(const context& ctx, matrix_view<const T> d, std::span<const std::int32_t> leaves,
                           std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
@@ -825,6 +947,28 @@ void insertion_lengths(const context& ctx, matrix_view<const std::uint8_t> codes
   read_tree(leaves, parent, codes.rows);
   const pair_function pairs = pairs_of(ctx, codes, o);
   insertion(ctx, distances_between(pairs, leaves, cap), parent, delta, cap, excess);
+}
+
+std::ptrdiff_t interchange(const context& ctx, matrix_view<const double> d, double cap,
+                           std::span<std::int32_t> parent, std::ptrdiff_t sweeps) {
+  return interchange_of(ctx, d, cap, parent, sweeps);
+}
+std::ptrdiff_t interchange(const context& ctx, matrix_view<const float> d, double cap,
+                           std::span<std::int32_t> parent, std::ptrdiff_t sweeps) {
+  return interchange_of(ctx, d, cap, parent, sweeps);
+}
+std::ptrdiff_t interchange(const context& ctx, matrix_view<const std::uint8_t> codes,
+                           const similarity_options& o, double cap, std::span<std::int32_t> parent,
+                           std::ptrdiff_t sweeps) {
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+  check_parents(parent, codes.rows);
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  std::vector<std::int32_t> leaves(some(codes.rows)), up(parent.begin(), parent.end());
+  std::iota(leaves.begin(), leaves.end(), 0);
+  const std::ptrdiff_t count =
+      interchange(ctx, distances_between(pairs, leaves, cap), sweeps, up, codes.rows);
+  std::copy(up.begin(), up.end(), parent.begin());
+  return count;
 }
 
 void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
