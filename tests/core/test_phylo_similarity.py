@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 from lapwing import _core
-from lapwing.phylo import Tree, distance_matrix, similarity_matrix
+from lapwing import graph
+from lapwing.phylo import Tree, distance_matrix, similarity_matrix, similarity_operator
 from lapwing.phylo._similarity import encode, sites_of
 from lapwing.trees import birth_death, kingman, simulate_sequences
 
@@ -418,3 +419,28 @@ def test_lengths_of_a_known_process() -> None:
             similarity_matrix(X[:, :50], "logdet", rates=bad)
     with pytest.raises(ValueError, match="rates are for 'logdet'"):
         similarity_matrix(X[:, :50], "jc69", rates=Q)
+
+
+@pytest.mark.parametrize("model", ["jc69", "tn93", "logdet"])
+def test_products_without_the_matrix(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    X = sequences(9, 130, 300, 4)
+    S, info = similarity_matrix(X, model)
+    operator = similarity_operator(X, model)
+    v = np.random.default_rng(0).normal(size=(130, 3))
+    whole = operator.matmat(v)
+    assert np.allclose(whole, S @ v, rtol=1e-12, atol=1e-12)
+    assert np.allclose(operator.degree, S.sum(axis=1) - 1, rtol=1e-12)
+    monkeypatch.setattr("lapwing.phylo._similarity.TILE_ENTRIES", 7 * 130)
+    assert np.array_equal(similarity_operator(X, model, n_jobs=1) @ v, whole)
+    assert np.array_equal(operator @ v[:, 0], operator.matvec(v[:, 0]))
+    assert operator.info.resolved == info.resolved
+    value, vector, _ = graph.fiedler_vector(operator, degree=operator.degree)
+    other = graph.fiedler_vector(S)
+    assert value == pytest.approx(other.value, rel=1e-6)
+    assert np.abs(vector - other.vector).max() < 1e-3
+    with pytest.raises(ValueError, match="x must have 130 rows"):
+        operator.matmat(v[:5])
+    with pytest.raises(ValueError, match="frequencies must be"):
+        similarity_operator(X, model, frequencies="pooled")
+    with pytest.raises(ValueError, match="model must be one of"):
+        similarity_operator(X, "correlation")

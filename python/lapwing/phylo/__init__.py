@@ -10,12 +10,19 @@ from lapwing.phylo._merge import (
     spectral_root_edge,
 )
 from lapwing.phylo._newick import read_newick, write_newick
-from lapwing.phylo._similarity import SimilarityInfo, distance_matrix, similarity_matrix
+from lapwing.phylo._similarity import (
+    SimilarityInfo,
+    SimilarityOperator,
+    distance_matrix,
+    similarity_matrix,
+    similarity_operator,
+)
 from lapwing.phylo._tree import Layout, Tree
 
 __all__ = [
     "Layout",
     "SimilarityInfo",
+    "SimilarityOperator",
     "Tree",
     "bionj",
     "distance_matrix",
@@ -26,6 +33,7 @@ __all__ = [
     "quartet_tree",
     "read_newick",
     "similarity_matrix",
+    "similarity_operator",
     "snj",
     "spectral_root_edge",
     "upgma",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +19,14 @@ __all__ = [
     "MODELS",
     "Encoded",
     "SimilarityInfo",
+    "SimilarityOperator",
     "Sites",
     "check_encoded",
     "distance_matrix",
     "distances_of",
     "encode",
     "similarity_matrix",
+    "similarity_operator",
     "sites_of",
     "warn_saturated",
 ]
@@ -34,6 +37,8 @@ DNA, PROTEIN = "ACGT", "ARNDCQEGHILKMFPSTWYV"
 #: Characters that stand for a site that was not observed, or not wholly.
 DNA_UNKNOWN, PROTEIN_UNKNOWN, OTHER_UNKNOWN = "RYKMSWBDHVNX-?.", "XBZJUO*-?.", "-?."
 MOST_STATES = 64
+#: Similarities that an operator holds at a time.
+TILE_ENTRIES = 1 << 24
 
 Codes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
@@ -434,6 +439,109 @@ class Sites:
         present = float((codes != MISSING).mean())
         resolved = _resolved(k, present * present * codes.shape[1], self.alpha, self.gamma)
         return SimilarityInfo(self.model, k, self.scale, self.alpha, saturated, unknown, resolved)
+
+
+class SimilarityOperator:
+    """The matrix of similarities as its products, which compute it tile by tile and keep nothing.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        (m, m) for m sequences.
+    dtype : dtype
+        float64.
+    info : SimilarityInfo
+        What is known about the similarities; saturated pairs are not counted (0).
+    """
+
+    def __init__(self, sites: Sites) -> None:
+        m = len(sites.codes)
+        self.shape, self.dtype, self.info = (m, m), np.dtype(np.float64), sites.info(0)
+        self._sites = sites
+
+    @cached_property
+    def degree(self) -> Doubles:
+        """Sums of the rows, the diagonal left out."""
+        return self.matmat(np.ones((self.shape[0], 1)))[:, 0] - 1.0
+
+    def matmat(self, x: Any) -> Doubles:
+        """Multiply the matrix with the columns of `x`, of shape (m, k)."""
+        m = self.shape[0]
+        block = np.ascontiguousarray(np.asarray(x, dtype=np.float64).T)
+        if block.ndim != 2 or block.shape[1] != m:
+            raise ValueError(f"x must have {m} rows, got shape {np.shape(x)}")
+        out = np.empty((m, len(block)))
+        everyone = np.arange(m)
+        height = max(1, TILE_ENTRIES // m)
+        for start in range(0, m, height):
+            rows = everyone[start : start + height]
+            part = np.empty((len(block), len(rows)))
+            K = self._sites.between(rows, everyone)
+            _backend.extension().dense_times(K, block, part, self._sites.threads)
+            out[rows] = part.T
+        return out
+
+    def matvec(self, x: Any) -> Doubles:
+        """Multiply the matrix with a vector."""
+        return self.matmat(np.reshape(x, (-1, 1)))[:, 0]
+
+    def __matmul__(self, x: Any) -> Doubles:
+        return self.matvec(x) if np.ndim(x) == 1 else self.matmat(x)
+
+
+def similarity_operator(
+    X: Any,
+    model: str = "jc69",
+    *,
+    n_states: int | None = None,
+    missing: Any = None,
+    alpha: float = 1.0,
+    gamma: float | None = None,
+    frequencies: str = "pair",
+    pseudocount: float = 0.0,
+    min_overlap: int = 1,
+    on_no_overlap: str = "raise",
+    rates: Any = None,
+    n_jobs: int | None = None,
+) -> SimilarityOperator:
+    """Similarities of sequences as an operator, for more of them than a matrix has room for.
+
+    Parameters
+    ----------
+    X, n_states, missing, alpha, gamma, pseudocount, min_overlap, on_no_overlap, rates, n_jobs
+        As in `similarity_matrix`.
+    model : {"jc69", "tn93", "logdet"}, default="jc69"
+        As in `similarity_matrix`.
+    frequencies : {"pair"}, default="pair"
+        "pooled" is not offered: a tile does not see the whole alignment.
+
+    Returns
+    -------
+    SimilarityOperator
+        With `matmat`, `matvec`, `@` and `degree`: ``graph.fiedler_vector(S, degree=S.degree)`` cuts the leaves
+        of a tree without a matrix. A product takes the time of computing all similarities once.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not as described. Pairs without joint sites are found by the first product.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.trees import similarity_matrix, similarity_operator
+    >>> X = ["ACGTACGT", "ACGTACGA", "ACGAACGA"]
+    >>> S, _ = similarity_matrix(X)
+    >>> bool(np.allclose(similarity_operator(X) @ np.ones(3), S.sum(axis=1)))
+    True
+    """
+    _validate.check_choice(model, "model", ("jc69", "tn93", "logdet"))
+    _validate.check_choice(frequencies, "frequencies", ("pair",))
+    sites = sites_of(
+        X, model, n_states=n_states, missing=missing, alpha=alpha, gamma=gamma, pseudocount=pseudocount,
+        min_overlap=min_overlap, on_no_overlap=on_no_overlap, rates=rates, n_jobs=n_jobs,
+    )  # fmt: skip
+    return SimilarityOperator(sites)
 
 
 def sites_of(
