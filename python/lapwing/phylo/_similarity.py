@@ -461,8 +461,8 @@ class SimilarityOperator:
 
     @cached_property
     def degree(self) -> Doubles:
-        """Sums of the rows, the diagonal left out."""
-        return self.matmat(np.ones((self.shape[0], 1)))[:, 0] - 1.0
+        """Sums of the rows."""
+        return self.matmat(np.ones((self.shape[0], 1)))[:, 0]
 
     def matmat(self, x: Any) -> Doubles:
         """Multiply the matrix with the columns of `x`, of shape (m, k)."""
@@ -518,8 +518,8 @@ def similarity_operator(
     Returns
     -------
     SimilarityOperator
-        With `matmat`, `matvec`, `@` and `degree`: ``graph.fiedler_vector(S, degree=S.degree)`` cuts the leaves
-        of a tree without a matrix. A product takes the time of computing all similarities once.
+        With `matmat`, `matvec`, `@` and `degree`: ``graph.fiedler_vector(S, degree=S.degree)`` cuts the
+        leaves of a tree without a matrix. A product takes the time of computing all similarities once.
 
     Raises
     ------
