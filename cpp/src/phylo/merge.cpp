@@ -636,7 +636,7 @@ void check_parents(std::span<const std::int32_t> parent, std::ptrdiff_t m) {
 
 // Nearest neighbour interchanges, the ones that save the most first, until none makes the tree shorter.
 template <class F>
-std::ptrdiff_t interchange(const context& ctx, const F& distance, std::ptrdiff_t sweeps,
+std::ptrdiff_t interchange(const context& ctx, const F& distance, double tiny, std::ptrdiff_t sweeps,
                            std::vector<std::int32_t>& parent, std::ptrdiff_t m) {
   const std::int32_t n = static_cast<std::int32_t>(parent.size()), first = static_cast<std::int32_t>(m);
   if (m < 4) return 0;
@@ -670,7 +670,7 @@ std::ptrdiff_t interchange(const context& ctx, const F& distance, std::ptrdiff_t
         // the second of v and one of x change places
         for (int other = 2; other < 4; ++other) {
           const double then = between(0, other) + between(1, 5 - other);
-          if (now - then > std::max(found[some(v)].saved, 1e-9 * now))
+          if (now - then > std::max(found[some(v)].saved, tiny * now))
             found[some(v)] = {now - then, v, x, ends[1], ends[other]};
         }
       }
@@ -740,7 +740,8 @@ std::ptrdiff_t interchange_of(const context& ctx, matrix_view<const T> d, double
     return std::min(cap, static_cast<double>(d(i, j)));
   };
   std::vector<std::int32_t> up(parent.begin(), parent.end());
-  const std::ptrdiff_t count = interchange(ctx, distance, sweeps, up, d.rows);
+  const double tiny = sizeof(T) == sizeof(float) ? 1e-6 : 1e-9;  // rounding of the distances, and more
+  const std::ptrdiff_t count = interchange(ctx, distance, tiny, sweeps, up, d.rows);
   std::copy(up.begin(), up.end(), parent.begin());
   return count;
 }
@@ -966,7 +967,7 @@ std::ptrdiff_t interchange(const context& ctx, matrix_view<const std::uint8_t> c
   std::vector<std::int32_t> leaves(some(codes.rows)), up(parent.begin(), parent.end());
   std::iota(leaves.begin(), leaves.end(), 0);
   const std::ptrdiff_t count =
-      interchange(ctx, distances_between(pairs, leaves, cap), sweeps, up, codes.rows);
+      interchange(ctx, distances_between(pairs, leaves, cap), 1e-9, sweeps, up, codes.rows);
   std::copy(up.begin(), up.end(), parent.begin());
   return count;
 }

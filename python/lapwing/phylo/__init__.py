@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lapwing.phylo._join import bionj, nj, quartet_tree, snj, upgma
 from lapwing.phylo._merge import (
+    balanced_nni,
     edge_lengths,
     fiedler_cut,
     merge_trees,
@@ -24,6 +25,7 @@ __all__ = [
     "SimilarityInfo",
     "SimilarityOperator",
     "Tree",
+    "balanced_nni",
     "bionj",
     "distance_matrix",
     "edge_lengths",

@@ -19,7 +19,7 @@ DTYPES = ("float64", "float32")
 def check_dtype(dtype: Any) -> np.dtype[Any]:
     """Return the type of the numbers in large matrices: float64 or float32."""
     try:
-        found = np.dtype(dtype)
+        found: np.dtype[Any] = np.dtype(dtype)
     except TypeError as error:
         raise TypeError(f"dtype must be 'float64' or 'float32', got {dtype!r}") from error
     if dtype is None or found.name not in DTYPES:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lapwing import _backend, _threads, _validate
 from lapwing.phylo._matrix import Reals, check_distances, check_similarities
-from lapwing.phylo._similarity import distances_of
+from lapwing.phylo._similarity import Sites, distances_of
 from lapwing.phylo._tree import Tree, _layout
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Cut",
     "Part",
     "as_part",
+    "balanced_nni",
     "cut_leaves",
     "edge_lengths",
     "fiedler_cut",
@@ -28,6 +29,7 @@ __all__ = [
     "middle_edge",
     "part_tree",
     "root_at",
+    "shortened",
     "spectral_root_edge",
 ]
 
@@ -35,6 +37,7 @@ Ints = NDArray[np.int32]
 Doubles = NDArray[np.float64]
 TIE = 1e-12  # of scores
 SAME = 1e-9  # of lengths of trees
+SWEEPS = 100  # of interchanges, at most; a few are needed
 MERGES = ("balanced", "spectral")
 
 
@@ -477,6 +480,66 @@ def spectral_root_edge(
         return 0, scores
     best, _, _ = _best_edge(similarities, part, u[part.rows], threads)
     return int(part.rows[best]) if best < m else best, scores
+
+
+def shortened(tree: Tree, D: Any, cap: float, threads: int) -> tuple[Tree, int]:
+    """`balanced_nni` of what was checked; D: distances, or `Sites` to compute them from."""
+    parent = np.array(tree.parent, dtype=np.int32)
+    source = (D.codes, D.options) if isinstance(D, Sites) else (D,)
+    count = _backend.extension().phylo_interchange(*source, cap, parent, SWEEPS, threads)
+    return (Tree(parent, None, tree.names) if count else tree), int(count)
+
+
+def balanced_nni(tree: Tree, D: Any, *, cap: float | None = None, n_jobs: int | None = None) -> Tree:
+    """Interchange subtrees until no interchange makes the tree shorter, by balanced minimum evolution.
+
+    Around every inner edge with the subtrees A, B on one side and C, E on the other, B and C or B and E
+    change places if ``D_AC + D_BE`` (``D_AE + D_BC``) is less than ``D_AB + D_CE``. Distances between
+    subtrees are averages in which every node shares its weight out equally; below five nodes the nearest leaf
+    stands for all, so that a sweep over the tree takes time in proportion to its leaves.
+
+    Parameters
+    ----------
+    tree : Tree
+        The topology; its root does not count.
+    D : array of shape (m, m), or condensed of length m (m - 1) / 2
+        Distances between its leaves, in their order.
+    cap : float or None, default=None
+        Distances beyond are made that long, such as ``info.resolved`` of `similarity_matrix`; None: none.
+    n_jobs : int or None
+        Number of threads; None or -1: every core that the process may use. The result does not depend on it.
+
+    Returns
+    -------
+    Tree
+        Without a root and without lengths (see `edge_lengths`). On the distances of a binary tree that tree
+        is left as it is.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not as described.
+
+    References
+    ----------
+    Richard Desper, Olivier Gascuel, "Fast and accurate phylogeny reconstruction algorithms based on the
+    minimum-evolution principle", 2002.
+
+    Examples
+    --------
+    >>> from lapwing.trees import balanced_nni, read_newick
+    >>> tree = read_newick("((a:1,b:2):3,c:4,(d:5,e:1):2);")
+    >>> wrong = read_newick("((a,c),b,(d,e));")
+    >>> balanced_nni(wrong.reordered(tree.names), tree.path_lengths()).newick()
+    '((a,b),c,(d,e));'
+    """
+    threads = _threads.resolve(n_jobs)
+    top = np.inf if cap is None else _validate.check_positive(cap, "cap")
+    distances = check_distances(D)
+    if len(distances) != tree.n_leaves:
+        raise ValueError(f"D has {len(distances)} rows, but the tree has {tree.n_leaves} leaves")
+    plain = _suppressed(tree)
+    return shortened(Tree(plain.parent, None, plain.names), distances, top, threads)[0]
 
 
 def edge_lengths(

@@ -462,7 +462,7 @@ class SimilarityOperator:
     @cached_property
     def degree(self) -> Doubles:
         """Sums of the rows."""
-        return self.matmat(np.ones((self.shape[0], 1)))[:, 0]
+        return self.matvec(np.ones(self.shape[0]))
 
     def matmat(self, x: Any) -> Doubles:
         """Multiply the matrix with the columns of `x`, of shape (m, k)."""
@@ -483,7 +483,7 @@ class SimilarityOperator:
 
     def matvec(self, x: Any) -> Doubles:
         """Multiply the matrix with a vector."""
-        return self.matmat(np.reshape(x, (-1, 1)))[:, 0]
+        return np.asarray(self.matmat(np.reshape(x, (-1, 1)))[:, 0])
 
     def __matmul__(self, x: Any) -> Doubles:
         return self.matvec(x) if np.ndim(x) == 1 else self.matmat(x)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lapwing.phylo import (
     Tree,
+    balanced_nni,
     bionj,
     distance_matrix,
     edge_lengths,
@@ -74,6 +75,7 @@ __all__ = [
     "Alignment",
     "Tree",
     "balanced",
+    "balanced_nni",
     "bionj",
     "birth_death",
     "branch_score",

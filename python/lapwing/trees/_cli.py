@@ -44,6 +44,9 @@ def register(verbs: Any) -> None:
         help="join subtrees where the tree is the shortest (default), or by the published spectral score",
     )  # fmt: skip
     method.add_argument(
+        "--no-polish", action="store_true", help="do not interchange subtrees to make the tree shorter"
+    )
+    method.add_argument(
         "--gamma", type=float, default=None, metavar="A", help="shape of gamma distributed rates of the sites"
     )
     method.add_argument(
@@ -148,7 +151,8 @@ def _tree(args: argparse.Namespace) -> None:
     if args.gamma is not None:
         options["gamma"] = args.gamma
     model = STDR(
-        tau=args.tau, base=args.base, similarity=args.similarity, merge=args.merge, n_states=args.states,
+        tau=args.tau, base=args.base, similarity=args.similarity, merge=args.merge,
+        polish=False if args.no_polish else "auto", n_states=args.states,
         similarity_params=options, root=root, n_bootstrap=args.bootstrap, n_jobs=args.jobs,
         random_state=args.seed, dtype=args.dtype,
         dense_limit=args.dense_limit, verbose=int(not args.quiet and sys.stderr.isatty()),

@@ -92,10 +92,28 @@ def test_both_kinds_of_merges() -> None:
         tree = birth_death(300, random_state=seed)
         X = simulate_sequences(tree, 800, model="hky85", rate=0.05, random_state=seed)
         for merge in wrong:
-            model = STDR(tau=16, merge=merge).fit(X, names=tree.names)
+            model = STDR(tau=16, merge=merge, polish=False).fit(X, names=tree.names)
             wrong[merge] += robinson_foulds(model.tree_, tree, normalized=True) / 3
             assert (model.diagnostics_["moved"] > 0) == (merge == "balanced")
     assert wrong["balanced"] < 0.9 * wrong["spectral"]
+
+
+def test_interchanges_better_the_tree() -> None:
+    wrong = {True: 0.0, False: 0.0}
+    for seed in range(3):
+        tree = birth_death(300, random_state=seed)
+        X = simulate_sequences(tree, 800, model="hky85", rate=0.05, random_state=seed)
+        for polish in wrong:
+            model = STDR(tau=16, polish=polish).fit(X, names=tree.names)
+            wrong[polish] += robinson_foulds(model.tree_, tree, normalized=True) / 3
+            assert (model.diagnostics_["interchanges"] > 0) == polish
+    assert wrong[True] < 0.95 * wrong[False]
+
+    def base(S: Any, X: Any, names: Any, seed: int) -> Tree:
+        return nj(distance_matrix(S), names)
+
+    assert STDR(tau=16, base=base).fit(X).diagnostics_["interchanges"] == 0  # it may know better
+    assert STDR(tau=16, base=base, polish=True).fit(X).diagnostics_["interchanges"] > 0
 
 
 @pytest.mark.parametrize("model", [kingman, birth_death, caterpillar])
@@ -371,6 +389,7 @@ def test_progress_and_stopping() -> None:
         ({"similarity": "hamming"}, "similarity must be one of"),
         ({"normalization": "sym"}, "normalization must be one of"),
         ({"merge": "angle"}, "merge must be one of"),
+        ({"polish": "nni"}, "polish must be one of"),
         ({"eig_tol": 0.0}, "eig_tol must be > 0"),
         ({"branch_lengths": "ml"}, "branch_lengths must be one of"),
         ({"negative": "zero"}, "negative must be one of"),

@@ -61,6 +61,7 @@ class Recovery:
     disconnected: int = 0
     blind_merges: int = 0
     moved: int = 0
+    interchanges: int = 0
     unconverged: int = 0
     fallbacks: int = 0
     saturated: int = 0

@@ -19,7 +19,7 @@ from lapwing.exceptions import DisconnectedSimilarityWarning
 from lapwing.phylo import SimilarityInfo, Tree, similarity_matrix
 from lapwing.phylo._join import MOST_QUARTET_LEAVES
 from lapwing.phylo._matrix import Reals, check_distances, check_dtype, check_names, check_similarities
-from lapwing.phylo._merge import MERGES, fit_lengths
+from lapwing.phylo._merge import MERGES, fit_lengths, shortened
 from lapwing.phylo._similarity import (
     MISSING,
     MODELS,
@@ -71,6 +71,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     merge : {"balanced", "spectral"}, default="balanced"
         What tells where two subtrees are joined: the length of the tree in the sense of balanced minimum
         evolution, or the spectral score of the paper. See `merge_trees`.
+    polish : {"auto", True, False}, default="auto"
+        Interchange subtrees where that makes the tree shorter in the sense of balanced minimum evolution, see
+        `balanced_nni`, in the end. "auto": unless the parts are solved by an external program or a function,
+        which may know better than distances do.
     normalization : {None, "rw"}, default=None
         Laplacian of the cuts: ``D - S``, or that of the random walk.
     eig_tol : float, default=1e-6
@@ -125,14 +129,13 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         The part that each leaf was solved in.
     support_ : float64 array of shape (n_nodes,) or None
         With `n_bootstrap`: for the edge above each node, the part of the bootstrap trees that have its split;
-        NaN
-        for edges to leaves.
+        NaN for edges to leaves.
     diagnostics_ : dict
         "margins" of the merges (how much worse the second best edge was, for both trees), "scores",
         "sigma_ratio" of the cuts, "saturated" pairs, "seconds" of each stage, counts of "disconnected" parts,
         "blind_merges" (without similarity), "moved" edges (where the tree is shorter than with the best by
-        the spectral score), "unconverged" eigenvectors, "fallbacks" (cuts in the middle), and
-        whether `callback` "stopped" the cutting.
+        the spectral score), "interchanges" of subtrees, "unconverged" eigenvectors, "fallbacks" (cuts in the
+        middle), and whether `callback` "stopped" the cutting.
     names_in_ : tuple of str
         Names of the leaves.
     n_features_in_ : int
@@ -166,6 +169,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         num_gaps: int = 1,
         min_split: int = 1,
         merge: str = "balanced",
+        polish: bool | str = "auto",
         normalization: str | None = None,
         eig_tol: float = 1e-6,
         n_states: int | None = None,
@@ -191,6 +195,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.num_gaps = num_gaps
         self.min_split = min_split
         self.merge = merge
+        self.polish = polish
         self.normalization = normalization
         self.eig_tol = eig_tol
         self.n_states = n_states
@@ -302,6 +307,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             "disconnected": found.disconnected,
             "blind_merges": found.blind_merges,
             "moved": found.moved,
+            "interchanges": found.interchanges,
             "unconverged": found.unconverged,
             "fallbacks": found.fallbacks,
             "stopped": found.stopped,
@@ -318,6 +324,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         _validate.check_integer(self.num_gaps, "num_gaps", 0, 20)
         _validate.check_integer(self.min_split, "min_split", 1)
         _validate.check_choice(self.merge, "merge", MERGES)
+        _validate.check_choice(self.polish, "polish", ("auto", True, False))
         _validate.check_choice(self.normalization, "normalization", (None, "rw"))
         _validate.check_positive(self.eig_tol, "eig_tol")
         _validate.check_choice(self.branch_lengths, "branch_lengths", ("ols", "nnls", None))
@@ -457,7 +464,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 yield _solve_part(model, *task, tell if report is not None else None)
                 done += len(leaves)
 
-        return recover_large(sites, names, self.dense_limit, cut, solve, cap=_cap(info), seed=seed)
+        found = recover_large(sites, names, self.dense_limit, cut, solve, cap=_cap(info), seed=seed)
+        self._polish(found, sites, info, threads)
+        return found
 
     def _recover(
         self,
@@ -484,7 +493,16 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1,
             report=report,
         )  # fmt: skip
+        self._polish(result, D, info, threads)
         return result, D
+
+    def _polish(self, found: Recovery, D: Reals | Sites, info: SimilarityInfo, threads: int) -> None:
+        if self.polish is False or (self.polish == "auto" and self.base not in _base.OWN):
+            return
+        start = time.perf_counter()
+        found.tree, count = shortened(found.tree, D, _cap(info), threads)
+        found.interchanges += count
+        found.seconds["polish"] = found.seconds.get("polish", 0.0) + time.perf_counter() - start
 
     def _solver(
         self, S: Reals, D: Reals, info: SimilarityInfo, data: Any, names: tuple[str, ...], seed: int

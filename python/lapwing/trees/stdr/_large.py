@@ -67,7 +67,7 @@ def recover_large(
     m = len(names)
     rng = np.random.default_rng(seed)
     result = Recovery(Tree([-1]), np.zeros(m, dtype=np.intp))
-    result.seconds = dict.fromkeys(("similarity", "partition", "distances", "base", "merge"), 0.0)
+    result.seconds = dict.fromkeys(("similarity", "partition", "distances", "base", "merge", "polish"), 0.0)
     work: list[Ints | None] = [np.arange(m, dtype=np.int32)]
     plan: list[Ints | None] = []
     start = time.perf_counter()
@@ -196,7 +196,15 @@ def _add(result: Recovery, found: Recovery, leaves: Ints) -> None:
 
 def _count(result: Recovery, found: Recovery) -> None:
     """What happened on the way."""
-    for key in ("disconnected", "blind_merges", "moved", "unconverged", "fallbacks", "saturated"):
+    for key in (
+        "disconnected",
+        "blind_merges",
+        "moved",
+        "interchanges",
+        "unconverged",
+        "fallbacks",
+        "saturated",
+    ):
         setattr(result, key, getattr(result, key) + getattr(found, key))
     result.stopped = result.stopped or found.stopped
 
