@@ -192,7 +192,7 @@ def test_attributes() -> None:
     found = model.diagnostics_
     assert found["margins"].shape == found["scores"].shape == (labels.max(), 2)
     assert set(found["seconds"]) == {
-        "similarity", "partition", "distances", "base", "merge", "lengths",
+        "similarity", "partition", "distances", "base", "merge", "polish", "lengths",
     }  # fmt: skip
     assert model.support_ is not None
     assert np.isnan(model.support_[:90]).all()
@@ -389,7 +389,7 @@ def test_progress_and_stopping() -> None:
         ({"similarity": "hamming"}, "similarity must be one of"),
         ({"normalization": "sym"}, "normalization must be one of"),
         ({"merge": "angle"}, "merge must be one of"),
-        ({"polish": "nni"}, "polish must be one of"),
+        ({"polish": "nni"}, "polish must be 'auto', True or False"),
         ({"eig_tol": 0.0}, "eig_tol must be > 0"),
         ({"branch_lengths": "ml"}, "branch_lengths must be one of"),
         ({"negative": "zero"}, "negative must be one of"),

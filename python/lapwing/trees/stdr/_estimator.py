@@ -324,7 +324,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         _validate.check_integer(self.num_gaps, "num_gaps", 0, 20)
         _validate.check_integer(self.min_split, "min_split", 1)
         _validate.check_choice(self.merge, "merge", MERGES)
-        _validate.check_choice(self.polish, "polish", ("auto", True, False))
+        if not (isinstance(self.polish, bool) or self.polish == "auto"):
+            raise ValueError(f"polish must be 'auto', True or False, got {self.polish!r}")
         _validate.check_choice(self.normalization, "normalization", (None, "rw"))
         _validate.check_positive(self.eig_tol, "eig_tol")
         _validate.check_choice(self.branch_lengths, "branch_lengths", ("ols", "nnls", None))
