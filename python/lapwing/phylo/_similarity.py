@@ -418,7 +418,8 @@ class Sites:
         """Similarities of some leaves to others."""
         both = np.concatenate([columns, rows])
         S: Doubles = np.empty((len(rows), len(columns)))
-        return self._fill(self.codes[both], len(columns), S, both)[0]
+        self._fill(self.codes[both], len(columns), S, both)
+        return S
 
     def _fill(self, codes: Codes, split: int, S: Any, rows: Any) -> tuple[Any, int]:
         core = _backend.extension()
