@@ -320,7 +320,10 @@ def lwt(
 ) -> list[Any]:  # fmt: skip
     """`lapwing.multiscale.lwt`."""
     if reversible or settings:
-        return _plainly("lwt", (x, scheme, level, axes, reversible), {**settings, "n_jobs": n_jobs})
+        plain: list[Any] = _plainly(
+            "lwt", (x, scheme, level, axes, reversible), {**settings, "n_jobs": n_jobs}
+        )
+        return plain
     data = wavelets._floating(x, "x", check_finite)
     where = wavelets._negative(axes, data.dim())
     sizes = _sizes(data, where)

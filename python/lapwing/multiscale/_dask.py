@@ -53,15 +53,18 @@ def _blocks(x: Lazy, axis: int, least: int, even: bool) -> tuple[Lazy, list[int]
     return x.rechunk({axis: tuple(b - a for a, b in pairwise(ends))}), ends
 
 
+def _place(axis: int, first: int, last: int) -> tuple[slice, ...]:
+    return (slice(None),) * axis + (slice(first, last),)
+
+
 def _cut(x: Lazy, axis: int, first: int, last: int) -> Lazy:
     """Entries first, ..., last - 1 of a ring."""
     n = x.shape[axis]
-    where = (slice(None),) * axis
-    parts = [x[(*where, slice(max(first, 0), min(last, n)))]]
+    parts = [x[_place(axis, max(first, 0), min(last, n))]]
     if first < 0:
-        parts.insert(0, x[(*where, slice(n + first, n))])
+        parts.insert(0, x[_place(axis, n + first, n)])
     if last > n:
-        parts.append(x[(*where, slice(0, last - n))])
+        parts.append(x[_place(axis, 0, last - n)])
     whole = parts[0] if len(parts) == 1 else _module().concatenate(parts, axis)
     return whole.rechunk({axis: -1})
 
@@ -84,7 +87,7 @@ def _mapped(function: Any, x: Lazy, axis: int, count: int, *settings: Any, new: 
 
 
 def _taken(x: Array, axis: int, first: int, count: int) -> Array:
-    part: Array = x[(*(slice(None),) * axis, slice(first, first + count))]
+    part: Array = x[_place(axis, first, first + count)]
     return part
 
 
@@ -100,7 +103,7 @@ def _split(x: Lazy, axis: int, wavelet: Wavelet, mode: str, threads: int) -> tup
     check_length(n, mode, axis)
     total = _backend.extension().dwt_length(n, taps, mode)
     if mode == "periodization" and n % 2:
-        x = _module().concatenate([x, x[(*(slice(None),) * axis, slice(n - 1, n))]], axis)
+        x = _module().concatenate([x, x[_place(axis, n - 1, n)]], axis)
         n += 1
     x, ends = _blocks(x, axis, max(taps, 2), True)
     whole = len(ends) == 2

@@ -433,7 +433,7 @@ def as_bands(coeffs: dict[str, Any], name: str, check_finite: bool = False) -> d
     return {key: as_array(band, f"{name}[{key!r}]", check_finite) for key, band in given.items()}
 
 
-def check_bands(bands: dict[str, Array], count: int, name: str) -> None:
+def check_bands(bands: dict[str, Any], count: int, name: str) -> None:
     """Raise ``ValueError`` unless keys are letters for so many axes, and the bands have one shape."""
     for key, band in bands.items():
         if len(key) != count or set(key) - {"a", "d"}:

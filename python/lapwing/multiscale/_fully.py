@@ -116,7 +116,7 @@ class FswavedecnResult:
         for number, most, axis, slices in zip(
             numbers, self.levels, self.axes, self.coeff_slices, strict=True
         ):
-            if not isinstance(number, Integral) or not 0 <= number <= most:
+            if not isinstance(number, Integral) or not 0 <= int(number) <= most:
                 raise ValueError(
                     f"the level along axis {axis} must be an integer in 0..{most}, got {number!r}"
                 )

@@ -152,7 +152,8 @@ def waverecn(
     if _dask.is_lazy(coeffs[0]):
         where = check_axes(axes, coeffs[0].ndim)
         wavelets, modes = for_axes(wavelet, mode, len(where))
-        return _dask.waverecn(coeffs, where, wavelets, modes, shape, threads or 1)
+        lazy: Array = _dask.waverecn(coeffs, where, wavelets, modes, shape, threads or 1)
+        return lazy
     x = None if coeffs[0] is None else as_array(coeffs[0], "coeffs[0]", check_finite)
     levels = [
         as_bands({} if given is None else given, f"coeffs[{number}]", check_finite)

@@ -177,7 +177,8 @@ def swtn_adjoint(
             bands[low] = x if low not in bands else bands[low] + x
         x = _join(bands, axes, back, 2**number, 2 * scale, threads)
     assert x is not None
-    return x
+    whole: Array = x
+    return whole
 
 
 def iswtn_adjoint(
@@ -358,7 +359,8 @@ def iswtn_levels(
         if bands:
             x = _join(bands, axes, wavelets, 2 ** (len(levels) - 1 - number), scale, threads)
     assert x is not None
-    return x
+    whole: Array = x
+    return whole
 
 
 def swt(

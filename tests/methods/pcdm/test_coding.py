@@ -153,7 +153,7 @@ def test_the_code_is_as_long_as_the_bound(model, digits):
     plain = model.bits_per_dim(X, timesteps=steps, calibrated=False)
     data = model.compress(X, timesteps=steps)
     header, payload = coding.read_header(data)
-    assert abs(8 * len(payload) / X.size - bound) < 0.01 * bound
+    assert abs(8 * len(payload) / X.size - bound) < 0.015 * bound  # 297 small images
     assert len(data) - bound * X.size / 8 < 400  # bytes, of the header and for the first images
     assert len(data) - len(payload) < 200
     assert bound < plain - 0.3

@@ -70,17 +70,20 @@ class _Blocks(Images):
     """An array of Dask, whose blocks along the first axis are computed one by one."""
 
     def __init__(self, x: Any, read: Read) -> None:
-        self._x, self._read = x, read
+        self._lazy, self._read = x, read
         self.blocks = [int(n) for n in x.chunks[0]]
         self._ends = np.cumsum([0, *self.blocks])
         self._held: dict[int, Array] = {}
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
 
     def _block(self, number: int) -> Array:
         if number not in self._held:
             if len(self._held) > 1:  # a batch may lie across two
                 del self._held[next(iter(self._held))]
             first, last = self._ends[number], self._ends[number + 1]
-            self._held[number] = self._read(self._x[first:last].compute())
+            self._held[number] = self._read(self._lazy[first:last].compute())
         return self._held[number]
 
     def __getitem__(self, indices: Any) -> Array:
@@ -144,7 +147,7 @@ class _Stream(Images):
 
     def __getitem__(self, indices: Any) -> Array:
         """Some of the first images."""
-        return self._held[indices]
+        return np.asarray(self._held[indices])
 
     def epoch(self, batch_size: int) -> int:
         """A batch: what comes is taken as it comes."""
