@@ -368,7 +368,7 @@ def laplacian_pyramid(
     border : {"opencv", "symmetric"}, default="opencv"
         As for `pyr_up`.
     out : list of array or None, default=None
-        Where to put them. Memory that is there already saves about half of the time of a large image.
+        Where to put them: large images that are made again and again need no fresh memory then.
 
     Returns
     -------
