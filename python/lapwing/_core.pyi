@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, overload
 
 import numpy
@@ -19,6 +19,11 @@ def get_isa() -> str:
 
 def best_isa() -> str:
     """Best instruction set available."""
+
+def scratch_of(call: Callable) -> int:
+    """
+    Most bytes of scratch memory that the calls of a function into this extension took at a time.
+    """
 
 def build_info() -> dict:
     """Version, compiler, Eigen, instruction sets built."""
@@ -155,16 +160,16 @@ def iswt(low: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=Fals
 def iswt(low: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, filters: Sequence[Sequence[float]], step: int, scale: float, y: Annotated[NDArray[numpy.float64], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
 
 @overload
-def shear(x: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], axis: int, scheme: str, low: Annotated[NDArray[numpy.float32], dict(device='cpu')], high: Annotated[NDArray[numpy.float32], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
+def shear(x: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], axis: int, scheme: str, low: Annotated[NDArray[numpy.float32], dict(device='cpu')], high: Annotated[NDArray[numpy.float32], dict(device='cpu')], transposed: bool, threads: int, callback: object | None) -> None: ...
 
 @overload
-def shear(x: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, scheme: str, low: Annotated[NDArray[numpy.float64], dict(device='cpu')], high: Annotated[NDArray[numpy.float64], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
+def shear(x: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, scheme: str, low: Annotated[NDArray[numpy.float64], dict(device='cpu')], high: Annotated[NDArray[numpy.float64], dict(device='cpu')], transposed: bool, threads: int, callback: object | None) -> None: ...
 
 @overload
-def unshear(low: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], axis: int, scheme: str, x: Annotated[NDArray[numpy.float32], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
+def unshear(low: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], axis: int, scheme: str, x: Annotated[NDArray[numpy.float32], dict(device='cpu')], transposed: bool, threads: int, callback: object | None) -> None: ...
 
 @overload
-def unshear(low: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, scheme: str, x: Annotated[NDArray[numpy.float64], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
+def unshear(low: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, scheme: str, x: Annotated[NDArray[numpy.float64], dict(device='cpu')], transposed: bool, threads: int, callback: object | None) -> None: ...
 
 @overload
 def lift(x: Annotated[NDArray[numpy.uint8], dict(device='cpu', writable=False)], axis: int, across: int, axes: str, scheme: str, shift: int, bands: Sequence[Annotated[NDArray[numpy.int16], dict(device='cpu')]], threads: int, callback: object | None) -> None: ...
