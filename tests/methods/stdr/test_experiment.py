@@ -16,7 +16,7 @@ from lapwing.trees import (
     simulate_sequences,
 )
 
-#: Normalised Robinson-Foulds distances reached by an independent implementation: NJ and STDR + NJ with tn93,
+#: Normalised Robinson-Foulds distances reached by an independent implementation of the paper's steps: NJ and STDR + NJ with tn93,
 #: STDR + NJ with jc69; by model and seed. None: not recorded.
 CASES = {
     "kingman": (0.4, 2000, [(0.271, 0.189, 0.185), (0.230, 0.202, None), (0.197, 0.197, 0.200)]),
@@ -29,7 +29,7 @@ SEEDS = (100, 101, 102)
 
 @pytest.mark.slow
 def test_stdr_beats_joining_alone() -> None:
-    alone, recovered = [], []
+    alone, recovered, polished = [], [], []
     for name, (rate, n, recorded) in CASES.items():
         for seed, (_, tn93, jc69) in zip(SEEDS, recorded, strict=True):
             rng = np.random.default_rng(seed)
@@ -44,11 +44,15 @@ def test_stdr_beats_joining_alone() -> None:
             alone.append(robinson_foulds(nj(distance_matrix(S), tree.names), tree, normalized=True))
             found = {}
             for similarity, expected in (("tn93", tn93), ("jc69", jc69)):
-                model = STDR(similarity=similarity).fit(X, names=tree.names)
+                model = STDR(similarity=similarity, polish=False).fit(X, names=tree.names)
                 found[similarity] = robinson_foulds(model.tree_, tree, normalized=True)
                 if expected is not None:
                     assert found[similarity] <= expected + 0.01, (name, seed, similarity)
             recovered.append(found["tn93"])
+            model = STDR(similarity="tn93").fit(X, names=tree.names)
+            polished.append(robinson_foulds(model.tree_, tree, normalized=True))
     better = sum(a > b for a, b in zip(alone, recovered, strict=True))
     assert better >= 9
     assert np.mean(recovered) <= 0.6 * np.mean(alone)
+    # interchanges are not in the paper; a single tree may be worse for them
+    assert np.mean(polished) < np.mean(recovered)
