@@ -276,7 +276,7 @@ class driver {
                           (o_.solver == method::automatic && o_.accelerate == acceleration::anderson);
       if (refused_ || !wanted) return false;
       const double pairs = static_cast<double>(ex_.rows()) * static_cast<double>(ex_.cols());
-      const double share = o_.solver == method::newton ? 0.4 : 0.1;
+      const double share = o_.solver == method::newton || set_.entries() > 0 ? 0.4 : 0.1;
       const auto most = static_cast<std::ptrdiff_t>(std::min(share * pairs, o_.max_bytes / 48));
       if (set_.entries() > 0) {
         // what is left out of the set is moved as one: where that says too little, the set must grow
@@ -284,7 +284,15 @@ class driver {
         futile_ = error > 0.5 * last_error_ ? futile_ + 1 : 0;
       }
       last_error_ = error;
-      if (futile_ == 3 || !ex_.extract(kappa_, phi, gamma, delta_, most, set_)) {
+      active_set wider = set_;
+      bool fits = ex_.extract(kappa_, phi, gamma, delta_, most, wider);
+      if (!fits && delta_ < 1e-3) {  // as before, then
+        wider = set_;
+        delta_ = 1e-3;
+        fits = ex_.extract(kappa_, phi, gamma, delta_, most, wider);
+      }
+      set_ = std::move(wider);
+      if (futile_ == 3 || !fits) {
         refused_ = true;
         r_.reason = futile_ == 3 ? "sweeps: Newton's method did not lower the error"
                                  : "sweeps: the entries that matter are too many for Newton's method";

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <lapwing/error.hpp>
 #include <lapwing/view.hpp>
 #include <limits>
@@ -330,6 +332,7 @@ newton_result maximise(const context& ctx, const active_set& s, std::span<const 
       }
     }
     ++out.steps;
+    if (getenv("NWD")) std::fprintf(stderr, "  step %d err %.2e slope %.2e largest %.2e damping %.1e acc %d value %.12e direct %d\n", out.steps, dual.error(), slope, largest, damping, accepted, value, out.direct);
     if (!accepted) {
       dual.evaluate(gamma, phi);
       break;
