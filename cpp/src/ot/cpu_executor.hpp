@@ -97,7 +97,7 @@ class cpu_executor {
     return {row_error, column_error};
   }
 
-  // The entries of the plan of (phi, gamma), whose columns are exact, above `delta` times the even share of
+  // The entries of the plan of (phi, gamma) above `delta` times the even share of
   // their row or of their column, and those of `before`. false, and nothing: they are more than `most`.
   bool extract(double kappa, const vector& phi, const vector& gamma, double delta, std::ptrdiff_t most,
                active_set& s) {
@@ -109,21 +109,33 @@ class cpu_executor {
       bound[j] = static_cast<T>(std::log2(delta / static_cast<double>(n_)) + log_b_[j]);
     struct part {
       std::vector<std::int32_t> columns;
-      std::vector<double> costs, values;
+      std::vector<double> costs;
     };
     std::vector<part> parts(static_cast<std::size_t>(chunks_));
     std::vector<std::int64_t> counts(static_cast<std::size_t>(n_));
     std::vector<double> row_rest(static_cast<std::size_t>(n_));
     std::vector<std::vector<std::int32_t>> hits(static_cast<std::size_t>(ctx_.threads()),
                                                 std::vector<std::int32_t>(static_cast<std::size_t>(stride)));
+    const buffer<T> ones(ctx_, stride, T(1));
     std::atomic<std::ptrdiff_t> total = 0;
     ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
       worker& room = workers_[static_cast<std::size_t>(w)];
       std::int32_t* found = hits[static_cast<std::size_t>(w)].data();
       part& mine = parts[static_cast<std::size_t>(lo / rows_per_chunk_)];
       std::vector<std::int32_t> both;
+      double* sum = partial_.data() + lo / rows_per_chunk_ * stride;
+      std::fill_n(sum, stride, 0.0);
+      T* t;
+      if constexpr (single_precision)
+        t = room.t.data();
+      else
+        t = sum;
+      std::ptrdiff_t pending = 0;
       for (std::ptrdiff_t i0 = lo; i0 < hi; i0 += costs_.group()) {
-        if (total > most || ctx_.checkpoint(w)) return;
+        if (total > most || ctx_.checkpoint(w)) {
+          std::fill(t, t + stride, T(0));
+          return;
+        }
         row_index index;
         const std::ptrdiff_t real = row_group(i0, hi, costs_.group(), index);
         double top[kernels::most_rows];
@@ -141,18 +153,31 @@ class cpu_executor {
                            std::back_inserter(both));
           }
           for (const std::int32_t j : both) mine.costs.push_back(phi[i] + gamma[j] - static_cast<double>(z[j]));
-          double weighted = 0, inside = 0;
-          const double sum = k.exp_row(z, T(0), stride, &weighted);
-          for (const std::int32_t j : both) {
-            mine.values.push_back(static_cast<double>(z[j]));
-            inside += static_cast<double>(z[j]);
-          }
+          double weighted = 0;
+          k.exp_row(z, T(0), stride, &weighted);
+          for (const std::int32_t j : both) z[j] = 0;  // what stays is the rest: no difference of sums
           mine.columns.insert(mine.columns.end(), both.begin(), both.end());
           counts[static_cast<std::size_t>(i)] = std::ssize(both);
-          row_rest[static_cast<std::size_t>(i)] = std::max(0.0, sum - inside);
           total += std::ssize(both);
         }
+        double rest[kernels::most_rows] = {};
+        T one[kernels::most_rows] = {};
+        for (std::ptrdiff_t r = 0; r < real; ++r) one[r] = 1;
+        for (std::ptrdiff_t r = 0; r < real; r += block) {
+          const T* e = room.e.data() + r * stride;
+          k.dot_rows(e, stride, ones.data(), stride, 1, stride, rest + r, 1);
+          k.add_rows(e, stride, one + r, t, stride);
+        }
+        for (std::ptrdiff_t r = 0; r < real; ++r) row_rest[static_cast<std::size_t>(index[r])] = rest[r];
+        if constexpr (single_precision) {
+          pending += costs_.group();
+          if (pending >= rows_between_flushes) {
+            k.flush(t, sum, stride);
+            pending = 0;
+          }
+        }
       }
+      if constexpr (single_precision) k.flush(t, sum, stride);
     });
     if (total > most) {
       s = {};
@@ -160,15 +185,15 @@ class cpu_executor {
     }
     s = {};
     s.row_rest = std::move(row_rest);
-    s.column_rest.assign(b_.begin(), b_.end());
+    s.column_rest.assign(static_cast<std::size_t>(m_), 0.0);
+    for (std::ptrdiff_t c = 0; c < chunks_; ++c)
+      for (std::ptrdiff_t j = 0; j < m_; ++j)
+        s.column_rest[static_cast<std::size_t>(j)] += partial_[c * stride + j];
     for (const std::int64_t c : counts) s.offsets.push_back(s.offsets.back() + c);
     for (const part& p : parts) {
-      for (std::size_t q = 0; q < p.columns.size(); ++q)
-        s.column_rest[static_cast<std::size_t>(p.columns[q])] -= p.values[q];
       s.columns.insert(s.columns.end(), p.columns.begin(), p.columns.end());
       s.costs.insert(s.costs.end(), p.costs.begin(), p.costs.end());
     }
-    for (double& v : s.column_rest) v = std::max(0.0, v);
     return true;
   }
 

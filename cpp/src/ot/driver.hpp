@@ -277,13 +277,17 @@ class driver {
       if (refused_ || !wanted) return false;
       const double pairs = static_cast<double>(ex_.rows()) * static_cast<double>(ex_.cols());
       const double share = o_.solver == method::newton || set_.entries() > 0 ? 0.4 : 0.1;
-      const auto most = static_cast<std::ptrdiff_t>(std::min(share * pairs, o_.max_bytes / 48));
+      const double most_entries = std::max(share * pairs, std::min(pairs, 0x1p16));  // all, of few
+      const auto most = static_cast<std::ptrdiff_t>(std::min(most_entries, o_.max_bytes / 48));
       if (set_.entries() > 0) {
         // what is left out of the set is moved as one: where that says too little, the set must grow
         if (error > 0.02 * last_error_) delta_ = std::max(delta_ / 100, 1e-11);
-        futile_ = error > 0.5 * last_error_ ? futile_ + 1 : 0;
+        futile_ = error > 0.9 * best_error_ ? futile_ + 1 : 0;
+      } else {
+        best_error_ = error;
       }
       last_error_ = error;
+      best_error_ = std::min(best_error_, error);
       active_set wider = set_;
       bool fits = ex_.extract(kappa_, phi, gamma, delta_, most, wider);
       if (!fits && delta_ < 1e-3) {  // as before, then
@@ -292,9 +296,9 @@ class driver {
         fits = ex_.extract(kappa_, phi, gamma, delta_, most, wider);
       }
       set_ = std::move(wider);
-      if (futile_ == 3 || !fits) {
+      if (futile_ == 8 || !fits) {
         refused_ = true;
-        r_.reason = futile_ == 3 ? "sweeps: Newton's method did not lower the error"
+        r_.reason = futile_ == 8 ? "sweeps: Newton's method did not lower the error"
                                  : "sweeps: the entries that matter are too many for Newton's method";
         return false;
       }
@@ -455,7 +459,7 @@ class driver {
   active_set set_;        // of this level
   bool refused_ = false;  // Newton's method, at this level
   int futile_ = 0;        // its rounds in turn that did not halve the error
-  double last_error_ = 0, delta_ = 1e-3;
+  double last_error_ = 0, best_error_ = 0, delta_ = 1e-3;
   result r_;
 };
 

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <lapwing/error.hpp>
 #include <lapwing/view.hpp>
 #include <limits>
@@ -77,10 +75,36 @@ class restricted_dual {
     return rows + columns;
   }
 
+  // what the last direction was asked to remove
+  double balanced() const { return balanced_; }
   double error() const {
     double sum = 0;
     for (std::ptrdiff_t j = 0; j < m_; ++j) sum += std::abs(b_[z(j)] - column_sum_[z(j)]);
     return sum / mass_;
+  }
+
+  // Moves the potentials of whole components, each by what makes its two sides equal: with t added to its gamma,
+  // and taken from its phi, missing + rows (e^-t - 1) - columns (e^t - 1) = 0. Newton's quadratic model would
+  // be off by any factor where little mass must grow into much. Returns whether any moved; t is limited.
+  bool shift(std::span<double> gamma) const {
+    std::vector<double> rhs(z(m_));
+    for (std::ptrdiff_t j = 0; j < m_; ++j) rhs[z(j)] = b_[z(j)] - column_sum_[z(j)];
+    const std::vector<component> all = weigh(rhs);
+    std::vector<double> move(all.size(), 0.0);
+    bool any = false;
+    for (std::size_t c = 0; c < all.size(); ++c) {
+      const auto& [rows, columns, missing, total] = all[c];
+      const double difference = missing - rows + columns, root = std::sqrt(difference * difference + 4 * rows * columns);
+      if (!(std::abs(missing) > 1e-12 * total) || !(root > 0)) continue;
+      const double growth = difference > 0 ? (difference + root) / (2 * columns) : 2 * rows / (root - difference);
+      const double t = std::clamp(std::log(growth), -600.0, 600.0);  // a growth of 0 or infinity: as far as that
+      if (std::isnan(t) || std::abs(t) < 1) continue;
+      move[c] = t / ln2;
+      any = true;
+    }
+    if (any)
+      for (std::ptrdiff_t j = 0; j < m_; ++j) gamma[z(j)] += move[z(label_[z(n_ + j)])];
+    return any;
   }
 
   // x: about the Newton direction (in nats) to the relative residual `tol`; returns <b - c, x>. damping: share of
@@ -89,7 +113,7 @@ class restricted_dual {
     damping_ = damping;
     std::vector<double> rhs(z(m_));
     for (std::ptrdiff_t j = 0; j < m_; ++j) rhs[z(j)] = b_[z(j)] - column_sum_[z(j)];
-    balance(rhs);
+    balanced_ = balance(rhs);
     x.assign(z(m_), 0.0);
     bool done = false;
     if (!direct_tried_ && s_.entries() <= 40 * (n_ + m_)) prepare_factor(1000.0 * static_cast<double>(s_.entries()));
@@ -101,6 +125,7 @@ class restricted_dual {
       solve_directly(rhs, x);
       out.direct = true;
     }
+    centre(x);
     double slope = 0;
     for (std::ptrdiff_t j = 0; j < m_; ++j) slope += (b_[z(j)] - column_sum_[z(j)]) * x[z(j)];
     return slope;
@@ -160,22 +185,51 @@ class restricted_dual {
     }
   }
 
-  // Where what ties a component to the rest is below rounding, its two sides differ in mass by what only a
-  // full sweep can move: the right side is made to sum to 0 there, and the tie is cut.
-  void balance(std::vector<double>& rhs) {
-    std::vector<double> ground(z(components_), 0.0), sum(ground), total(ground);
-    for (std::ptrdiff_t i = 0; i < n_; ++i) ground[z(label_[z(i)])] += row_rest_[z(i)];
+  struct component {
+    double rows = 0, columns = 0;  // rest of its rows and of its columns
+    double missing = 0;            // b less the column sums
+    double total = 0;              // column sums
+  };
+  std::vector<component> weigh(const std::vector<double>& rhs) const {
+    std::vector<component> all(z(components_));
+    for (std::ptrdiff_t i = 0; i < n_; ++i) all[z(label_[z(i)])].rows += row_rest_[z(i)];
     for (std::ptrdiff_t j = 0; j < m_; ++j) {
-      const std::size_t c = z(label_[z(n_ + j)]);
-      ground[c] += column_rest_[z(j)];
-      sum[c] += rhs[z(j)];
-      total[c] += column_sum_[z(j)];
+      component& c = all[z(label_[z(n_ + j)])];
+      c.columns += column_rest_[z(j)];
+      c.missing += rhs[z(j)];
+      c.total += column_sum_[z(j)];
     }
+    return all;
+  }
+
+  // Where what ties a component to the rest is too little for what its two sides differ by (`shift` brings that
+  // about), the right side is made to sum to 0 there, and the tie is cut. Returns |rhs|_1 over the mass.
+  double balance(std::vector<double>& rhs) {
+    const std::vector<component> all = weigh(rhs);
     tied_.assign(z(components_), 1);
-    for (std::size_t c = 0; c < tied_.size(); ++c) tied_[c] = ground[c] > 1e-13 * total[c];
+    for (std::size_t c = 0; c < tied_.size(); ++c) {
+      const double ground = all[c].rows + all[c].columns;
+      tied_[c] = ground > 1e-13 * all[c].total && std::abs(all[c].missing) <= 5 * ground;
+    }
+    double sum = 0;
+    for (std::ptrdiff_t j = 0; j < m_; ++j) {
+      const component& c = all[z(label_[z(n_ + j)])];
+      if (!tied_[z(label_[z(n_ + j)])]) rhs[z(j)] -= c.missing * (column_sum_[z(j)] / c.total);
+      sum += std::abs(rhs[z(j)]);
+    }
+    return sum / mass_;
+  }
+
+  // A component whose tie is cut keeps its place.
+  void centre(std::vector<double>& x) const {
+    std::vector<double> mean(z(components_), 0.0), total(mean);
+    for (std::ptrdiff_t j = 0; j < m_; ++j) {
+      mean[z(label_[z(n_ + j)])] += column_sum_[z(j)] * x[z(j)];
+      total[z(label_[z(n_ + j)])] += column_sum_[z(j)];
+    }
     for (std::ptrdiff_t j = 0; j < m_; ++j) {
       const std::size_t c = z(label_[z(n_ + j)]);
-      if (!tied_[c]) rhs[z(j)] -= sum[c] * (column_sum_[z(j)] / total[c]);
+      if (!tied_[c]) x[z(j)] -= mean[c] / total[c];
     }
   }
 
@@ -281,7 +335,7 @@ class restricted_dual {
   const newton_options& o_;
   std::span<const double> a_, b_;
   std::ptrdiff_t n_, m_;
-  double mass_, before_ = 0, damping_ = 0;
+  double mass_, before_ = 0, damping_ = 0, balanced_ = 0;
   std::vector<double> row_term_, column_term_;  // log2 of the rest over the scaling at which it was taken
   std::vector<double> value_, by_column_;       // P, by rows and by columns
   std::vector<double> row_rest_, column_rest_, column_sum_;
@@ -309,6 +363,10 @@ newton_result maximise(const context& ctx, const active_set& s, std::span<const 
   constexpr double longest = 20;  // nats that a potential may move in a step
   double damping = 0;
   std::vector<double> x, trial(m);
+  if (out.error > o.tol && dual.shift(gamma)) {
+    value = dual.evaluate(gamma, phi);
+    out.error = dual.error();
+  }
   while (out.error > o.tol && out.steps < o.max_steps) {
     double slope = 0, largest = 0;
     for (int attempt = 0;; ++attempt) {
@@ -320,7 +378,7 @@ newton_result maximise(const context& ctx, const active_set& s, std::span<const 
       // what an exponential will do sends them anywhere
       damping = std::max(10 * damping, 1e-3 * out.error);
     }
-    if (!std::isfinite(largest) || !(slope > 0)) break;
+    if (!std::isfinite(largest) || !(slope > 0) || dual.balanced() <= 0.5 * o.tol) break;
     bool accepted = false;
     for (double t = std::min(1.0, longest / largest); t >= 1e-7; t /= 2) {
       for (std::size_t j = 0; j < m; ++j) trial[j] = gamma[j] + t * x[j] / ln2;
@@ -332,7 +390,6 @@ newton_result maximise(const context& ctx, const active_set& s, std::span<const 
       }
     }
     ++out.steps;
-    if (getenv("NWD")) std::fprintf(stderr, "  step %d err %.2e slope %.2e largest %.2e damping %.1e acc %d value %.12e direct %d\n", out.steps, dual.error(), slope, largest, damping, accepted, value, out.direct);
     if (!accepted) {
       dual.evaluate(gamma, phi);
       break;

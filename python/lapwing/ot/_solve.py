@@ -515,8 +515,10 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
                 f"mass = {relaxed.mass:g} is above the smaller total of the weights, {min(a.sum(), b.sum()):g}"
             )
         with Progress(options.callback, options.verbose, unit=" sweeps", reg=reg) as progress:
+            none = np.empty(0)
+            rho = (none, none) if relaxed.mass > 0 else relaxed.take(rows, columns)
             report = part.solve_relaxed(
-                part_a, part_b, f, g, *relaxed.take(rows, columns), relaxed.clip, relaxed.mass,
+                part_a, part_b, f, g, *rho, relaxed.clip, relaxed.mass,
                 relaxed.product, levels, tol, options.max_iter, start is not None,
                 options.acceleration == "anderson", threads=threads, hook=progress.hook,
             )  # fmt: skip
