@@ -163,8 +163,11 @@ class driver {
 
  private:
   // A level on the way, until the error is 0.25: more than that is lost again at the next level (measured on
-  // the eight benchmark problems; 0.1 costs up to 20 % more sweeps, 0.5 breaks some).
+  // the eight benchmark problems; 0.1 costs up to 20 % more sweeps, 0.5 breaks some). Where the way is long
+  // Newton's method ends it, and each level must leave it near the next one: 0.1 takes a fifth of its steps.
   bool coarse(double reg, bool exact, vector& phi, vector& gamma) {
+    const double enough =
+        newton_wanted() && o_.schedule.front() > 1000 * o_.schedule.back() ? 0.1 : 0.25;
     for (int k = 0; k < 30 && r_.sweeps + 1 < o_.max_iter; ++k) {
       const double error = sweep(reg, 1.0, exact && k == 0, step_kind::sweep, phi, gamma);
       centre(phi, gamma);
@@ -176,7 +179,7 @@ class driver {
         return false;
       }
       add(gamma, rho_, gamma);
-      if (error <= 0.25) break;
+      if (error <= enough) break;
       if (k >= 2) newton(reg, error, 1e-2, phi, gamma);
     }
     return true;
@@ -261,9 +264,14 @@ class driver {
     }
   }
 
+  bool newton_wanted() const {
+    return o_.solver == method::newton ||
+           (o_.solver == method::automatic && o_.accelerate == acceleration::anderson);
+  }
+
   // At the last level: where sweeps would be many, at once with method::newton.
   bool newton_now(const std::vector<double>& errors) const {
-    if (refused_) return false;
+    if (refused_ || !newton_wanted()) return false;
     if (set_.entries() > 0) return true;  // it goes on as it began
     return o_.solver == method::newton ? errors.size() >= 3 || errors.back() <= 0.5 : slow(errors);
   }
@@ -272,9 +280,7 @@ class driver {
   // do not lower the error of full sweeps, or a plan with too many entries that matter, end it for the level.
   bool newton(double reg, double error, double tol, vector& phi, vector& gamma) {
     if constexpr (requires(active_set& s) { ex_.extract(kappa_, phi, gamma, 0.0, std::ptrdiff_t{}, s); }) {
-      const bool wanted = o_.solver == method::newton ||
-                          (o_.solver == method::automatic && o_.accelerate == acceleration::anderson);
-      if (refused_ || !wanted) return false;
+      if (refused_ || !newton_wanted()) return false;
       const double pairs = static_cast<double>(ex_.rows()) * static_cast<double>(ex_.cols());
       const double share = o_.solver == method::newton || set_.entries() > 0 ? 0.4 : 0.1;
       const double most_entries = std::max(share * pairs, std::min(pairs, 0x1p16));  // all, of few
