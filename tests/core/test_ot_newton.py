@@ -124,7 +124,7 @@ def test_bits_do_not_depend_on_threads(name):
 
 def test_single_precision():
     X, Y = (z.astype(np.float32) for z in clouds(500, 3))
-    result = ot.solve_sample(X, Y, reg=1e-3, reg_scale="median", method="newton")
+    result = ot.solve_sample(X, Y, reg=5e-3, reg_scale="median", method="newton", tol=1e-4)
     assert result.converged
     assert result.n_newton > 0
     C = cdist(X.astype(float), Y.astype(float), "sqeuclidean")
@@ -140,7 +140,7 @@ def test_no_memory_means_sweeps():
 
 
 def test_dense_plans_are_left_to_sweeps():
-    X, Y = clouds(200, 2)
+    X, Y = clouds(600, 2)
     result = ot.solve_sample(X, Y, reg=0.5, reg_scale="median", tol=1e-10)
     assert result.converged
     assert result.n_newton == 0
@@ -148,9 +148,9 @@ def test_dense_plans_are_left_to_sweeps():
 
 def test_swapped_cost():
     C, a, b, reg = hard("rectangular, random weights")
-    one = ot.solve(C, a, b, reg=reg, tol=1e-10, method="newton")
-    other = ot.solve(np.asfortranarray(C), a, b, reg=reg, tol=1e-10, method="newton")
-    np.testing.assert_allclose(one.plan, other.plan, atol=1e-11)
+    one = ot.solve(C, a, b, reg=reg, tol=1e-11, method="newton")
+    other = ot.solve(np.asfortranarray(C), a, b, reg=reg, tol=1e-11, method="newton")
+    np.testing.assert_allclose(one.plan, other.plan, atol=1e-10)
 
 
 def test_an_unattainable_tolerance_ends_with_its_certificate():

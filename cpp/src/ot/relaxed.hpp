@@ -224,7 +224,9 @@ class relaxed_driver {
     for (int k = 0; k < 50; ++k) {
       const auto [mass_a, slope_a] = shifted(left_, f_, nullptr, t);
       const auto [mass_b, slope_b] = shifted(right_, {}, &next_, -t);
-      const double step = std::log(mass_a / mass_b) / (slope_a / mass_a + slope_b / mass_b);
+      const double apart = std::log(mass_a / mass_b);
+      if (std::abs(apart) <= 16 * std::numeric_limits<double>::epsilon()) break;  // rounding, times rho
+      const double step = apart / (slope_a / mass_a + slope_b / mass_b);
       if (!std::isfinite(step)) return 0;
       t += step;
       if (std::abs(step) <= 1e-14 * (reg_ + std::abs(t))) break;

@@ -60,6 +60,8 @@ class Relaxation:
         total = self.shift * self.mass
         for rho, weight, potential in ((self.rho_a, a, f), (self.rho_b, b, g)):
             w, r, p = weight[weight > 0], rho[weight > 0], potential[weight > 0]
+            # points without a partner have an infinite potential
+            p = np.minimum(p, 0) if self.mass > 0 else np.minimum(p, r) if self.clip else p
             linear = np.isinf(r) | self.clip
             total += float(w[linear] @ p[linear])
             w, r, p = w[~linear], r[~linear], p[~linear]

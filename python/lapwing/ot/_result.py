@@ -770,7 +770,7 @@ def _cast(x: Array, name: str, geometry: Geometry) -> NDArray[Any]:
 
 def _log_scaling(potential: Vector, weight: NDArray[Any], reg: float) -> Vector:
     out = np.full(potential.shape, -np.inf)
-    positive = weight > 0
+    positive = (weight > 0) & np.isfinite(potential)  # infinite: every pair is forbidden
     out[positive] = potential[positive] / reg + np.log(weight[positive])
     return out
 
