@@ -74,8 +74,8 @@ def test_pyramid(
             Record("pyramid", peer, 4096, pyramids.LEVELS, threads, dtype, what),
             ("bench.pyramids", "prepare_pyramid", 4096, dtype, what, peer, threads),
         )
-        for peer, (needs, _) in pyramids.PYRAMIDS.items()
-        if installed(needs)
+        for peer in (*pyramids.PYRAMIDS, *(pyramids.REUSED if what in ("laplacian", "reconstruct") else ()))
+        if installed(pyramids.PYRAMIDS[peer.split(",")[0]][0])
     }
     by_turns(benchmark, jobs, settings, records, 0.0 if dtype == "uint8" else 2e-6)
 

@@ -20,8 +20,16 @@ def picture(n: int, dtype: str) -> np.ndarray[Any, Any]:
     return x.astype(dtype) if dtype.startswith("f") else x.round().astype(dtype)
 
 
-def lapwing_pyramid(x: Any, what: str, threads: int) -> Run:
+def lapwing_pyramid(x: Any, what: str, threads: int, reuse: bool = False) -> Run:
+    """With `reuse` results go into memory that is there."""
     from lapwing import multiscale as ms
+
+    if reuse and what == "laplacian":
+        out = ms.laplacian_pyramid(x, LEVELS)
+        return lambda: ms.laplacian_pyramid(x, LEVELS, n_jobs=threads, out=out)
+    if reuse and what == "reconstruct":
+        whole, levels = np.empty_like(x), ms.laplacian_pyramid(x, LEVELS)
+        return lambda: [ms.laplacian_reconstruct(levels, n_jobs=threads, out=whole)]
 
     if what == "gaussian":
         return lambda: ms.gaussian_pyramid(x, LEVELS, n_jobs=threads)
@@ -34,11 +42,20 @@ def lapwing_pyramid(x: Any, what: str, threads: int) -> Run:
     return lambda: [ms.laplacian_reconstruct(details, n_jobs=threads)]
 
 
-def opencv_pyramid(x: Any, what: str, threads: int) -> Run:
+def opencv_pyramid(x: Any, what: str, threads: int, reuse: bool = False) -> Run:
+    """With `reuse` results, and what is between them, go into memory that is there."""
     import cv2
 
     cv2.setNumThreads(threads)
     kind = cv2.CV_16S if x.dtype == np.uint8 else -1
+    kept: dict[Any, Any] = {}
+
+    def place(name: Any) -> Any:
+        return kept.get(name) if reuse else None
+
+    def keep(name: Any, made: Any) -> Any:
+        kept[name] = made
+        return made
 
     def gaussian() -> Any:
         out = [x]
@@ -48,9 +65,10 @@ def opencv_pyramid(x: Any, what: str, threads: int) -> Run:
 
     def laplacian() -> Any:
         out, fine = [], x
-        for _ in range(LEVELS):
-            coarse = cv2.pyrDown(fine)
-            out.append(cv2.subtract(fine, cv2.pyrUp(coarse, dstsize=fine.shape[::-1]), dtype=kind))
+        for i in range(LEVELS):
+            coarse = keep((0, i), cv2.pyrDown(fine, place((0, i))))
+            up = keep((1, i), cv2.pyrUp(coarse, place((1, i)), dstsize=fine.shape[::-1]))
+            out.append(keep((2, i), cv2.subtract(fine, up, place((2, i)), dtype=kind)))
             fine = coarse
         return [*out, fine]
 
@@ -65,9 +83,10 @@ def opencv_pyramid(x: Any, what: str, threads: int) -> Run:
 
     def rebuilt() -> Any:
         image = details[-1]
-        for d in details[-2::-1]:
-            up = cv2.pyrUp(image, dstsize=d.shape[::-1])
-            image = cv2.add(d, up, dtype=cv2.CV_8U if x.dtype == np.uint8 else -1)
+        for i, d in enumerate(details[-2::-1]):
+            up = keep((3, i), cv2.pyrUp(image, place((3, i)), dstsize=d.shape[::-1]))
+            whole = cv2.CV_8U if x.dtype == np.uint8 else -1
+            image = keep((4, i), cv2.add(d, up, place((4, i)), dtype=whole))
         return [image]
 
     return rebuilt
@@ -77,11 +96,13 @@ PYRAMIDS: dict[str, tuple[tuple[str, ...], Any]] = {
     "lapwing": ((), lapwing_pyramid),
     "OpenCV": (("cv2",), opencv_pyramid),
 }
+#: The same into memory that is there.
+REUSED = ("lapwing, out", "OpenCV, dst")
 
 
 def prepare_pyramid(n: int, dtype: str, what: str, peer: str, threads: int) -> Any:
     x = picture(n, dtype)
-    run = PYRAMIDS[peer][1](x, what, threads)
+    run = PYRAMIDS[peer.split(",")[0]][1](x, what, threads, peer in REUSED)
     right = lapwing_pyramid(x.astype(np.float64) if dtype.startswith("f") else x, what, 1)()
     pairs = zip(run(), right, strict=True)
     error = max(float(abs(a.astype(np.float64) - b).max()) for a, b in pairs) / 255

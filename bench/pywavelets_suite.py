@@ -29,26 +29,7 @@ DESELECTED = {
     "test_multidim.py::test_per_axis_wavelets_and_modes": _PRIVATE,
     "test_multilevel.py::test_per_axis_wavelets_and_modes": _PRIVATE,
     "test_swt.py::test_swtn_axes": _PRIVATE,
-    **dict.fromkeys(
-        (
-            "test_dwt_idwt.py::test_pad_1d",
-            "test_dwt_idwt.py::test_pad_errors",
-            "test_dwt_idwt.py::test_pad_nd",
-        ),
-        "pad, which lapwing does not have",
-    ),
     "test_modes.py::test_available_modes": "the numbers of modes in PyWavelets' C code",
-    **dict.fromkeys(
-        (
-            "test_multilevel.py::test_fswavedecn_fswaverecn_roundtrip",
-            "test_multilevel.py::test_fswavedecn_fswaverecn_zero_levels",
-            "test_multilevel.py::test_fswavedecn_fswaverecn_variable_levels",
-            "test_multilevel.py::test_fswavedecn_fswaverecn_variable_wavelets_and_modes",
-            "test_multilevel.py::test_fswavedecn_fswaverecn_axes_subsets",
-            "test_multilevel.py::test_fswavedecnresult",
-        ),
-        "fswavedecn, which lapwing does not have",
-    ),
     "test_multilevel.py::test_waverecn_invalid_coeffs": (
         "a band that is None is an error there and zeros here"
     ),

@@ -93,14 +93,14 @@ def _alone(kind: str, similarity: str) -> Callable[..., Any]:
 
 
 def _recovered(
-    base: str, similarity: str = "jc69", part: int | None = None, dense_limit: int = 30_000
+    base: str, similarity: str = "jc69", part: int | None = None, dense_limit: int = 30_000, **options: Any
 ) -> Callable[..., Any]:
     def solve(X: Any, names: Any, tau: int, threads: int) -> Any:
         from lapwing.trees import STDR
 
         model = STDR(
-            tau=part or tau, base=base, similarity=similarity, branch_lengths=None, n_jobs=threads,
-            random_state=0, dense_limit=dense_limit,
+            tau=part or tau, base=base, similarity=similarity, n_jobs=threads, random_state=0,
+            dense_limit=dense_limit, **{"branch_lengths": None, **options},
         )  # fmt: skip
         return model.fit(X, names=names).tree_
 
@@ -156,7 +156,14 @@ METHODS: dict[str, tuple[str, str, Callable[..., Any]]] = {
     "STDR + IQ-TREE -fast": ("stdr_ml", "iqtree2", _recovered("iqtree")),
     "STDR + FastTree": ("stdr_ml", "fasttree", _recovered("fasttree")),
     "STDR(64) + NJ": ("", "", _recovered("nj", part=64)),
-    "STDR(64) + NJ, dense_limit 5000": ("", "", _recovered("nj", part=64, dense_limit=5000)),
+    # with lengths, as somebody would call it
+    "STDR()": ("", "", _recovered("nj", part=64, dense_limit=10_000, branch_lengths="ols")),
+    "STDR(), all pairs": ("", "", _recovered("nj", part=64, branch_lengths="ols")),
+    "STDR(), all pairs in float32": (
+        "", "", _recovered("nj", part=64, branch_lengths="ols", dtype="float32")
+    ),
+    "STDR(12) + quartets": ("", "", _recovered("quartet_exact", part=12)),
+    "STDR(12) + NJ": ("", "", _recovered("nj", part=12)),
     "FastTree": ("ml", "fasttree", _program(*_FASTTREE)),
     "IQ-TREE -fast": ("ml", "iqtree2", _program(*_IQTREE, out="x.treefile")),
     "STDR(128) + FastTree": ("", "fasttree", _recovered("fasttree", part=128)),

@@ -7,6 +7,7 @@
 #include <lapwing/context.hpp>
 #include <lapwing/error.hpp>
 #include <lapwing/view.hpp>
+#include <memory_resource>
 #include <utility>
 
 namespace nb = nanobind;
@@ -51,6 +52,8 @@ inline csr_view<const double> csr(const vec_in<std::int64_t>& offsets, const vec
 // The process-wide settings of the Python layer (module.cpp).
 int default_threads();
 isa level();
+// Where scratch memory of calls of this thread is counted; null: nowhere.
+std::pmr::memory_resource* counted_memory();
 
 // Calls f(context) without the GIL. threads = 0: the process's default. should_stop looks for signals;
 // progress calls callback(stage, iteration, error), whose true answer stops gracefully. What a signal handler
@@ -61,6 +64,7 @@ auto run(int threads, nb::object callback, F&& f) {
   context::options o;
   o.threads = threads == 0 ? default_threads() : threads;
   o.level = level();
+  o.memory = counted_memory();
   o.should_stop = [&raised] {
     const nb::gil_scoped_acquire gil;
     if (PyErr_CheckSignals() == 0) return false;

@@ -174,6 +174,18 @@ void bind_linalg(nb::module_& m) {
       },
       CSR, "form"_a, "sigma"_a, "max_memory"_a, "threads"_a,
       "Eigenvalues of the Laplacian below sigma, and by how much the counted matrix may differ.");
+  const auto dense = [&m]<class T>(T) {
+    m.def(
+        "dense_times",
+        [](const mat_in<T>& a, const mat_in<double>& v, const mat_out<double>& out, int threads) {
+          run(threads, nb::none(), [&](const context& ctx) {
+            linalg::dense_times(ctx, view<T>(a), view<double>(v), view<double>(out));
+          });
+        },
+        "a"_a.noconvert(), "v"_a.noconvert(), "out"_a.noconvert(), "threads"_a, "Fills `out` with v aᵀ.");
+  };
+  dense(double{});
+  dense(float{});
   m.def(
       "eigs",
       [](const nb::object& apply, std::ptrdiff_t n, const std::optional<mat_in<double>>& known,

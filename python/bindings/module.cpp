@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <lapwing/version.hpp>
+#include <memory_resource>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "convert.hpp"
 
@@ -18,6 +20,30 @@ namespace {
 
 std::atomic<int> threads_set{0};    // 0: not set
 std::atomic<int> level_forced{-1};  // -1: not forced
+
+// Plain memory that knows the most of it that there was at a time.
+class counting_memory final : public std::pmr::memory_resource {
+ public:
+  std::size_t peak() const { return peak_.load(); }
+
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    const std::size_t now = now_.fetch_add(bytes) + bytes;
+    std::size_t most = peak_.load();
+    while (now > most && !peak_.compare_exchange_weak(most, now)) {
+    }
+    return std::pmr::new_delete_resource()->allocate(bytes, alignment);
+  }
+  void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override {
+    now_.fetch_sub(bytes);
+    std::pmr::new_delete_resource()->deallocate(p, bytes, alignment);
+  }
+  bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override { return this == &other; }
+
+  std::atomic<std::size_t> now_{0}, peak_{0};
+};
+
+thread_local counting_memory* counting = nullptr;
 
 }  // namespace
 
@@ -33,6 +59,8 @@ extern "C" __attribute__((visibility("default"))) void lapwing_set_num_threads(i
 namespace lapwing::python {
 
 int default_threads() { return lapwing_get_num_threads(); }
+
+std::pmr::memory_resource* counted_memory() { return counting; }
 
 isa level() {
   const int forced = level_forced.load();
@@ -63,6 +91,18 @@ void set_isa(const std::optional<std::string>& text) {
   lapwing::check(lapwing::available(level), "name must be an instruction set of this processor and build; '",
                  *text, "' is not (best: ", lapwing::name(lapwing::best_isa()), ", built: ", levels(), ")");
   level_forced.store(static_cast<int>(level));
+}
+
+std::size_t scratch_of(const nb::callable& call) {
+  struct guard {
+    counting_memory memory, *before = std::exchange(counting, &memory);
+    guard() = default;
+    guard(const guard&) = delete;
+    guard& operator=(const guard&) = delete;
+    ~guard() { counting = before; }
+  } g;
+  call();
+  return g.memory.peak();
 }
 
 nb::dict build_info() {
@@ -104,6 +144,8 @@ NB_MODULE(_core, m) {
         "Force an instruction set on this process; None: the best available.");
   m.def("get_isa", [] { return lapwing::name(lapwing::python::level()); }, "Instruction set that calls use.");
   m.def("best_isa", [] { return lapwing::name(lapwing::best_isa()); }, "Best instruction set available.");
+  m.def("scratch_of", &scratch_of, "call"_a,
+        "Most bytes of scratch memory that the calls of a function into this extension took at a time.");
   m.def("build_info", &build_info, "Version, compiler, Eigen, instruction sets built.");
 #define X(room) bind_##room(m);
   LAPWING_ROOMS

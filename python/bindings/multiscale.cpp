@@ -218,25 +218,27 @@ void bind_more(nb::module_& m) {
   m.def(
       "shear",
       [](const array<const T>& x, std::ptrdiff_t axis, const std::string& name, const array<T>& low,
-         const array<T>& high, int threads, const nb::object& callback) {
+         const array<T>& high, bool transposed, int threads, const nb::object& callback) {
         const auto how = shears(name);
         const auto from = along<const T>(x, axis);
         const auto a = along<T>(low, axis), d = along<T>(high, axis);
-        run(threads, callback, [&](const context& ctx) { multiscale::shear<T>(ctx, from, how, a, d); });
+        run(threads, callback,
+            [&](const context& ctx) { multiscale::shear<T>(ctx, from, how, a, d, transposed); });
       },
-      "x"_a.noconvert(), "axis"_a, "scheme"_a, "low"_a.noconvert(), "high"_a.noconvert(), "threads"_a,
-      "callback"_a.none());
+      "x"_a.noconvert(), "axis"_a, "scheme"_a, "low"_a.noconvert(), "high"_a.noconvert(), "transposed"_a,
+      "threads"_a, "callback"_a.none());
   m.def(
       "unshear",
       [](const array<const T>& low, const array<const T>& high, std::ptrdiff_t axis, const std::string& name,
-         const array<T>& x, int threads, const nb::object& callback) {
+         const array<T>& x, bool transposed, int threads, const nb::object& callback) {
         const auto how = shears(name);
         const auto a = along<const T>(low, axis), d = along<const T>(high, axis);
         const auto to = along<T>(x, axis);
-        run(threads, callback, [&](const context& ctx) { multiscale::unshear<T>(ctx, a, d, how, to); });
+        run(threads, callback,
+            [&](const context& ctx) { multiscale::unshear<T>(ctx, a, d, how, to, transposed); });
       },
-      "low"_a.noconvert(), "high"_a.noconvert(), "axis"_a, "scheme"_a, "x"_a.noconvert(), "threads"_a,
-      "callback"_a.none());
+      "low"_a.noconvert(), "high"_a.noconvert(), "axis"_a, "scheme"_a, "x"_a.noconvert(), "transposed"_a,
+      "threads"_a, "callback"_a.none());
 }
 
 template <class X, class T>

@@ -158,8 +158,8 @@ void bind(nb::module_& m) {
         const auto signed_of = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
         for (std::size_t k = 0; k < count; ++k) {
           const std::ptrdiff_t n = rows[k], m = cols[k];
-          check(n >= 1 && n <= signed_of(a.shape(1)) && m >= 1 && m <= signed_of(b.shape(1)),
-                "problem ", k, " has an impossible size, ", n, " x ", m);
+          check(n >= 1 && n <= signed_of(a.shape(1)) && m >= 1 && m <= signed_of(b.shape(1)), "problem ", k,
+                " has an impossible size, ", n, " x ", m);
           ot::geometry<T> geo;
           const T* first = x.data() + k * x.shape(1) * x.shape(2);
           if (!y) {
@@ -186,9 +186,9 @@ void bind(nb::module_& m) {
           out.append(nb::make_tuple(r.converged, r.status, r.sweeps, r.newton_steps, r.marginal_error));
         return out;
       },
-      X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(),
-      "rows"_a, "cols"_a, "reg"_a, "scaling"_a, "tol"_a, "max_iter"_a, "acceleration"_a, "method"_a,
-      "max_bytes"_a, "threads"_a, "callback"_a.none(), "Many balanced problems; f and g are written.");
+      X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "rows"_a,
+      "cols"_a, "reg"_a, "scaling"_a, "tol"_a, "max_iter"_a, "acceleration"_a, "method"_a, "max_bytes"_a,
+      "threads"_a, "callback"_a.none(), "Many balanced problems; f and g are written.");
 
   m.def(
       "ot_barycenter",

@@ -48,17 +48,17 @@ phylo::similarity_options options_of(const nb::tuple& t) {
           .overlap = nb::cast<std::ptrdiff_t>(t[6])};
 }
 
-}  // namespace
-
-void bind_phylo(nb::module_& m) {
+// Functions of matrices, which may be of doubles or of floats.
+template <class T>
+void bind_matrices(nb::module_& m) {
   m.def(
       "phylo_similarity",
-      [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, std::ptrdiff_t split,
-         const mat_out<double>& s, int threads) {
+      [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, std::ptrdiff_t split, const mat_out<T>& s,
+         int threads) {
         phylo::similarity_options o = options_of(model);
         o.split = split;
         const auto r = run(threads, nb::none(), [&](const context& ctx) {
-          return phylo::similarity(ctx, view<std::uint8_t>(codes), o, view<double>(s));
+          return phylo::similarity(ctx, view<std::uint8_t>(codes), o, view<T>(s));
         });
         return nb::make_tuple(r.saturated, r.apart, r.first[0], r.first[1]);
       },
@@ -67,9 +67,9 @@ void bind_phylo(nb::module_& m) {
       "them. model: name, states, alpha, gamma, pooled, pseudocount, overlap.");
   m.def(
       "phylo_inspect",
-      [](const mat_in<double>& x, int threads) {
-        const auto f = run(threads, nb::none(),
-                           [&](const context& ctx) { return phylo::inspect(ctx, view<double>(x)); });
+      [](const mat_in<T>& x, int threads) {
+        const auto f =
+            run(threads, nb::none(), [&](const context& ctx) { return phylo::inspect(ctx, view<T>(x)); });
         nb::dict d;
         d["bad"] = f.bad;
         d["first_bad"] = f.first_bad;
@@ -84,56 +84,21 @@ void bind_phylo(nb::module_& m) {
       },
       "x"_a.noconvert(), "threads"_a, "Whether a square matrix is finite and symmetric, and its range.");
   m.def(
-      "phylo_gram",
-      [](const mat_in<double>& x, const mat_out<double>& out, int threads) {
-        run(threads, nb::none(),
-            [&](const context& ctx) { phylo::gram(ctx, view<double>(x), view<double>(out)); });
-      },
-      "x"_a.noconvert(), "out"_a.noconvert(), "threads"_a, "Fills `out` with x xᵀ.");
-  m.def(
       "phylo_distances",
-      [](const mat_in<double>& s, const mat_out<double>& d, int threads) {
-        return run(threads, nb::none(), [&](const context& ctx) {
-          return phylo::distances(ctx, view<double>(s), view<double>(d));
-        });
+      [](const mat_in<T>& s, const mat_out<T>& d, int threads) {
+        return run(threads, nb::none(),
+                   [&](const context& ctx) { return phylo::distances(ctx, view<T>(s), view<T>(d)); });
       },
       "s"_a.noconvert(), "d"_a.noconvert(), "threads"_a,
       "Fills `d` with -log s, cut off at the largest finite value.");
   m.def(
-      "phylo_join",
-      [](const mat_in<double>& d, const std::string& method, bool clip, int threads) {
-        const auto kind = static_cast<phylo::joining>(choice(method, "method", {"nj", "bionj"}));
-        return joined(run(threads, nb::none(),
-                          [&](const context& ctx) { return phylo::join(ctx, view<double>(d), kind, clip); }));
-      },
-      "d"_a.noconvert(), "method"_a, "clip"_a, "threads"_a, "Parents, lengths, and the rows searched.");
-  m.def(
-      "phylo_join_in_place",
-      [](const mat_out<double>& d, bool clip, int threads) {
-        return joined(run(threads, nb::none(), [&](const context& ctx) {
-          return phylo::join_in_place(ctx, view<double>(d), clip);
-        }));
-      },
-      "d"_a.noconvert(), "clip"_a, "threads"_a, "The same (nj), with `d` as scratch memory.");
-  m.def(
-      "phylo_spectral_join",
-      [](const mat_in<double>& s, const std::string& criterion, int threads) {
-        const auto kind = static_cast<phylo::rank_one_criterion>(
-            choice(criterion, "criterion", {"sv2", "residual", "quartets"}));
-        return joined(run(threads, nb::none(), [&](const context& ctx) {
-          return phylo::spectral_join(ctx, view<double>(s), kind);
-        }));
-      },
-      "s"_a.noconvert(), "criterion"_a, "threads"_a,
-      "Parents, lengths (0), and the number of scores computed.");
-  m.def(
       "phylo_cut",
-      [](const mat_in<double>& s, const vec_in<std::int32_t>& part, int gaps, std::ptrdiff_t least,
+      [](const mat_in<T>& s, const vec_in<std::int32_t>& part, int gaps, std::ptrdiff_t least,
          bool random_walk, double tol, const vec_out<std::uint8_t>& side,
          const std::optional<vec_out<double>>& vector, int threads) {
         constexpr const char* names[] = {"sign", "gap", "component", "median"};
         const auto r = run(threads, nb::none(), [&](const context& ctx) {
-          return phylo::cut(ctx, view<double>(s), view<std::int32_t>(part),
+          return phylo::cut(ctx, view<T>(s), view<std::int32_t>(part),
                             {.gaps = gaps, .least = least, .random_walk = random_walk, .tol = tol},
                             view<std::uint8_t>(side), vector ? view<double>(*vector) : vector_view<double>());
         });
@@ -153,10 +118,10 @@ void bind_phylo(nb::module_& m) {
       "Fills `side` (and the Fiedler `vector`).");
   m.def(
       "phylo_leading_pair",
-      [](const mat_in<double>& s, const vec_in<std::int32_t>& rows, const vec_in<std::int32_t>& cols,
+      [](const mat_in<T>& s, const vec_in<std::int32_t>& rows, const vec_in<std::int32_t>& cols,
          const vec_out<double>& u, const vec_out<double>& v, int threads) {
         return run(threads, nb::none(), [&](const context& ctx) {
-          return phylo::leading_pair(ctx, view<double>(s), view<std::int32_t>(rows), view<std::int32_t>(cols),
+          return phylo::leading_pair(ctx, view<T>(s), view<std::int32_t>(rows), view<std::int32_t>(cols),
                                      view<double>(u), view<double>(v));
         });
       },
@@ -164,10 +129,10 @@ void bind_phylo(nb::module_& m) {
       "threads"_a, "Leading singular value of a block of `s`; fills its vectors.");
   m.def(
       "phylo_edge_scores",
-      [](const mat_in<double>& s, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
+      [](const mat_in<T>& s, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
          const vec_in<double>& u, const vec_out<double>& score, int threads) {
         run(threads, nb::none(), [&](const context& ctx) {
-          phylo::edge_scores(ctx, view<double>(s), view<std::int32_t>(leaves), view<std::int32_t>(parent),
+          phylo::edge_scores(ctx, view<T>(s), view<std::int32_t>(leaves), view<std::int32_t>(parent),
                              view<double>(u), view<double>(score));
         });
       },
@@ -175,16 +140,84 @@ void bind_phylo(nb::module_& m) {
       "score"_a.noconvert(), "threads"_a, "Fills `score`, for the edge above each node.");
   m.def(
       "phylo_insertion_lengths",
-      [](const mat_in<double>& d, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
+      [](const mat_in<T>& d, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
          const vec_in<double>& delta, double cap, const vec_out<double>& excess, int threads) {
         run(threads, nb::none(), [&](const context& ctx) {
-          phylo::insertion_lengths(ctx, view<double>(d), view<std::int32_t>(leaves),
-                                   view<std::int32_t>(parent), view<double>(delta), cap,
-                                   view<double>(excess));
+          phylo::insertion_lengths(ctx, view<T>(d), view<std::int32_t>(leaves), view<std::int32_t>(parent),
+                                   view<double>(delta), cap, view<double>(excess));
         });
       },
       "d"_a.noconvert(), "leaves"_a.noconvert(), "parent"_a.noconvert(), "delta"_a.noconvert(), "cap"_a,
       "excess"_a.noconvert(), "threads"_a, "Fills `excess`, for the edge above each node.");
+  m.def(
+      "phylo_interchange",
+      [](const mat_in<T>& d, double cap, const vec_out<std::int32_t>& parent, std::ptrdiff_t sweeps,
+         int threads) {
+        return run(threads, nb::none(), [&](const context& ctx) {
+          return phylo::interchange(ctx, view<T>(d), cap, view<std::int32_t>(parent), sweeps);
+        });
+      },
+      "d"_a.noconvert(), "cap"_a, "parent"_a.noconvert(), "sweeps"_a, "threads"_a,
+      "Changes `parent` by interchanges that make the tree shorter; returns how many.");
+  m.def(
+      "phylo_lengths",
+      [](const mat_in<T>& d, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
+         const vec_out<double>& length, int threads) {
+        run(threads, nb::none(), [&](const context& ctx) {
+          phylo::least_squares_lengths(ctx, view<T>(d), view<std::int32_t>(leaves),
+                                       view<std::int32_t>(parent), view<double>(length));
+        });
+      },
+      "d"_a.noconvert(), "leaves"_a.noconvert(), "parent"_a.noconvert(), "length"_a.noconvert(), "threads"_a,
+      "Fills `length`, for the edge above each node.");
+}
+
+}  // namespace
+
+void bind_phylo(nb::module_& m) {
+  bind_matrices<double>(m);
+  bind_matrices<float>(m);
+  m.def(
+      "phylo_gram",
+      [](const mat_in<double>& x, const mat_out<double>& out, int threads) {
+        run(threads, nb::none(),
+            [&](const context& ctx) { phylo::gram(ctx, view<double>(x), view<double>(out)); });
+      },
+      "x"_a.noconvert(), "out"_a.noconvert(), "threads"_a, "Fills `out` with x xᵀ.");
+  m.def(
+      "phylo_join",
+      [](const mat_in<double>& d, const std::string& method, bool clip, int threads) {
+        const auto kind = static_cast<phylo::joining>(choice(method, "method", {"nj", "bionj"}));
+        return joined(run(threads, nb::none(),
+                          [&](const context& ctx) { return phylo::join(ctx, view<double>(d), kind, clip); }));
+      },
+      "d"_a.noconvert(), "method"_a, "clip"_a, "threads"_a, "Parents, lengths, and the rows searched.");
+  m.def(
+      "phylo_join_in_place",
+      [](const mat_out<double>& d, bool clip, int threads) {
+        return joined(run(threads, nb::none(), [&](const context& ctx) {
+          return phylo::join_in_place(ctx, view<double>(d), clip);
+        }));
+      },
+      "d"_a.noconvert(), "clip"_a, "threads"_a, "The same (nj), with `d` as scratch memory.");
+  m.def(
+      "phylo_quartet_tree",
+      [](const mat_in<double>& s, int threads) {
+        return joined(run(threads, nb::none(),
+                          [&](const context& ctx) { return phylo::quartet_tree(ctx, view<double>(s)); }));
+      },
+      "s"_a.noconvert(), "threads"_a, "Parents, lengths (0), and 0.");
+  m.def(
+      "phylo_spectral_join",
+      [](const mat_in<double>& s, const std::string& criterion, int threads) {
+        const auto kind = static_cast<phylo::rank_one_criterion>(
+            choice(criterion, "criterion", {"sv2", "residual", "quartets"}));
+        return joined(run(threads, nb::none(), [&](const context& ctx) {
+          return phylo::spectral_join(ctx, view<double>(s), kind);
+        }));
+      },
+      "s"_a.noconvert(), "criterion"_a, "threads"_a,
+      "Parents, lengths (0), and the number of scores computed.");
   m.def(
       "phylo_insertion_lengths",
       [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, const vec_in<std::int32_t>& leaves,
@@ -200,6 +233,18 @@ void bind_phylo(nb::module_& m) {
       "codes"_a.noconvert(), "model"_a, "leaves"_a.noconvert(), "parent"_a.noconvert(), "delta"_a.noconvert(),
       "cap"_a, "excess"_a.noconvert(), "threads"_a, "The same from sequences.");
   m.def(
+      "phylo_interchange",
+      [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, double cap,
+         const vec_out<std::int32_t>& parent, std::ptrdiff_t sweeps, int threads) {
+        const phylo::similarity_options o = options_of(model);
+        return run(threads, nb::none(), [&](const context& ctx) {
+          return phylo::interchange(ctx, view<std::uint8_t>(codes), o, cap, view<std::int32_t>(parent),
+                                    sweeps);
+        });
+      },
+      "codes"_a.noconvert(), "model"_a, "cap"_a, "parent"_a.noconvert(), "sweeps"_a, "threads"_a,
+      "The same from sequences.");
+  m.def(
       "phylo_balanced_lengths",
       [](const mat_in<std::uint8_t>& codes, const nb::tuple& model, const vec_in<std::int32_t>& leaves,
          const vec_in<std::int32_t>& parent, double cap, const vec_out<double>& length, int threads) {
@@ -211,15 +256,4 @@ void bind_phylo(nb::module_& m) {
       },
       "codes"_a.noconvert(), "model"_a, "leaves"_a.noconvert(), "parent"_a.noconvert(), "cap"_a,
       "length"_a.noconvert(), "threads"_a, "Fills `length`, for the edge above each node.");
-  m.def(
-      "phylo_lengths",
-      [](const mat_in<double>& d, const vec_in<std::int32_t>& leaves, const vec_in<std::int32_t>& parent,
-         const vec_out<double>& length, int threads) {
-        run(threads, nb::none(), [&](const context& ctx) {
-          phylo::least_squares_lengths(ctx, view<double>(d), view<std::int32_t>(leaves),
-                                       view<std::int32_t>(parent), view<double>(length));
-        });
-      },
-      "d"_a.noconvert(), "leaves"_a.noconvert(), "parent"_a.noconvert(), "length"_a.noconvert(), "threads"_a,
-      "Fills `length`, for the edge above each node.");
 }

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, overload
 
 import numpy
@@ -19,6 +19,11 @@ def get_isa() -> str:
 
 def best_isa() -> str:
     """Best instruction set available."""
+
+def scratch_of(call: Callable) -> int:
+    """
+    Most bytes of scratch memory that the calls of a function into this extension took at a time.
+    """
 
 def build_info() -> dict:
     """Version, compiler, Eigen, instruction sets built."""
@@ -75,6 +80,13 @@ def count_below(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), ord
     """
     Eigenvalues of the Laplacian below sigma, and by how much the counted matrix may differ.
     """
+
+@overload
+def dense_times(a: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], v: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> None: ...
+
+@overload
+def dense_times(a: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], v: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> None:
+    """Fills `out` with v aᵀ."""
 
 def eigs(apply: object, n: int, known: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, k: int, largest: bool, tol: float, norm: float, width: int, max_products: int, verify: bool, seed: int, vectors: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int, callback: object | None) -> dict:
     """
@@ -148,16 +160,16 @@ def iswt(low: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=Fals
 def iswt(low: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, filters: Sequence[Sequence[float]], step: int, scale: float, y: Annotated[NDArray[numpy.float64], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
 
 @overload
-def shear(x: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], axis: int, scheme: str, low: Annotated[NDArray[numpy.float32], dict(device='cpu')], high: Annotated[NDArray[numpy.float32], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
+def shear(x: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], axis: int, scheme: str, low: Annotated[NDArray[numpy.float32], dict(device='cpu')], high: Annotated[NDArray[numpy.float32], dict(device='cpu')], transposed: bool, threads: int, callback: object | None) -> None: ...
 
 @overload
-def shear(x: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, scheme: str, low: Annotated[NDArray[numpy.float64], dict(device='cpu')], high: Annotated[NDArray[numpy.float64], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
+def shear(x: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, scheme: str, low: Annotated[NDArray[numpy.float64], dict(device='cpu')], high: Annotated[NDArray[numpy.float64], dict(device='cpu')], transposed: bool, threads: int, callback: object | None) -> None: ...
 
 @overload
-def unshear(low: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], axis: int, scheme: str, x: Annotated[NDArray[numpy.float32], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
+def unshear(low: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], axis: int, scheme: str, x: Annotated[NDArray[numpy.float32], dict(device='cpu')], transposed: bool, threads: int, callback: object | None) -> None: ...
 
 @overload
-def unshear(low: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, scheme: str, x: Annotated[NDArray[numpy.float64], dict(device='cpu')], threads: int, callback: object | None) -> None: ...
+def unshear(low: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], high: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], axis: int, scheme: str, x: Annotated[NDArray[numpy.float64], dict(device='cpu')], transposed: bool, threads: int, callback: object | None) -> None: ...
 
 @overload
 def lift(x: Annotated[NDArray[numpy.uint8], dict(device='cpu', writable=False)], axis: int, across: int, axes: str, scheme: str, shift: int, bands: Sequence[Annotated[NDArray[numpy.int16], dict(device='cpu')]], threads: int, callback: object | None) -> None: ...
@@ -357,19 +369,83 @@ def partition(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order
 def partition_refine(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], node: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], targets: Sequence[float], limits: Sequence[float], refine: str, objective: str, volume: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, trials: int, seed: int, directions: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, labels: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], threads: int, callback: object | None) -> dict:
     """Improves the partition in `labels`."""
 
-def phylo_similarity(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], model: tuple, split: int, s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> tuple:
+@overload
+def phylo_similarity(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], model: tuple, split: int, s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> tuple: ...
+
+@overload
+def phylo_similarity(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], model: tuple, split: int, s: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> tuple:
     """
     Fills `s`; returns the pairs that are saturated, those with too few joint sites, and the first of them. model: name, states, alpha, gamma, pooled, pseudocount, overlap.
     """
 
-def phylo_inspect(x: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], threads: int) -> dict:
+@overload
+def phylo_inspect(x: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], threads: int) -> dict: ...
+
+@overload
+def phylo_inspect(x: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], threads: int) -> dict:
     """Whether a square matrix is finite and symmetric, and its range."""
+
+@overload
+def phylo_distances(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> float: ...
+
+@overload
+def phylo_distances(s: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], d: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> float:
+    """Fills `d` with -log s, cut off at the largest finite value."""
+
+@overload
+def phylo_cut(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], part: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], gaps: int, least: int, random_walk: bool, tol: float, side: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], vector: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')] | None, threads: int) -> dict: ...
+
+@overload
+def phylo_cut(s: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], part: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], gaps: int, least: int, random_walk: bool, tol: float, side: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], vector: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')] | None, threads: int) -> dict:
+    """Fills `side` (and the Fiedler `vector`)."""
+
+@overload
+def phylo_leading_pair(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], rows: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], cols: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], u: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], v: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> float: ...
+
+@overload
+def phylo_leading_pair(s: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], rows: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], cols: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], u: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], v: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> float:
+    """Leading singular value of a block of `s`; fills its vectors."""
+
+@overload
+def phylo_edge_scores(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], u: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], score: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None: ...
+
+@overload
+def phylo_edge_scores(s: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], u: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], score: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
+    """Fills `score`, for the edge above each node."""
+
+@overload
+def phylo_insertion_lengths(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], delta: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], cap: float, excess: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None: ...
+
+@overload
+def phylo_insertion_lengths(d: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], delta: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], cap: float, excess: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
+    """Fills `excess`, for the edge above each node."""
+
+@overload
+def phylo_insertion_lengths(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], model: tuple, leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], delta: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], cap: float, excess: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
+    """The same from sequences."""
+
+@overload
+def phylo_interchange(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], cap: float, parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], sweeps: int, threads: int) -> int: ...
+
+@overload
+def phylo_interchange(d: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], cap: float, parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], sweeps: int, threads: int) -> int:
+    """
+    Changes `parent` by interchanges that make the tree shorter; returns how many.
+    """
+
+@overload
+def phylo_interchange(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], model: tuple, cap: float, parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], sweeps: int, threads: int) -> int:
+    """The same from sequences."""
+
+@overload
+def phylo_lengths(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], length: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None: ...
+
+@overload
+def phylo_lengths(d: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], length: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
+    """Fills `length`, for the edge above each node."""
 
 def phylo_gram(x: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> None:
     """Fills `out` with x xᵀ."""
-
-def phylo_distances(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], threads: int) -> float:
-    """Fills `d` with -log s, cut off at the largest finite value."""
 
 def phylo_join(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], method: str, clip: bool, threads: int) -> tuple:
     """Parents, lengths, and the rows searched."""
@@ -377,28 +453,11 @@ def phylo_join(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), ord
 def phylo_join_in_place(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], clip: bool, threads: int) -> tuple:
     """The same (nj), with `d` as scratch memory."""
 
+def phylo_quartet_tree(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], threads: int) -> tuple:
+    """Parents, lengths (0), and 0."""
+
 def phylo_spectral_join(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], criterion: str, threads: int) -> tuple:
     """Parents, lengths (0), and the number of scores computed."""
 
-def phylo_cut(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], part: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], gaps: int, least: int, random_walk: bool, tol: float, side: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], vector: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')] | None, threads: int) -> dict:
-    """Fills `side` (and the Fiedler `vector`)."""
-
-def phylo_leading_pair(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], rows: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], cols: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], u: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], v: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> float:
-    """Leading singular value of a block of `s`; fills its vectors."""
-
-def phylo_edge_scores(s: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], u: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], score: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
-    """Fills `score`, for the edge above each node."""
-
-@overload
-def phylo_insertion_lengths(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], delta: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], cap: float, excess: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
-    """Fills `excess`, for the edge above each node."""
-
-@overload
-def phylo_insertion_lengths(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], model: tuple, leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], delta: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], cap: float, excess: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
-    """The same from sequences."""
-
 def phylo_balanced_lengths(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], model: tuple, leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], cap: float, length: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
-    """Fills `length`, for the edge above each node."""
-
-def phylo_lengths(d: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], leaves: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], parent: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], length: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
     """Fills `length`, for the edge above each node."""

@@ -89,6 +89,77 @@ def test_cosine():
     np.testing.assert_allclose(found.data.reshape(-1, 5), distances, atol=1e-14)
 
 
+def many(name, rng):
+    """Enough points for boxes around those that are near each other."""
+    n = 9001
+    if name == "clusters":
+        return rng.normal(size=(n, 30)) + 40 * rng.normal(size=(25, 30))[rng.integers(0, 25, n)]
+    if name == "sheet with noise":
+        return rng.uniform(size=(n, 2)) @ rng.normal(size=(2, 25)) + 0.01 * rng.normal(size=(n, 25))
+    if name == "one direction":
+        return np.outer(rng.normal(size=n) ** 3, np.ones(10))
+    if name == "duplicates":
+        return rng.integers(0, 2, (n, 11)).astype(float)
+    if name == "one far away":
+        return np.vstack([rng.normal(size=(n - 1, 12)), np.full((1, 12), 1e5)])
+    return rng.normal(size=(n, 9))
+
+
+MANY = ("clusters", "sheet with noise", "one direction", "duplicates", "one far away", "nothing to see")
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("name", MANY)
+def test_many_points(name, metric):
+    rng = np.random.default_rng(6)
+    X = many(name, rng)
+    if metric == "cosine":
+        X = X[(X != 0).any(axis=1)]
+    k, some = 10, rng.choice(len(X), 400, replace=False)
+    one, two = (graph.knn_graph(X, k, metric=metric, n_jobs=n) for n in (1, 2))
+    assert one.indices.tobytes() == two.indices.tobytes()
+    assert one.data.tobytes() == two.data.tobytes()
+    index, value = one.indices.reshape(-1, k), one.data.reshape(-1, k)
+    scale = np.abs(X).max() if metric == "euclidean" else 1.0
+    D = cdist(X[some], X, metric)
+    D[np.arange(len(some)), some] = np.inf
+    np.testing.assert_allclose(value[some], np.sort(D, axis=1)[:, :k], atol=1e-13 * scale, rtol=1e-12)
+    np.testing.assert_allclose(
+        value[some], np.take_along_axis(D, index[some], axis=1), atol=1e-13 * scale, rtol=1e-12
+    )
+    # the distance as the core has it decides, then the index
+    again = exact(X[some], X, k + 1, metric, same=False, threads=2)
+    with_self = [[j for j in row if j != i][:k] for row, i in zip(again[0], some, strict=True)]
+    if name != "duplicates":
+        np.testing.assert_array_equal(index[some], with_self)
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_many_queries(name):
+    rng = np.random.default_rng(7)
+    X, Q = many(name, rng), many(name, rng)
+    for threads in (1, 2):
+        index, value = exact(Q, X, 7, "euclidean", same=False, threads=threads)
+        D = cdist(Q[::40], X)
+        atol = 1e-13 * np.abs(X).max()
+        np.testing.assert_allclose(value[::40], np.sort(D, axis=1)[:, :7], atol=atol, rtol=1e-12)
+        np.testing.assert_allclose(
+            value[::40], np.take_along_axis(D, index[::40], axis=1), atol=atol, rtol=1e-12
+        )
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_many_points_within_a_radius(name):
+    X = many(name, np.random.default_rng(8))
+    D = cdist(X[::45], X)
+    radius = float(np.quantile(D[D > 0], 0.01))
+    found = graph.radius_graph(X, radius)
+    rows = found[::45].toarray()
+    inside = (radius >= D) & (D > 0)
+    sure = (np.abs(D - radius) > 1e-12 * np.abs(X).max()) & (D > 0)
+    np.testing.assert_array_equal((rows > 0)[sure], inside[sure])
+
+
 @pytest.mark.parametrize("d", [2, 30])
 def test_bits_do_not_depend_on_threads(d):
     X = np.random.default_rng(4).integers(0, 4, (3000, d)).astype(np.float32)

@@ -251,3 +251,47 @@ def test_opencv(dtype):
 def test_bad_input(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64, np.float16, np.complex64])
+@pytest.mark.parametrize(("shape", "axes"), [((33, 40), (-2, -1)), ((2, 16, 9, 3), (1, 2)), ((7, 5), (0,))])
+def test_out(shape, axes, dtype):
+    rng = np.random.default_rng(0)
+    x = (rng.random(shape) * 255).astype(dtype)
+    right = ms.laplacian_pyramid(x, 2, axes=axes)
+    for order in "CF":
+        out = [np.zeros(r.shape, r.dtype, order=order) for r in right]
+        made = ms.laplacian_pyramid(x, 2, axes=axes, out=out)
+        for m, o, r in zip(made, out, right, strict=True):
+            assert m is o
+            np.testing.assert_array_equal(m, r)
+        whole = np.zeros(shape, dtype, order=order)
+        back = ms.laplacian_reconstruct(out, axes=axes, out=whole)
+        assert back is whole
+        np.testing.assert_array_equal(back, ms.laplacian_reconstruct(right, axes=axes))
+    assert ms.laplacian_pyramid(x, 0, axes=axes, out=[whole])[0] is whole
+    np.testing.assert_array_equal(whole, x)
+    other = np.zeros(shape, dtype)
+    assert ms.laplacian_reconstruct([x], axes=axes, out=other) is other
+
+
+def test_out_that_will_not_do():
+    x = np.ones((8, 8), np.float32)
+    good = ms.laplacian_pyramid(x, 1)
+    for out, error, text in (
+        ([good[0]], ValueError, "list of 2 arrays"),
+        (good[0], ValueError, "list of 2 arrays"),
+        ([good[0], np.ones((4, 5), np.float32)], ValueError, r"out\[1\] has shape"),
+        ([good[0].astype(float), good[1]], TypeError, r"out\[0\] has dtype float64"),
+        ([[1], good[1]], TypeError, r"out\[0\] must be an array"),
+        ([x, good[1]], ValueError, "overlaps"),
+    ):
+        with pytest.raises(error, match=text):
+            ms.laplacian_pyramid(x, 1, out=out)
+    good[0].flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        ms.laplacian_pyramid(x, 1, out=good)
+    with pytest.raises(ValueError, match="overlaps"):
+        ms.laplacian_reconstruct([x, good[1]], out=x)
+    with pytest.raises(ValueError, match="out has shape"):
+        ms.laplacian_reconstruct([x, good[1]], out=np.ones((4, 4), np.float32))

@@ -204,3 +204,27 @@ def test_warnings():
     assert [ms.swt_max_level(n) for n in (2, 12, 16, 48)] == [1, 2, 4, 4]
     with pytest.warns(UserWarning, match="orthogonal"):
         ms.swt(np.ones(8), "bior2.2", 1, norm=True)
+
+
+@pytest.mark.parametrize("name", ["haar", "db4", "bior2.2", "db20"])
+@pytest.mark.parametrize("shape", [(64, 100), (32, 700), (3, 48, 256), (256, 64, 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lines_side_by_side_have_the_same_bits(name, shape, dtype):
+    """As they lie, and one after the other."""
+    x = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    axis = len(shape) - 2
+    levels = ms.swt_max_level(shape[axis])
+    turned = np.ascontiguousarray(np.swapaxes(x, axis, -1))
+    lying = ms.swt(x, name, levels, axis=axis, n_jobs=1)
+    for pair, other in zip(lying, ms.swt(turned, name, levels), strict=True):
+        for a, b in zip(pair, other, strict=True):
+            np.testing.assert_array_equal(a, np.swapaxes(b, axis, -1))
+    back = ms.iswt(lying, name, axis=axis, n_jobs=1)
+    np.testing.assert_array_equal(back, np.swapaxes(ms.iswt(ms.swt(turned, name, levels), name), axis, -1))
+    for jobs in (2, 4):
+        np.testing.assert_array_equal(ms.swt(x, name, levels, axis=axis, n_jobs=jobs)[0][1], lying[0][1])
+        np.testing.assert_array_equal(ms.iswt(lying, name, axis=axis, n_jobs=jobs), back)
+    # strides that are not those of the results
+    for view in (x[::-1], np.repeat(x, 2, axis=axis)[(*[slice(None)] * axis, slice(None, None, 2))]):
+        same = ms.swt(view.copy(), name, 1, axis=axis)
+        np.testing.assert_array_equal(ms.swt(view, name, 1, axis=axis)[0][1], same[0][1])

@@ -1,4 +1,4 @@
-"""Many problems at once against one after the other; divergences and barycentres against POT and closed forms."""
+"""Many problems at once against one by one; divergences and barycentres against POT and closed forms."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_divergence():
     expected = cost(X, Y, a, b) - cost(X, X, a, a) / 2 - cost(Y, Y, b, b) / 2
     assert found.value == pytest.approx(expected, abs=1e-9)
     assert ot.sinkhorn_divergence(X, X, a, a, reg=0.3).value == pytest.approx(0, abs=1e-9)
-    shifted = ot.sinkhorn_divergence(X, X + [3, 4], a, a, reg=0.3, tol=1e-11)
+    shifted = ot.sinkhorn_divergence(X, X + np.array([3.0, 4.0]), a, a, reg=0.3, tol=1e-11)
     assert shifted.value == pytest.approx(25, rel=1e-9)  # a translation costs its square, whatever reg
 
 
@@ -121,7 +121,9 @@ def test_debiased_barycenter():
     t, A = histograms()
     C = cdist(t, t, "sqeuclidean")
     ours = ot.barycenter(A, C, reg=0.002, debias=True, tol=1e-10, max_iter=100_000)
-    theirs = pot.bregman.barycenter_debiased(A, C, 0.002, method="sinkhorn_log", stopThr=1e-12, numItermax=100_000)
+    theirs = pot.bregman.barycenter_debiased(
+        A, C, 0.002, method="sinkhorn_log", stopThr=1e-12, numItermax=100_000
+    )
 
     def objective(p):
         a = [np.ascontiguousarray(A[:, k]) for k in range(2)]

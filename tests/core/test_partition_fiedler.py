@@ -349,3 +349,84 @@ def test_bad_arguments():
         graph.fiedler_vector(np.zeros((1, 1)))
     with pytest.raises(ValueError, match="an operator A needs degree"):
         graph.fiedler_vector(aslinearoperator(W))
+
+
+@pytest.mark.parametrize("form", [None, "rw", "sym"])
+def test_weights_in_a_dask_array(form):
+    dask_array = pytest.importorskip("dask.array")
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(400, 3))
+    X[:200, 0] += 2.0
+    S = np.exp(-((X[:, None] - X[None]) ** 2).sum(-1) / 4)  # with a diagonal, which has no effect
+    value, v, _ = graph.fiedler_vector(S, normalization=form, tol=1e-9)
+    other, w, info = graph.fiedler_vector(
+        dask_array.from_array(S, chunks=(150, 400)), normalization=form, tol=1e-9
+    )
+    assert info.converged
+    assert other == pytest.approx(value, rel=1e-6)
+    np.testing.assert_allclose(w, v, atol=1e-4 * np.abs(v).max())
+    if form is not None:
+        return
+    bad = S.copy()
+    bad[3, 5] += 0.1
+    for change, words in (
+        (bad, "A must be symmetric, but it differs from its transpose by 0.1"),
+        (-S, "A must not be negative"),
+        (np.where(S[3, 5] == S, np.nan, S), "A must be finite"),
+        (S[:10], "A must be square"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            graph.fiedler_vector(dask_array.from_array(change, chunks=150))
+    with pytest.raises(ValueError, match="degree goes with an operator"):
+        graph.fiedler_vector(dask_array.from_array(S), degree=np.ones(400))
+
+
+@pytest.mark.parametrize("form", [None, "rw", "sym"])
+def test_dense_arrays_of_both_precisions(form):
+    n = 1700
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(n, 3))
+    X[: n // 2, 0] += 2.0
+    S = np.exp(-((X[:, None] - X[None]) ** 2).sum(-1) / 4)  # with a diagonal, which has no effect
+    value, v, info = graph.fiedler_vector(S, normalization=form)
+    assert info.converged
+    W = S - np.diag(np.diagonal(S))
+    d = W.sum(axis=1)
+    if form is None:
+        values, vectors = eigh(np.diag(d) - W, subset_by_index=[1, 2])
+    else:
+        values, vectors = eigh(np.eye(n) - W / np.sqrt(d) / np.sqrt(d)[:, None], subset_by_index=[1, 2])
+    w = vectors[:, 0] / np.sqrt(d) if form == "rw" else vectors[:, 0]
+    assert value == pytest.approx(values[0], rel=1e-6)
+    assert info.next_value == pytest.approx(values[1], rel=1e-3)
+    assert abs(v @ w) / np.linalg.norm(v) / np.linalg.norm(w) == pytest.approx(1, abs=1e-6)
+    if form == "rw":
+        assert (v**2 @ d) == pytest.approx(1)
+    single = S.astype(np.float32)
+    other, u, _ = graph.fiedler_vector(single, normalization=form)
+    assert other == pytest.approx(value, rel=1e-5)
+    assert np.abs(u - v).max() < 1e-3 * np.abs(v).max()
+    again = graph.fiedler_vector(single, normalization=form, n_jobs=1)
+    assert again.value == other
+    assert (again.vector == u).all()
+    # what is not clean goes the way of other matrices, and fares as well
+    spoiled = S.copy()
+    spoiled[5, 7] *= 1 + 1e-13
+    assert graph.fiedler_vector(spoiled, normalization=form).value == pytest.approx(value, rel=1e-9)
+
+
+def test_dense_graphs_of_equal_weights():
+    n = 1600
+    value, v, info = graph.fiedler_vector(np.ones((n, n), dtype=np.float32))
+    assert value == pytest.approx(n)
+    # as many copies as are looked for are found; the vector is one of their space whatever the threads
+    assert info.multiplicity >= 2
+    assert v.sum() == pytest.approx(0, abs=1e-9)
+    assert (graph.fiedler_vector(np.ones((n, n), dtype=np.float32), n_jobs=1).vector == v).all()
+    blocks = np.zeros((n, n))
+    blocks[: n // 2, : n // 2] = blocks[n // 2 :, n // 2 :] = 1
+    with pytest.warns(DisconnectedGraphWarning):
+        assert graph.fiedler_vector(blocks).value == 0
+    blocks[3, 4] = blocks[4, 3] = -1
+    with pytest.raises(ValueError, match=r"A must not be negative, but it is -1 at \(3, 4\)"):
+        graph.fiedler_vector(blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
 from lapwing import _core
-from lapwing.phylo import Tree, bionj, nj, similarity_matrix, snj, upgma
+from lapwing.phylo import Tree, bionj, nj, quartet_tree, read_newick, similarity_matrix, snj, upgma
 from lapwing.trees import (
     balanced,
     birth_death,
@@ -371,3 +372,75 @@ def test_bad_similarities() -> None:
     bad[1, 2] = bad[2, 1] = np.inf
     with pytest.raises(ValueError, match="S must be finite, but 2 entries"):
         snj(bad)
+
+
+def displayed(tree: Tree) -> Any:
+    """The pairing of every four leaves, from the numbers of edges between them."""
+    D = tree.with_lengths(np.ones(tree.n_nodes)).path_lengths()
+    for quartet in itertools.combinations(range(tree.n_leaves), 4):
+        a, b, c, d = quartet
+        pairings = [(a, b, c, d), (a, c, b, d), (a, d, b, c)]
+        near = [D[w, x] + D[y, z] for w, x, y, z in pairings]
+        yield pairings[int(np.argmin(near))]
+
+
+def worth(tree: Tree, S: np.ndarray) -> float:
+    return sum(
+        S[a, b] * S[c, d] - max(S[a, c] * S[b, d], S[a, d] * S[b, c]) for a, b, c, d in displayed(tree)
+    )
+
+
+def every_tree(m: int) -> Any:
+    """All binary trees on m leaves without a root, a leaf hung on every edge in turn."""
+
+    def hang(x: Any, leaf: int) -> Any:
+        yield (x, leaf)
+        if isinstance(x, tuple):
+            for side in range(2):
+                for y in hang(x[side], leaf):
+                    yield (y, x[1]) if side == 0 else (x[0], y)
+
+    shapes: list[Any] = [(0, 1, 2)]
+    for leaf in range(3, m):
+        shapes = [
+            (*shape[:i], y, *shape[i + 1 :])
+            for shape in shapes
+            for i in range(3)
+            for y in hang(shape[i], leaf)
+        ]
+    for shape in shapes:
+        yield read_newick(str(shape).replace(" ", "") + ";").reordered([str(i) for i in range(m)])
+
+
+@pytest.mark.parametrize("m", [4, 5, 6])
+def test_no_tree_fits_the_quartets_better(m: int) -> None:
+    names = [str(i) for i in range(m)]
+    trees = list(every_tree(m))
+    assert len(trees) == {4: 3, 5: 15, 6: 105}[m]
+    for seed in range(4):
+        S = np.random.default_rng(seed).random((m, m)) ** 2
+        S = np.maximum(S, S.T)
+        np.fill_diagonal(S, 1)
+        found = quartet_tree(S, names)
+        assert worth(found, S) == pytest.approx(max(worth(t, S) for t in trees), abs=1e-12)
+
+
+@given(st.integers(2, 12), st.integers(0, 10**6))
+def test_quartets_of_exact_similarities(m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tree = birth_death(m, random_state=seed)
+    tree = tree.with_lengths(rng.uniform(0.02, 1.2, tree.n_nodes))
+    S = population_similarity(tree)
+    found = quartet_tree(S, tree.names)
+    assert robinson_foulds(found, tree) == 0
+    assert found.length is None or np.isnan(found.length[:-1]).all()
+    one, two = (_core.phylo_quartet_tree(S, threads)[0] for threads in (1, 3))
+    assert np.array_equal(one, two)
+
+
+def test_too_many_quartets() -> None:
+    assert quartet_tree(population_similarity(kingman(16, random_state=1))).n_leaves == 16
+    with pytest.raises(ValueError, match=r"S must have at most 16 rows.*got 17"):
+        quartet_tree(population_similarity(kingman(17)))
+    with pytest.raises(ValueError, match="did you pass a distance matrix"):
+        quartet_tree(np.ones((4, 4)) - np.eye(4))

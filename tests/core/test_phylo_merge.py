@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lapwing import _core
 from lapwing.phylo import (
     Tree,
+    balanced_nni,
     distance_matrix,
     fiedler_cut,
     merge_trees,
@@ -380,3 +381,127 @@ def test_bad_merges() -> None:
     with pytest.raises(ValueError, match="num_gaps must be between"):
         fiedler_cut(S, num_gaps=-1)
     assert read_newick("(a,b);").rooted
+
+
+@pytest.mark.parametrize("m", [50, 150, 330])
+def test_single_precision(m: int) -> None:
+    """The same as from the rounded numbers in double: only the storage differs."""
+    tree = kingman(m, random_state=3)
+    noise = np.random.default_rng(1).normal(size=(m, m)) * 0.01
+    S = np.clip(population_similarity(tree) + noise + noise.T, 0, 1)
+    np.fill_diagonal(S, 1)
+    single = S.astype(np.float32)
+    wide = single.astype(np.float64)
+    everyone = np.arange(m, dtype=np.int32)
+    runs = []
+    for matrix, threads in ((wide, 1), (single, 1), (single, 3)):
+        side, vector = np.empty(m, dtype=np.uint8), np.empty(m)
+        facts = _core.phylo_cut(matrix, everyone, 1, 1, False, 1e-6, side, vector, threads)
+        rows, cols = (np.flatnonzero(side == s).astype(np.int32) for s in (0, 1))
+        u, v = np.empty(len(rows)), np.empty(len(cols))
+        sigma = _core.phylo_leading_pair(matrix, rows, cols, u, v, threads)
+        part = as_part(tree.unrooted(), everyone)
+        score, excess, length = (np.empty(len(part.parent)) for _ in range(3))
+        weights = np.random.default_rng(0).random(m)
+        _core.phylo_edge_scores(matrix, part.rows, part.parent, weights, score, threads)
+        D = -np.log(np.maximum(matrix, 1e-3)).astype(matrix.dtype)
+        if matrix is wide:
+            D = D.astype(np.float32).astype(np.float64)
+        _core.phylo_insertion_lengths(D, part.rows, part.parent, weights, 2.0, excess, threads)
+        _core.phylo_lengths(D, part.rows, part.parent, length, threads)
+        runs.append((facts, side, vector, sigma, u, v, score, excess, length))
+    for other in runs[1:]:
+        assert other[0] == runs[0][0]
+        assert other[3] == runs[0][3]
+        for a, b in zip(runs[0][1:], other[1:], strict=True):
+            assert np.allclose(a, b, rtol=1e-6, atol=1e-7)
+    for a, b in zip(runs[1][1:], runs[2][1:], strict=True):
+        assert np.array_equal(a, b)
+
+
+def subtree_means(tree: Tree, D: np.ndarray) -> Any:
+    """Between any two directed edges that look away from each other: straight from the definition."""
+    n, m = tree.n_nodes, tree.n_leaves
+    near: list[list[int]] = [[] for _ in range(n)]
+    for i, p in enumerate(tree.parent.tolist()):
+        if p >= 0:
+            near[i].append(p)
+            near[p].append(i)
+
+    def mean(v: int, x: int, w: int, y: int) -> float:
+        if x >= m:
+            return float(np.mean([mean(x, z, w, y) for z in near[x] if z != v]))
+        return float(np.mean([mean(y, z, v, x) for z in near[y] if z != w])) if y >= m else float(D[x, y])
+
+    return near, mean
+
+
+@pytest.mark.parametrize("m", [5, 9, 20])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_interchange_makes_the_tree_shorter(m: int, seed: int) -> None:
+    """All of them, where nothing is deeper than five nodes; and it was needed."""
+    rng = np.random.default_rng(seed)
+    D = birth_death(m, random_state=seed).path_lengths() * np.exp(0.3 * rng.normal(size=(m, m)))
+    D = np.triu(D, 1) + np.triu(D, 1).T
+    start = birth_death(m, random_state=seed + 50).unrooted()
+    found = balanced_nni(start, D)
+    assert robinson_foulds(found, start) > 0
+    near, mean = subtree_means(found, D)
+    deep = 0
+    for v in range(m, found.n_nodes):
+        for x in near[v]:
+            if x < max(m, v):
+                continue
+            (a, b), (c, e) = ([y for y in near[w] if y not in (v, x)] for w in (v, x))
+            now = mean(v, a, v, b) + mean(x, c, x, e)
+            for p, q in ((c, e), (e, c)):
+                deep += now > (mean(v, a, x, p) + mean(v, b, x, q)) * (1 + 1e-9)
+    assert deep == 0 or m == 20
+    assert deep <= 1
+
+
+@given(st.integers(2, 150), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))
+def test_interchanges_lead_back_to_the_tree(m: int, seed: int, model: Any) -> None:
+    """From a tree with leaves out of place; the tree of the distances itself stays."""
+    tree = exact(model, m, seed)
+    D = tree.path_lengths()
+    assert robinson_foulds(balanced_nni(tree, D), tree) == 0
+    for kind in (np.float32, np.float64):
+        parent = tree.unrooted().parent.astype(np.int32) if m > 2 else tree.parent.astype(np.int32)
+        kept = parent.copy()
+        assert _core.phylo_interchange(D.astype(kind), np.inf, parent, 9, 2) == 0
+        assert np.array_equal(kept, parent)
+    if m < 4:
+        return
+    names = list(tree.names)
+    for i in range(0, m - 1, 9):  # neighbours change their names
+        names[i], names[i + 1] = names[i + 1], names[i]
+    wrong = tree.with_names(names).reordered(tree.names)
+    runs = [balanced_nni(wrong, D, n_jobs=j) for j in (1, 3)]
+    assert runs[0] == runs[1]
+    assert robinson_foulds(runs[0], tree) <= robinson_foulds(wrong, tree)
+
+
+@pytest.mark.parametrize("model", ["jc69", "logdet"])
+def test_interchanges_from_sequences(model: str) -> None:
+    tree = birth_death(80, random_state=1).unrooted()
+    sites = sites_of(simulate_sequences(tree, 600, rate=0.1, random_state=2), model)
+    D = distance_matrix(sites.matrix()[0])
+    start = kingman(80, random_state=3).unrooted().parent.astype(np.int32)
+    runs = []
+    for threads in (1, 3):
+        parent = start.copy()
+        count = _core.phylo_interchange(sites.codes, sites.options, 2.0, parent, 50, threads)
+        runs.append((count, parent.tolist()))
+    assert runs[0] == runs[1]
+    parent = start.copy()
+    assert _core.phylo_interchange(D, 2.0, parent, 50, 1) == runs[0][0]
+    assert parent.tolist() == runs[0][1]
+    one = start.copy()
+    assert 0 < _core.phylo_interchange(D, 2.0, one, 1, 1) < runs[0][0]  # a sweep is not enough
+    with pytest.raises(ValueError, match="D has 80 rows, but the tree has 5 leaves"):
+        balanced_nni(kingman(5), D)
+    with pytest.raises(ValueError, match="cap must be > 0"):
+        balanced_nni(tree, D, cap=0)
+    with pytest.raises(ValueError, match="later inner node"):
+        _core.phylo_interchange(D, 2.0, np.zeros_like(start), 50, 1)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import expm
 
-from lapwing import _core
-from lapwing.phylo import Tree, distance_matrix, similarity_matrix
+from lapwing import _core, graph
+from lapwing.phylo import Tree, distance_matrix, similarity_matrix, similarity_operator
 from lapwing.phylo._similarity import encode, sites_of
-from lapwing.trees import kingman, simulate_sequences
+from lapwing.trees import birth_death, kingman, simulate_sequences
 
 pytestmark = pytest.mark.filterwarnings("ignore:similarities are saturated")
 
@@ -362,3 +362,84 @@ def test_some_to_others(model: str, states: int) -> None:
     sites = sites_of(X, model, n_states=states)
     with pytest.raises(ValueError, match=r"1 pairs of leaves have fewer than 1 joint sites.*\(3, 90\)"):
         sites.between(np.array([90, 2]), np.array([0, 3, 7]))
+
+
+@pytest.mark.parametrize("model", ["jc69", "tn93", "logdet", "correlation"])
+def test_single_precision(model: str) -> None:
+    """Each similarity is the double one, rounded once."""
+    X: Any = sequences(8, 100, 400, 4)
+    if model == "correlation":
+        X = np.random.default_rng(0).normal(size=(100, 50)) + np.arange(50.0)
+    S, info = similarity_matrix(X, model)
+    single, other = similarity_matrix(X, model, dtype="float32")
+    assert single.dtype == np.float32
+    assert np.array_equal(single, S.astype(np.float32))
+    assert info == other
+    assert np.array_equal(single, similarity_matrix(X, model, dtype=np.float32, n_jobs=1)[0])
+    D = np.empty_like(single)
+    _core.phylo_distances(single, D, 2)
+    assert np.allclose(D, distance_matrix(S), rtol=3e-7, atol=2e-7)
+    facts = _core.phylo_inspect(single, 2)
+    for name, value in _core.phylo_inspect(single.astype(np.float64), 1).items():
+        assert facts[name] == value
+    single[70, 3] = 2.0
+    single[5, 80] = np.nan
+    assert _core.phylo_inspect(single, 2)["first_bad"] == 580
+    for bad in ("float16", "int32", None):
+        with pytest.raises(ValueError, match="dtype must be 'float64' or 'float32'"):
+            similarity_matrix(X, model, dtype=bad)
+    with pytest.raises(TypeError, match="dtype must be"):
+        similarity_matrix(X, model, dtype="double trouble")
+
+
+def test_lengths_of_a_known_process() -> None:
+    """log det of the transition matrix falls by -trace Q in a unit of time."""
+    pi = np.array([0.4, 0.3, 0.2, 0.1])
+    Q = np.array([[0, 1, 2, 1], [1, 0, 1, 3], [2, 1, 0, 1], [1, 3, 1, 0]]) * pi[None, :]
+    Q -= np.diag(Q.sum(axis=1))
+    Q /= -(pi @ np.diagonal(Q))
+    tree = birth_death(6, random_state=1)
+    exchange = [1, 2, 1, 1, 3, 1]
+    X = simulate_sequences(
+        tree, 200_000, model="gtr", exchange=exchange, frequencies=pi, rate=0.05, random_state=2
+    )
+    S, info = similarity_matrix(X, "logdet", rates=Q)
+    assert info.scale == pytest.approx(-np.trace(Q))
+    found = distance_matrix(S, scale=info.scale)
+    assert np.allclose(found, 0.05 * tree.path_lengths(), rtol=0.02)
+    assert similarity_matrix(X[:, :50], "logdet")[1].scale is None
+    for bad, words in (
+        (Q[:3, :3], r"rates must have shape \(4, 4\)"),
+        (-Q, "rates must not be negative"),
+        (np.zeros((4, 4)), "not all 0"),
+        (Q + np.eye(4), "rows must sum to 0"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            similarity_matrix(X[:, :50], "logdet", rates=bad)
+    with pytest.raises(ValueError, match="rates are for 'logdet'"):
+        similarity_matrix(X[:, :50], "jc69", rates=Q)
+
+
+@pytest.mark.parametrize("model", ["jc69", "tn93", "logdet"])
+def test_products_without_the_matrix(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    X = sequences(9, 130, 300, 4)
+    S, info = similarity_matrix(X, model)
+    operator = similarity_operator(X, model)
+    v = np.random.default_rng(0).normal(size=(130, 3))
+    whole = operator.matmat(v)
+    assert np.allclose(whole, S @ v, rtol=1e-12, atol=1e-12)
+    assert np.allclose(operator.degree, S.sum(axis=1), rtol=1e-12)
+    monkeypatch.setattr("lapwing.phylo._similarity.TILE_ENTRIES", 7 * 130)
+    assert np.array_equal(similarity_operator(X, model, n_jobs=1) @ v, whole)
+    assert np.array_equal(operator @ v[:, 0], operator.matvec(v[:, 0]))
+    assert operator.info.resolved == info.resolved
+    value, vector, _ = graph.fiedler_vector(operator, degree=operator.degree)
+    other = graph.fiedler_vector(S)
+    assert value == pytest.approx(other.value, rel=1e-6)
+    assert np.abs(vector - other.vector).max() < 1e-3
+    with pytest.raises(ValueError, match="x must have 130 rows"):
+        operator.matmat(v[:5])
+    with pytest.raises(ValueError, match="frequencies must be"):
+        similarity_operator(X, model, frequencies="pooled")
+    with pytest.raises(ValueError, match="model must be one of"):
+        similarity_operator(X, "correlation")

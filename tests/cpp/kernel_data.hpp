@@ -365,6 +365,9 @@ LAPWING_RUN(columns_up, 2 * s.m * s.k,
 LAPWING_RUN(rows_up, 2 * s.m * s.k,
             kernel.rows_up(o.others.data(), o.vectors.data(), o.q.data(), o.cost.data(), 4, row_entries(s),
                            s.m, o.ld, o.up.data(), o.ld))
+LAPWING_RUN(rows_up_between, 2 * s.m * s.k,
+            kernel.rows_up_between(o.others.data(), o.vectors.data(), o.q.data(), o.cost.data(), 4,
+                                   std::max(0L, std::min(s.k / 2, s.k - 2)), s.m, o.ld, o.up.data(), o.ld))
 LAPWING_RUN(pairs_up, s.m* s.k, {
   const T* const x[] = {o.others.data(), o.vectors.data(), o.vectors.data() + o.ld, o.others.data() + o.ld};
   const long ld[] = {o.ld, o.ld, o.ld, o.ld};

@@ -317,6 +317,18 @@ inline void rows_up(const real* low, const real* high, const real* lo, const rea
       y[r * ldy + t] = sum;
     }
 }
+inline void rows_up_between(const real* low, const real* high, const real* lo, const real* hi, long taps,
+                            long n, long rows, long ld, real* y, long ldy) {
+  for (long r = 0; r < rows; ++r)
+    for (long t = 0; t < 2 * n; ++t) {
+      real sum = 0;
+      for (long k = 0; k <= n + taps; ++k) {
+        const long j = t + 1 - 2 * k + taps - 2;
+        if (j >= 0 && j < taps) sum += low[r * ld + k] * lo[j] + high[r * ld + k] * hi[j];
+      }
+      y[r * ldy + t] = sum;
+    }
+}
 inline void pairs_up(const real* const* x, const long* ldx, const real* lo, const real* hi,
                      const real* row_lo, const real* row_hi, long n, long rows, real* y, long ldy) {
   for (long t = 0; t < 2 * rows; ++t)

@@ -401,6 +401,22 @@ TEST(stationary_transform_and_shears_go_back) {
     multiscale::unshear<double>(ctx, columns<const double>(low, n / 2, b),
                                 columns<const double>(high, n / 2, b), how, columns<double>(y, n, b));
     CHECK(close());
+    // <shear x, (v, w)> = <x, transposed unshear (v, w)>
+    std::vector<double> v(low.size()), w(low.size());
+    for (double& e : v) e = random.uniform(-1, 1);
+    for (double& e : w) e = random.uniform(-1, 1);
+    multiscale::unshear<double>(ctx, columns<const double>(v, n / 2, b), columns<const double>(w, n / 2, b),
+                                how, columns<double>(y, n, b), true);
+    double there = 0, back = 0;
+    for (std::size_t i = 0; i < low.size(); ++i) there += low[i] * v[i] + high[i] * w[i];
+    for (std::size_t i = 0; i < x.size(); ++i) back += x[i] * y[i];
+    CHECK(std::fabs(there - back) < 1e-10);
+    multiscale::shear<double>(ctx, columns<const double>(y, n, b), how, columns<double>(low, n / 2, b),
+                              columns<double>(high, n / 2, b), true);  // and that goes back as well
+    double worst = 0;
+    for (std::size_t i = 0; i < low.size(); ++i)
+      worst = std::max({worst, std::fabs(low[i] - v[i]), std::fabs(high[i] - w[i])});
+    CHECK(worst < 1e-12);
   }
 }
 

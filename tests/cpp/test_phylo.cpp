@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <lapwing/error.hpp>
 #include <lapwing/phylo.hpp>
 #include <limits>
@@ -238,6 +239,60 @@ TEST(sequences_without_their_matrix) {
   CHECK_THROWS(std::invalid_argument,
                phylo::similarity(threads(1), view, {.split = m}, {block.data(), m - split, split}),
                "split must be");
+}
+
+TEST(quartets_of_exact_similarities) {
+  for (const std::int32_t m : {2, 3, 4, 5, 9, 12}) {
+    const random_tree t = make_tree(m, static_cast<unsigned>(100 + m));
+    std::vector<double> s(t.paths.size());
+    for (std::size_t i = 0; i < s.size(); ++i) s[i] = std::exp(-t.paths[i]);
+    const auto found = phylo::quartet_tree(threads(1), {s.data(), m, m});
+    CHECK(found.parent == phylo::quartet_tree(threads(3), {s.data(), m, m}).parent);
+    // the splits of the true tree are those of the one found: least squares gives it the true lengths
+    const auto joined = phylo::join(threads(1), {t.paths.data(), m, m});
+    CHECK(found.parent.size() == joined.parent.size());
+    if (m < 4) continue;
+    const auto below = [&](const std::vector<std::int32_t>& parent) {
+      std::vector<std::vector<std::int32_t>> sides(parent.size());
+      for (std::int32_t i = 0; i < static_cast<std::int32_t>(parent.size()); ++i) {
+        if (i < m) sides[static_cast<std::size_t>(i)] = {i};
+        std::sort(sides[static_cast<std::size_t>(i)].begin(), sides[static_cast<std::size_t>(i)].end());
+        const std::int32_t p = parent[static_cast<std::size_t>(i)];
+        if (p < 0) continue;
+        auto& up = sides[static_cast<std::size_t>(p)];
+        up.insert(up.end(), sides[static_cast<std::size_t>(i)].begin(),
+                  sides[static_cast<std::size_t>(i)].end());
+      }
+      sides.pop_back();
+      for (auto& side : sides)  // the side without leaf 0
+        if (side[0] == 0) {
+          std::vector<std::int32_t> all(static_cast<std::size_t>(m)), other;
+          std::iota(all.begin(), all.end(), 0);
+          std::set_difference(all.begin(), all.end(), side.begin(), side.end(), std::back_inserter(other));
+          side = other;
+        }
+      std::sort(sides.begin(), sides.end());
+      return sides;
+    };
+    CHECK(below(found.parent) == below(joined.parent));
+  }
+  const std::vector<double> many(17 * 17, 1.0);
+  CHECK_THROWS(std::invalid_argument, phylo::quartet_tree(threads(1), {many.data(), 17, 17}),
+               "s must have 2 to 16 rows");
+}
+
+TEST(floats_are_doubles_of_fewer_digits) {
+  const std::int32_t m = 130;
+  const random_tree t = make_tree(m, 3);
+  std::vector<float> s(t.paths.size());
+  for (std::size_t i = 0; i < s.size(); ++i) s[i] = static_cast<float>(std::exp(-0.2 * t.paths[i]));
+  const std::vector<double> wide(s.begin(), s.end());
+  std::vector<std::int32_t> all(static_cast<std::size_t>(m));
+  std::iota(all.begin(), all.end(), 0);
+  std::vector<std::uint8_t> one(all.size()), two(all.size());
+  const auto a = phylo::cut(threads(1), {s.data(), m, m}, all, {}, one);
+  const auto b = phylo::cut(threads(2), {wide.data(), m, m}, all, {}, two);
+  CHECK(one == two && a.lambda2 == b.lambda2 && a.sigma2 == b.sigma2);
 }
 
 TEST(bad_input) {

@@ -159,15 +159,176 @@ def test_a_bank_of_ones_own():
     torch.testing.assert_close(ms.dwt(x, mine)[1], ms.dwt(x, "db3")[1], rtol=0, atol=0)
 
 
+LINEAR = [
+    ("swt", (2, 8), {"level": 2}),
+    ("swt", (8, 3), {"level": 1, "axis": 0, "trim_approx": True, "norm": True}),
+    ("swt2", (4, 8), {"level": 2}),
+    ("swt2", (4, 4), {"level": 1, "trim_approx": True}),
+    ("swtn", (4, 3, 8), {"level": 2, "axes": (0, 2), "start_level": 0}),
+    ("swtn", (16,), {"level": 2, "start_level": 1}),
+]
+
+
+@pytest.mark.parametrize("wavelet", ["db3", "bior2.2"])
+@pytest.mark.parametrize(("name", "shape", "options"), LINEAR)
+@pytest.mark.filterwarnings("ignore:norm=True")
+def test_stationary_transforms(name, shape, options, wavelet):
+    torch.manual_seed(0)
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    function, inverse = getattr(ms, name), getattr(ms, "i" + name)
+    right = function(x.detach().numpy(), wavelet, **options)
+    mine = function(x, wavelet, **options)
+    for a, b in zip(tensors(mine), tensors(right), strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b)
+    assert torch.autograd.gradcheck(lambda t: tuple(tensors(function(t, wavelet, **options))), (x,))
+    assert torch.autograd.gradgradcheck(
+        lambda t: tuple(b**2 for b in tensors(function(t, wavelet, **options))), (x,)
+    )
+    if options.get("start_level"):
+        return
+    back = {k: v for k, v in options.items() if k in ("axis", "axes", "norm")}
+    np.testing.assert_array_equal(
+        inverse(mine, wavelet, **back).detach().numpy(), inverse(right, wavelet, **back)
+    )
+    structure = iter(tensors(mine))
+    leaves = [t.detach().requires_grad_() for t in structure]
+
+    def rebuilt(*flat):
+        flat = iter(flat)
+
+        def same(c):
+            if isinstance(c, dict):
+                return {k: next(flat) for k in sorted(c)}
+            return type(c)(same(v) for v in c) if isinstance(c, (list, tuple)) else next(flat)
+
+        return inverse(same(mine), wavelet, **back)
+
+    assert torch.autograd.gradcheck(rebuilt, leaves)
+    assert torch.autograd.gradgradcheck(lambda *t: rebuilt(*t) ** 2, leaves)
+
+
+@pytest.mark.parametrize("scheme", ["haar", "5/3", "9/7", "db2", "bior1.3"])
+@pytest.mark.parametrize(
+    ("shape", "axes", "level"), [((8,), None, 2), ((4, 3, 8), (0, 2), 2), ((4, 4), (1,), 0)]
+)
+def test_lifting(scheme, shape, axes, level):
+    torch.manual_seed(0)
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    right = ms.lwt(x.detach().numpy(), scheme, level, axes, False)
+    mine = ms.lwt(x, scheme, level, axes, False)
+    for a, b in zip(tensors(mine), tensors(right), strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b)
+    back = ms.ilwt(mine, scheme, axes, False)
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-12)
+
+    def flat(t):
+        return tuple(tensors(ms.lwt(t, scheme, level, axes, False)))
+
+    assert torch.autograd.gradcheck(flat, (x,))
+    assert torch.autograd.gradgradcheck(lambda t: tuple(b**2 for b in flat(t)), (x,))
+    keys = [sorted(c) if isinstance(c, dict) else None for c in mine]
+
+    def rebuilt(*t):
+        t = iter(t)
+        return ms.ilwt(
+            [next(t) if k is None else {name: next(t) for name in k} for k in keys], scheme, axes, False
+        )
+
+    leaves = [t.detach().requires_grad_() for t in tensors(mine)]
+    assert torch.autograd.gradcheck(rebuilt, leaves)
+    assert torch.autograd.gradgradcheck(lambda *t: rebuilt(*t) ** 2, leaves)
+
+
+PYRAMIDS = [
+    (lambda x, **o: [ms.pyr_down(x, 0.4, **o)], {}),
+    (lambda x, **o: ms.gaussian_pyramid(x, 2, **o)[1:], {}),
+    (lambda x, **o: [ms.pyr_up(x, border="symmetric", **o)], {}),
+    (lambda x, **o: [ms.pyr_up(x, [2 * n - 1 for n in x.shape[-2:]], **o)], {"axes": (-2, -1)}),
+    (lambda x, **o: ms.laplacian_pyramid(x, 2, **o), {}),
+    (lambda x, **o: ms.laplacian_pyramid(x, 1, 0.4, "symmetric", **o), {}),
+    (lambda x, **o: [ms.laplacian_reconstruct([x, x[..., ::2, ::2]], **o)], {}),
+    (lambda x, **o: [ms.laplacian_reconstruct([x, x[..., ::2, ::2]], "symmetric", **o)], {}),
+    (lambda x, **o: [ms.pyr_down(x, **o)], {"axes": (0,)}),
+    (lambda x, **o: [ms.pyr_up(x, **o)], {"axes": (0,)}),
+]
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (1, 4), (2, 1), (3, 3), (2, 7, 2)])
+@pytest.mark.parametrize(("function", "options"), PYRAMIDS)
+def test_pyramids(function, options, shape):
+    torch.manual_seed(0)
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    right = function(x.detach().numpy(), **options)
+    for a, b in zip(function(x, **options), right, strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b)
+    assert torch.autograd.gradcheck(lambda t: tuple(function(t, **options)), (x,))
+    assert torch.autograd.gradgradcheck(lambda t: tuple(b**2 for b in function(t, **options)), (x,))
+
+
+def test_linear_maps_in_vmap_and_compiled():
+    x = torch.randn(3, 4, 8, 8, dtype=torch.float64)
+    for function in (
+        lambda t: ms.swt2(t, "db2", 1)[0][1][1], lambda t: ms.laplacian_pyramid(t, 1)[0], ms.pyr_up,
+        lambda t: ms.lwt(t, "5/3", 1, (-2, -1), False)[1]["da"],
+    ):  # fmt: skip
+        some = torch.func.vmap(function, in_dims=1)(x)
+        for i in range(4):
+            torch.testing.assert_close(some[i], function(x[:, i]), rtol=0, atol=0)
+
+    def loss(t):
+        details = ms.laplacian_pyramid(t, 2)
+        coeffs = ms.swt2(ms.laplacian_reconstruct(details), "db2", 2, trim_approx=True)
+        return (ms.iswt2(coeffs, "db2") ** 4).sum() + ms.lwt(t, "9/7", 1, (-1,), False)[0].abs().sum()
+
+    x = torch.randn(2, 8, 12, dtype=torch.float64, requires_grad=True)
+    (right,) = torch.autograd.grad(loss(x), x)
+    torch._dynamo.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        value = torch.compile(loss, backend="aot_eager", fullgraph=True)(x)
+        (mine,) = torch.autograd.grad(value, x)
+    torch.testing.assert_close(value, loss(x))
+    torch.testing.assert_close(mine, right)
+
+
+def test_the_linear_operator_passes_its_own_checks():
+    import json
+
+    from lapwing.autograd import _linear
+
+    x = torch.randn(3, 8, 6, dtype=torch.float64, requires_grad=True)
+    options = json.dumps({"what": "split", "a": 0.375, "border": "opencv", "threads": 1})
+    torch.library.opcheck(
+        _linear.linear_map, ([x], "pyramid", options, False, [-2, -1], [8, 6], [4, 3, 8, 6]),
+        test_utils=("test_schema", "test_faketensor", "test_autograd_registration"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.complex64])
+def test_dtypes_of_linear_maps(dtype):
+    x = torch.randn(8, 8).to(dtype).requires_grad_()
+    for function in (
+        lambda t: ms.swt2(t, "db2", 1), lambda t: ms.lwt(t, "5/3", 1, None, False),
+        lambda t: ms.laplacian_pyramid(t, 1), ms.pyr_up,
+    ):  # fmt: skip
+        out = tensors(function(x))
+        assert {t.dtype for t in out} == {dtype}
+        (grad,) = torch.autograd.grad(sum(t.abs().sum() for t in out), x)
+        assert grad.dtype == dtype
+        assert bool(torch.isfinite(grad.abs()).all())
+
+
 def test_functions_without_gradients():
-    x = torch.rand(16, 16)
+    x = torch.arange(64).reshape(8, 8).to(torch.uint8)
     low = ms.pyr_down(x)
-    assert isinstance(low, torch.Tensor)
+    assert low.dtype == torch.uint8
     np.testing.assert_array_equal(low.numpy(), ms.pyr_down(x.numpy()))
-    coeffs = ms.swt2(x, "haar", 1)
-    assert isinstance(coeffs[0][1][2], torch.Tensor)
-    with pytest.raises(TypeError, match="pyr_down gives no gradients"):
-        ms.pyr_down(x.requires_grad_())
+    coeffs = ms.lwt(x, level=1)
+    np.testing.assert_array_equal(ms.ilwt(coeffs).numpy(), x.numpy())
+    y = torch.rand(8, 8)
+    assert float(ms.wavelet_emd(y, y.T)) >= 0
+    with pytest.raises(TypeError, match="wavelet_emd gives no gradients"):
+        ms.wavelet_emd(y.requires_grad_(), y.T)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +345,24 @@ def test_functions_without_gradients():
         (lambda x: ms.waverecn([x, {"x": x}], "db2"), ValueError, "key 'x'"),
         (lambda x: ms.waverec([x, x], "db2", shape=(3,)), ValueError, "the result has shape"),
         (lambda x: ms.wavedec(x, "db2", level=-1), ValueError, "level"),
+        (
+            lambda x: ms.dwt(x / 0, "db2", check_finite=True),
+            ValueError,
+            r"data must be finite, but data\[0\]",
+        ),
+        (lambda x: ms.swt(x[:6], "db2", 2), ValueError, "multiple of 4"),
+        (lambda x: ms.swt(x / 0, "db2", 1, check_finite=True), ValueError, "data must be finite"),
+        (lambda x: ms.iswt([(x, x[:4])], "db2"), ValueError, "shape"),
+        (lambda x: ms.iswt([], "db2"), ValueError, "at least one level"),
+        (lambda x: ms.lwt(x, "no", reversible=False), ValueError, "scheme"),
+        (lambda x: ms.lwt(x), TypeError, "must hold integers"),
+        (lambda x: ms.ilwt([x, {"d": x[:3]}], "haar", reversible=False), ValueError, "is needed"),
+        (lambda x: ms.ilwt([x, {"z": x}], "haar", reversible=False), ValueError, "key 'z'"),
+        (lambda x: ms.pyr_down(x, 0.4, axes=(2,)), ValueError, "axis 2 is not there"),
+        (lambda x: ms.pyr_up(x, (3,), axes=(0,)), ValueError, "shape must be"),
+        (lambda x: ms.pyr_up(x, border="no", axes=(0,)), ValueError, "border"),
+        (lambda x: ms.laplacian_pyramid(x, -1, axes=(0,)), ValueError, "levels"),
+        (lambda x: ms.laplacian_reconstruct([x, x], axes=(0,)), ValueError, "does not go with"),
     ],
 )
 def test_bad_input(call, error, text):

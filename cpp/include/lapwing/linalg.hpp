@@ -125,6 +125,12 @@ struct count_result {
 count_result count_below(const context&, csr_view<const double> w, normalization, double sigma,
                          double max_memory);
 
+/// out = v a^T: a times every row of v, which are k x cols and k x rows. Sums are made in double.
+void dense_times(const context&, matrix_view<const double> a, matrix_view<const double> v,
+                 matrix_view<double> out);
+void dense_times(const context&, matrix_view<const float> a, matrix_view<const double> v,
+                 matrix_view<double> out);
+
 struct eigs_options {
   bool largest = false;      ///< the algebraically largest eigenvalues, not the smallest
   double tol = 1e-8;         ///< residual relative to the norm

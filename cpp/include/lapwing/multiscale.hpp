@@ -132,13 +132,14 @@ void unlift(const context&, const std::vector<axis_view<const T>>& bands, std::p
 
 /// Lifting with floating point numbers, periodic, without the scaling of its last step: a product of shears.
 enum class shears { haar, legall53, cdf97, db2, bior13 };
-/// low and high have half as many entries as x, whose length is even.
+/// low and high have half as many entries as x, whose length is even. Transposed: the transpose of unshear.
 template <class T>
 void shear(const context&, const axis_view<const T>& x, shears, const axis_view<T>& low,
-           const axis_view<T>& high);
+           const axis_view<T>& high, bool transposed = false);
+/// Undoes shear; so transposed it is the transpose of shear.
 template <class T>
 void unshear(const context&, const axis_view<const T>& low, const axis_view<const T>& high, shears,
-             const axis_view<T>& x);
+             const axis_view<T>& x, bool transposed = false);
 
 /// Images: batch x rows x columns x channels, the last two dense. Strides in elements, possibly negative.
 template <class T>

@@ -66,7 +66,7 @@ struct result {
   std::string status;    ///< "converged", "max_iter", "stopped", "rounding floor ..."
   std::ptrdiff_t sweeps = 0;
   std::ptrdiff_t newton_steps = 0, inner_steps = 0;  ///< inner: of conjugate gradients
-  std::string reason;         ///< what was chosen at the last reg, and why
+  std::string reason;                                ///< what was chosen at the last reg, and why
   double marginal_error = 0;  ///< (|P1 - a|_1 + |P^T 1 - b|_1) / mass, of the returned potentials
   std::vector<step> history;
 };
@@ -97,15 +97,15 @@ enum class penalty {
   total_variation  ///< rho |P 1 - a|_1
 };
 struct relaxed_options {
-  std::vector<double> schedule;    ///< as for `solve`
-  double tol = 1e-6;               ///< largest change of g by a full iteration, over reg + max |f|
+  std::vector<double> schedule;  ///< as for `solve`
+  double tol = 1e-6;             ///< largest change of g by a full iteration, over reg + max |f|
   std::ptrdiff_t max_iter = 10000;
-  bool init = false;               ///< f and g hold a start
-  bool accelerate = true;          ///< Anderson mixing where plain sweeps would be many
+  bool init = false;       ///< f and g hold a start
+  bool accelerate = true;  ///< Anderson mixing where plain sweeps would be many
   penalty kind = penalty::kl;
   std::span<const double> rho_a, rho_b;  ///< of every point; +inf, or none at all: the marginal is exact
-  double mass = 0;                 ///< > 0: partial transport of so much, marginals at most a and b; no rho
-  bool product_reference = true;   ///< KL(P | a b^T); else sum P (log P - 1)
+  double mass = 0;                ///< > 0: partial transport of so much, marginals at most a and b; no rho
+  bool product_reference = true;  ///< KL(P | a b^T); else sum P (log P - 1)
 };
 struct relaxed_result {
   bool converged = false, stopped = false;
@@ -143,8 +143,8 @@ struct barycenter_result {
   double error = 0;               ///< mean over the measures of |P_k^T 1 - p|_1 / mass_k
 };
 /// The p on a fixed support that minimises sum_k share_k OT_reg(weights_k, p), with the entropy
-/// sum P (log P - 1): log p is written. own (null: not): the cost of the support with itself, for the debiased
-/// barycentre.
+/// sum P (log P - 1): log p is written. own (null: not): the cost of the support with itself, for the
+/// debiased barycentre.
 template <class T>
 barycenter_result barycenter(const context&, std::span<const measure<T>>, const geometry<T>* own,
                              const barycenter_options&, std::span<double> log_p);

@@ -4,6 +4,8 @@
 ///
 /// Trees are arrays `parent`: leaves are 0 to m - 1, every node comes before its parent, the root is last and
 /// has parent -1.
+///
+/// Where a function exists for matrices of doubles and of floats, it calculates in double either way.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -40,6 +42,8 @@ struct similarity_result {
 /// symmetric, the diagonal 1. With a split, (m - split) x split: row split + i and row j.
 similarity_result similarity(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,
                              matrix_view<double> s);
+similarity_result similarity(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,
+                             matrix_view<float> s);
 
 /// What is worth knowing of a square matrix before it is used. Places are i * cols + j; -1: nowhere.
 struct matrix_facts {
@@ -51,6 +55,7 @@ struct matrix_facts {
   std::ptrdiff_t negative = 0;  ///< entries below 0
 };
 matrix_facts inspect(const context&, matrix_view<const double> x);
+matrix_facts inspect(const context&, matrix_view<const float> x);
 
 /// out = x x^T for rows of x, m x m.
 void gram(const context&, matrix_view<const double> x, matrix_view<double> out);
@@ -58,6 +63,7 @@ void gram(const context&, matrix_view<const double> x, matrix_view<double> out);
 /// d = -log s, cut off at the largest finite value of all (s = 0 has none); returns that value, and 0 if
 /// there is none.
 double distances(const context&, matrix_view<const double> s, matrix_view<double> d);
+double distances(const context&, matrix_view<const float> s, matrix_view<float> d);
 
 struct joined_tree {
   std::vector<std::int32_t> parent;  ///< 2m - 2 nodes, an unrooted tree: the root joins three (two for m = 2)
@@ -87,6 +93,12 @@ enum class rank_one_criterion {
 joined_tree spectral_join(const context&, matrix_view<const double> s,
                           rank_one_criterion = rank_one_criterion::second);
 
+constexpr std::ptrdiff_t most_quartet_leaves = 16;
+/// Of all binary trees on 2 to 16 leaves the one with the best sum over its quartets: of ab | cd it counts by
+/// how much s_ab s_cd is above the larger of s_ac s_bd and s_ad s_bc. Of equal trees the one found first.
+/// Lengths are not given (0). Time and memory grow as 3^m and 2^m m^2.
+joined_tree quartet_tree(const context&, matrix_view<const double> s);
+
 enum class cut_kind { sign, gap, component, median };
 struct cut_options {
   int gaps = 1;              ///< largest gaps of the sorted Fiedler vector that are tried beside its signs
@@ -107,16 +119,22 @@ struct cut_result {
 /// empty) gets the Fiedler vector.
 cut_result cut(const context&, matrix_view<const double> s, std::span<const std::int32_t> part,
                const cut_options&, std::span<std::uint8_t> side, std::span<double> vector = {});
+cut_result cut(const context&, matrix_view<const float> s, std::span<const std::int32_t> part,
+               const cut_options&, std::span<std::uint8_t> side, std::span<double> vector = {});
 
 /// Leading singular triplet of the block s(rows, cols) by power iteration from its row sums; u and v >= 0. 0
 /// and u = v = 0 for a block of zeros.
 double leading_pair(const context&, matrix_view<const double> s, std::span<const std::int32_t> rows,
+                    std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v);
+double leading_pair(const context&, matrix_view<const float> s, std::span<const std::int32_t> rows,
                     std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v);
 
 /// score_e = 1 - g^2 / (F h) for the edge above every node of a tree on `leaves` (leaf i is row leaves[i] of
 /// s), numbered in depth-first order: F = |s(A, B)|^2, g = u_A^T s(A, B) u_B, h = |u_A|^2 |u_B|^2 for the
 /// sides A and B of the edge. 1 where F h = 0, and at the root.
 void edge_scores(const context&, matrix_view<const double> s, std::span<const std::int32_t> leaves,
+                 std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score);
+void edge_scores(const context&, matrix_view<const float> s, std::span<const std::int32_t> leaves,
                  std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score);
 
 /// Where a new leaf at distances delta (up to a constant) from the leaves of a tree belongs: for the edge
@@ -128,11 +146,25 @@ void edge_scores(const context&, matrix_view<const double> s, std::span<const st
 void insertion_lengths(const context&, matrix_view<const double> d, std::span<const std::int32_t> leaves,
                        std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
                        std::span<double> excess);
+void insertion_lengths(const context&, matrix_view<const float> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess);
 
 /// The same with the distances -log s of sequences, made as they are needed.
 void insertion_lengths(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,
                        std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
                        std::span<const double> delta, double cap, std::span<double> excess);
+
+/// Makes a binary tree shorter, in the sense of balanced minimum evolution, by nearest neighbour interchanges
+/// until there is none that does, but for at most so many sweeps over the tree: of the four subtrees around
+/// an edge, two change places. Averages as in insertion_lengths; leaf i is row i of d. Returns how many there
+/// were.
+std::ptrdiff_t interchange(const context&, matrix_view<const double> d, double cap,
+                           std::span<std::int32_t> parent, std::ptrdiff_t sweeps);
+std::ptrdiff_t interchange(const context&, matrix_view<const float> d, double cap,
+                           std::span<std::int32_t> parent, std::ptrdiff_t sweeps);
+std::ptrdiff_t interchange(const context&, matrix_view<const std::uint8_t> codes, const similarity_options&,
+                           double cap, std::span<std::int32_t> parent, std::ptrdiff_t sweeps);
 
 /// Lengths of a tree's edges for the distances -log s of sequences, from the same averages of what is near on
 /// either side: no matrix is made. At a root with two children each gets half of their one edge.
@@ -144,6 +176,8 @@ void balanced_lengths(const context&, matrix_view<const std::uint8_t> codes, con
 /// of d, leaves are numbered in depth-first order. The root has three children, or two: their edges are one,
 /// and each gets half of its length.
 void least_squares_lengths(const context&, matrix_view<const double> d, std::span<const std::int32_t> leaves,
+                           std::span<const std::int32_t> parent, std::span<double> length);
+void least_squares_lengths(const context&, matrix_view<const float> d, std::span<const std::int32_t> leaves,
                            std::span<const std::int32_t> parent, std::span<double> length);
 
 }  // namespace lapwing::phylo

@@ -1,6 +1,7 @@
 // Exact nearest neighbours. All pairs: distances in float by tiles, the best few candidates of each point
 // kept, their distances computed again in double, and whatever float cannot decide searched again in double.
-// Up to a few dimensions: a k-d tree.
+// Tiles of many points hold near ones, and two tiles that are too far apart need no look. Up to a few
+// dimensions: a k-d tree.
 #include <algorithm>
 #include <cmath>
 #include <lapwing/error.hpp>
@@ -12,6 +13,7 @@
 
 #include "../buffer.hpp"
 #include "../kernels/table.hpp"
+#include "boxes.hpp"
 
 namespace lapwing::graph {
 
@@ -73,49 +75,98 @@ class shortlist {
   std::ptrdiff_t k_, count_ = 0;
 };
 
-// Points made ready for the kernels: centred (or of length 1), in float, by rows and in groups of columns.
+// The points as the kernels see them, before rounding: scaled and centred, or of length 1.
+template <class T>
+struct standard {
+  matrix_view<const T> x;
+  distance metric;
+  double unit;
+  std::vector<double> centre;
+  void operator()(std::ptrdiff_t i, double* to) const {
+    double scale = 1;
+    if (metric == distance::cosine) {
+      double square = 0;
+      for (std::ptrdiff_t k = 0; k < x.cols; ++k)
+        square += (unit * static_cast<double>(x(i, k))) * (unit * static_cast<double>(x(i, k)));
+      scale = 1 / std::sqrt(square);
+    }
+    for (std::ptrdiff_t k = 0; k < x.cols; ++k)
+      to[k] = (unit * static_cast<double>(x(i, k)) - centre[static_cast<std::size_t>(k)]) * scale;
+  }
+};
+
+constexpr std::ptrdiff_t tile = 256, row_group = 16;  // points that share a box, as columns and as rows
+
+// Points made ready for the kernels: in float, in an order in which near ones stand together.
 struct prepared {
   std::ptrdiff_t n = 0, d = 0, padded = 0;
+  std::vector<std::int32_t> order;  // where they stood
+  boxes tiles, groups;
   buffer<float> rows, packed,
       half;            // half: minus half the squared length (0 for directions); -inf in the padding
   double longest = 0;  // squared length
 };
 
+// directions: d x axes, or empty: the points keep their order, and no pair is known to be far
 template <class T>
-prepared prepare(const context& ctx, matrix_view<const T> x, distance metric, double unit,
-                 const std::vector<double>& centre) {
+prepared prepare(const context& ctx, const standard<T>& points, const std::vector<double>& directions) {
   prepared p;
-  p.n = x.rows;
-  p.d = x.cols;
-  p.padded = round_up(x.rows, kernels::column_padding);
+  p.n = points.x.rows;
+  p.d = points.x.cols;
+  p.padded = round_up(p.n, tile);
+  p.order.resize(static_cast<std::size_t>(p.n));
+  std::iota(p.order.begin(), p.order.end(), 0);
+  const std::ptrdiff_t r = std::ssize(directions) / p.d;
+  {
+    buffer<double> coordinates(ctx, p.n * r);
+    if (r > 0)
+      ctx.parallel_for(p.n, 1024, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+        std::vector<double> x(static_cast<std::size_t>(p.d));
+        for (std::ptrdiff_t i = lo; i < hi; ++i) {
+          points(i, x.data());
+          double* to = coordinates.data() + i * r;
+          std::fill(to, to + r, 0.0);
+          for (std::ptrdiff_t k = 0; k < p.d; ++k)
+            for (std::ptrdiff_t c = 0; c < r; ++c)
+              to[c] += x[static_cast<std::size_t>(k)] * directions[static_cast<std::size_t>(k * r + c)];
+        }
+      });
+    if (r > 0) order_by_halves(p.order, coordinates.data(), r, tile, row_group);
+    p.tiles = boxes(p.order, coordinates.data(), r, tile);
+    p.groups = boxes(p.order, coordinates.data(), r, row_group);
+  }
   p.rows = buffer<float>(ctx, p.n * p.d);
-  p.packed = buffer<float>(ctx, std::max<std::ptrdiff_t>(p.d, 1) * p.padded, 0.0f);
+  p.packed = buffer<float>(ctx, p.d * p.padded, 0.0f);
   p.half = buffer<float>(ctx, p.padded, -std::numeric_limits<float>::infinity());
   constexpr std::ptrdiff_t group = column_group<float>, chunk = 1024;
   std::vector<double> longest(static_cast<std::size_t>((p.n + chunk - 1) / chunk), 0.0);
   ctx.parallel_for(p.n, chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    std::vector<double> x(static_cast<std::size_t>(p.d));
     for (std::ptrdiff_t i = lo; i < hi; ++i) {
-      double scale = 1, square = 0;
-      if (metric == distance::cosine) {
-        for (std::ptrdiff_t k = 0; k < p.d; ++k)
-          square += (unit * static_cast<double>(x(i, k))) * (unit * static_cast<double>(x(i, k)));
-        scale = 1 / std::sqrt(square);
-        square = 0;
-      }
+      points(p.order[static_cast<std::size_t>(i)], x.data());
+      double square = 0;
       for (std::ptrdiff_t k = 0; k < p.d; ++k) {
-        const float v = static_cast<float>(
-            (unit * static_cast<double>(x(i, k)) - centre[static_cast<std::size_t>(k)]) * scale);
+        const float v = static_cast<float>(x[static_cast<std::size_t>(k)]);
         p.rows[i * p.d + k] = v;
         p.packed[i / group * group * p.d + k * group + i % group] = v;
         square += static_cast<double>(v) * static_cast<double>(v);
       }
-      p.half[i] = metric == distance::cosine ? 0.0f : static_cast<float>(-square / 2);
+      p.half[i] = points.metric == distance::cosine ? 0.0f : static_cast<float>(-square / 2);
       double& most = longest[static_cast<std::size_t>(i / chunk)];
       most = std::max(most, square);
     }
   });
   for (const double v : longest) p.longest = std::max(p.longest, v);
   return p;
+}
+
+// Boxes cost a few passes over the points, nothing beside all pairs of many.
+template <class T>
+std::vector<double> directions_of(const standard<T>& points, std::ptrdiff_t queries) {
+  const std::ptrdiff_t n = points.x.rows, d = points.x.cols;
+  if (std::min(n, queries) < 8192) return {};
+  return wide_directions(n, d, std::min<std::ptrdiff_t>(d, 16), std::min<std::ptrdiff_t>(n / 8, 2048),
+                         points);
 }
 
 // Candidates of one thread: for every query the `keep` largest scores x.y - |x|^2/2 - |y|^2/2 (half the
@@ -149,43 +200,23 @@ struct candidates {
   }
 };
 
-constexpr std::ptrdiff_t tile = 1024;
-
-// Scores between the rows r0 ... r1 - 1 of q and the columns c0 ... c0 + width - 1 of p: visit(row, scores).
+// Scores between a group of rows of q from r0 on and the columns c0 ... c0 + width - 1 of p: visit(row,
+// scores).
 template <class F>
-void score_rows(const context& ctx, const prepared& q, std::ptrdiff_t r0, std::ptrdiff_t r1,
-                const prepared& p, std::ptrdiff_t c0, std::ptrdiff_t width, float* e, F&& visit) {
+void score_rows(const context& ctx, const prepared& q, std::ptrdiff_t r0, const prepared& p,
+                std::ptrdiff_t c0, std::ptrdiff_t width, float* e, F&& visit) {
   const auto& k = kernels::get<float>(ctx.level());
-  constexpr std::ptrdiff_t group = 16;
-  for (std::ptrdiff_t i = r0; i < r1; i += group) {
-    const float* x[kernels::most_rows];
-    float f[kernels::most_rows];
-    double top[kernels::most_rows];
-    for (std::ptrdiff_t r = 0; r < group; ++r) {
-      const std::ptrdiff_t row = std::min(i + r, r1 - 1);
-      x[r] = q.rows.data() + row * q.d;
-      f[r] = q.half[row];
-      top[r] = -std::numeric_limits<double>::infinity();
-    }
-    k.logit_product(x, group, p.packed.data() + c0 * p.d, p.d, f, p.half.data() + c0, 1.0f, e, width, top);
-    for (std::ptrdiff_t r = 0; r < std::min(group, r1 - i); ++r) visit(i + r, e + r * width);
+  const float* x[kernels::most_rows];
+  float f[kernels::most_rows];
+  double top[kernels::most_rows];
+  for (std::ptrdiff_t r = 0; r < row_group; ++r) {
+    const std::ptrdiff_t row = std::min(r0 + r, q.n - 1);
+    x[r] = q.rows.data() + row * q.d;
+    f[r] = q.half[row];
+    top[r] = -std::numeric_limits<double>::infinity();
   }
-}
-
-void score_tile(const context& ctx, const prepared& q, std::ptrdiff_t r0, std::ptrdiff_t r1,
-                const prepared& p, std::ptrdiff_t c0, std::ptrdiff_t width, bool mirror, bool same,
-                candidates& best, float* e, std::int32_t* hits, const float* never) {
-  const auto& k = kernels::get<float>(ctx.level());
-  score_rows(ctx, q, r0, r1, p, c0, width, e, [&](std::ptrdiff_t row, const float* z) {
-    const long found =
-        k.select_above(z, mirror ? best.bound.data() + c0 : never, best.bound[row], width, hits);
-    for (long h = 0; h < found; ++h) {
-      const std::ptrdiff_t column = c0 + hits[h];
-      if (column >= p.n || (same && column == row)) continue;
-      best.offer(row, z[hits[h]], static_cast<std::int32_t>(column));
-      if (mirror) best.offer(column, z[hits[h]], static_cast<std::int32_t>(row));
-    }
-  });
+  k.logit_product(x, row_group, p.packed.data() + c0 * p.d, p.d, f, p.half.data() + c0, 1.0f, e, width, top);
+  for (std::ptrdiff_t r = 0; r < std::min(row_group, q.n - r0); ++r) visit(r0 + r, e + r * width);
 }
 
 template <class T>
@@ -201,12 +232,51 @@ std::vector<double> centre_of(matrix_view<const T> points, distance metric, doub
 
 // How far a score of row i, times 2 for Euclidean distances, may be from its exact value: the rounding of the
 // points, of the sum and of the lengths.
-double score_error(distance metric, const prepared& q, const prepared& p, std::ptrdiff_t i) {
+double score_error(distance metric, double lengths, std::ptrdiff_t d) {
   const double u = std::numeric_limits<float>::epsilon() / 2;
-  const double size = metric == distance::cosine
-                          ? 1.0
-                          : (p.longest + (q.rows.empty() ? 0 : -2.0 * static_cast<double>(q.half[i])));
-  return u * (std::sqrt(static_cast<double>(p.d)) + 4) * 4 * std::max(size, 0.0) + 1e-30;
+  return u * (std::sqrt(static_cast<double>(d)) + 4) * 4 * (metric == distance::cosine ? 1.0 : lengths) +
+         1e-30;
+}
+double score_error(distance metric, const prepared& q, const prepared& p, std::ptrdiff_t i) {
+  return score_error(metric, p.longest - 2.0 * static_cast<double>(q.half[i]), p.d);
+}
+
+// Which boxes are so far apart that no score between them can be above a bound: those farther than
+// reach(bound), squared, with room for all roundings.
+class horizon {
+ public:
+  horizon(distance metric, const prepared& q, const prepared& p)
+      : constant_((metric == distance::cosine ? 2.0 : 0.0) +
+                  8 * score_error(metric, q.longest + p.longest, p.d)) {}
+  double reach(const float* bound, std::ptrdiff_t n) const {  // of the lowest
+    return constant_ - 2 * static_cast<double>(*std::min_element(bound, bound + n));
+  }
+
+ private:
+  double constant_;
+};
+
+// Pairs of tiles of the same points, the first index not above the second: of each tile itself and those
+// whose middles are nearest, so that bounds are close before the rest is looked at.
+std::vector<std::pair<std::int32_t, std::int32_t>> near_tiles(const context& ctx, const prepared& p) {
+  constexpr std::ptrdiff_t nearest = 6;
+  const std::ptrdiff_t tiles = p.padded / tile, some = std::min(nearest, tiles - 1);
+  std::vector<std::pair<std::int32_t, std::int32_t>> pairs(static_cast<std::size_t>(tiles * (some + 1)));
+  ctx.parallel_for(tiles, 8, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    std::vector<entry> room(static_cast<std::size_t>(some));
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      shortlist list(room.data(), some);
+      for (std::ptrdiff_t j = 0; j < tiles; ++j)
+        if (j != i && some > 0) list.offer({p.tiles.separation(i, p.tiles, j), static_cast<std::int32_t>(j)});
+      auto* to = pairs.data() + i * (some + 1);
+      to[some] = {static_cast<std::int32_t>(i), static_cast<std::int32_t>(i)};
+      for (std::ptrdiff_t r = 0; r < some; ++r)
+        to[r] = std::minmax(static_cast<std::int32_t>(i), room[static_cast<std::size_t>(r)].second);
+    }
+  });
+  std::sort(pairs.begin(), pairs.end());
+  pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+  return pairs;
 }
 
 template <class T>
@@ -215,72 +285,110 @@ void all_pairs(const context& ctx, matrix_view<const T> queries, matrix_view<con
   const std::ptrdiff_t n = points.rows, m = queries.rows, d = points.cols, k = index.cols;
   const std::ptrdiff_t keep = std::min(k + 8, same ? n - 1 : n);
   const double unit = power_of_two_below(points, queries);
-  const std::vector<double> centre = centre_of(points, metric, unit);
-  const prepared p = prepare(ctx, points, metric, unit, centre);
+  const standard<T> from{points, metric, unit, centre_of(points, metric, unit)};
+  const std::vector<double> directions = directions_of(from, m);
+  const prepared p = prepare(ctx, from, directions);
   prepared other;
-  if (!same) other = prepare(ctx, queries, metric, unit, centre);
+  if (!same) other = prepare(ctx, standard<T>{queries, metric, unit, from.centre}, directions);
   const prepared& q = same ? p : other;
-  std::vector<candidates> best;
+  const horizon far(metric, q, p);
+  const auto& kernel = kernels::get<float>(ctx.level());
   struct scratch {
     buffer<float> e, never;
     buffer<std::int32_t> hits;
+    std::vector<double> reach;
+    std::vector<entry> tiles;  // distance, index
   };
-  std::vector<scratch> room;
   // Every pair is looked at once where queries and points are the same: each thread keeps candidates for all
   // points then, and they are merged at the end. Which thread saw what does not matter: the order is total.
+  std::vector<candidates> best;
+  std::vector<scratch> room;
+  const std::ptrdiff_t row_tiles = q.padded / tile, column_tiles = p.padded / tile;
   for (int w = 0; w < ctx.threads(); ++w) {
     if (same || w == 0) best.emplace_back(ctx, m, q.padded, keep);
-    room.push_back({buffer<float>(ctx, 16 * tile),
+    room.push_back({buffer<float>(ctx, row_group * tile),
                     buffer<float>(ctx, tile, std::numeric_limits<float>::infinity()),
-                    buffer<std::int32_t>(ctx, tile)});
+                    buffer<std::int32_t>(ctx, tile),
+                    std::vector<double>(static_cast<std::size_t>(column_tiles),
+                                        same ? std::numeric_limits<double>::infinity()
+                                             : -std::numeric_limits<double>::infinity()),
+                    {}});
   }
-  const std::ptrdiff_t row_tiles = (m + tile - 1) / tile, column_tiles = (p.padded + tile - 1) / tile;
-  if (same) {
-    std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
-    for (std::ptrdiff_t i = 0; i < row_tiles; ++i)
-      for (std::ptrdiff_t j = i; j < row_tiles; ++j)
-        pairs.emplace_back(static_cast<std::int32_t>(i), static_cast<std::int32_t>(j));
-    ctx.parallel_for(
-        static_cast<std::ptrdiff_t>(pairs.size()), 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-          scratch& s = room[static_cast<std::size_t>(w)];
-          for (std::ptrdiff_t t = lo; t < hi; ++t) {
-            if (ctx.checkpoint(w)) return;
-            const auto [i, j] = pairs[static_cast<std::size_t>(t)];
-            score_tile(ctx, q, i * tile, std::min((i + 1) * tile, m), p, j * tile,
-                       std::min(tile, p.padded - j * tile), i != j, true, best[static_cast<std::size_t>(w)],
-                       s.e.data(), s.hits.data(), s.never.data());
-          }
-        });
-  } else {
-    constexpr std::ptrdiff_t rows = 128;
-    ctx.parallel_for(m, rows, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-      scratch& s = room[static_cast<std::size_t>(w)];
-      for (std::ptrdiff_t j = 0; j < column_tiles; ++j) {
-        if (ctx.checkpoint(w)) return;
-        score_tile(ctx, q, lo, hi, p, j * tile, std::min(tile, p.padded - j * tile), false, false, best[0],
-                   s.e.data(), s.hits.data(), s.never.data());
+  // Rows of tile i and columns of tile j, whose points have no use for pairs farther than `reach`.
+  const auto look = [&](std::ptrdiff_t i, std::ptrdiff_t j, double reach, scratch& s, candidates& found) {
+    const bool mirror = same && i != j;
+    const std::ptrdiff_t c0 = j * tile;
+    const float* columns = mirror ? found.bound.data() + c0 : s.never.data();
+    for (std::ptrdiff_t r0 = i * tile; r0 < std::min((i + 1) * tile, m); r0 += row_group) {
+      const double most = std::max(reach, far.reach(found.bound.data() + r0, row_group));
+      if (q.groups.distance(r0 / row_group, p.tiles, j) > most) continue;
+      score_rows(ctx, q, r0, p, c0, tile, s.e.data(), [&](std::ptrdiff_t row, const float* z) {
+        const long count = kernel.select_above(z, columns, found.bound[row], tile, s.hits.data());
+        for (long h = 0; h < count; ++h) {
+          const std::ptrdiff_t column = c0 + s.hits[h];
+          if (column >= n || (same && column == row)) continue;
+          found.offer(row, z[s.hits[h]], static_cast<std::int32_t>(column));
+          if (mirror) found.offer(column, z[s.hits[h]], static_cast<std::int32_t>(row));
+        }
+      });
+    }
+  };
+  const auto near = same ? near_tiles(ctx, p) : std::vector<std::pair<std::int32_t, std::int32_t>>();
+  ctx.parallel_for(std::ssize(near), 4, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    for (std::ptrdiff_t t = lo; t < hi; ++t) {
+      if (ctx.checkpoint(w)) return;
+      const auto [i, j] = near[static_cast<std::size_t>(t)];
+      look(i, j, std::numeric_limits<double>::infinity(), room[static_cast<std::size_t>(w)],
+           best[static_cast<std::size_t>(w)]);
+    }
+  });
+  // a bound that one thread has found holds for all
+  if (same)
+    for (std::ptrdiff_t i = 0; i < m; ++i) {
+      float most = -std::numeric_limits<float>::infinity();
+      for (const candidates& c : best) most = std::max(most, c.bound[i]);
+      for (candidates& c : best) c.bound[i] = most;
+    }
+  ctx.parallel_for(row_tiles, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    scratch& s = room[static_cast<std::size_t>(w)];
+    candidates& found = best[same ? static_cast<std::size_t>(w) : 0];
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      if (ctx.checkpoint(w)) return;
+      const double reach = far.reach(found.bound.data() + i * tile, tile);
+      s.tiles.clear();
+      for (std::ptrdiff_t j = same ? i : 0; j < column_tiles; ++j) {
+        double& other_reach = s.reach[static_cast<std::size_t>(j)];  // an old one is larger, and does
+        const double between = q.tiles.distance(i, p.tiles, j);
+        if (between > std::max(reach, other_reach)) continue;
+        if (same) other_reach = far.reach(found.bound.data() + j * tile, tile);
+        const std::pair<std::int32_t, std::int32_t> pair(i, j);
+        if (between <= std::max(reach, other_reach) && !std::binary_search(near.begin(), near.end(), pair))
+          s.tiles.emplace_back(between, static_cast<std::int32_t>(j));
       }
-    });
-  }
+      std::sort(s.tiles.begin(), s.tiles.end());  // near ones make bounds close
+      for (const auto& [between, j] : s.tiles) look(i, j, s.reach[static_cast<std::size_t>(j)], s, found);
+    }
+  });
   // Exact distances of the candidates; what float could not decide is searched again.
   ctx.parallel_for(m, 256, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     std::vector<entry> all(static_cast<std::size_t>(keep)), chosen(static_cast<std::size_t>(keep));
-    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+    for (std::ptrdiff_t row = lo; row < hi; ++row) {
       if (ctx.checkpoint(w)) return;
       shortlist merged(all.data(), keep);
       for (const candidates& c : best)
         for (std::ptrdiff_t r = 0; r < keep; ++r)
-          if (c.index[i * keep + r] != std::numeric_limits<std::int32_t>::max())
-            merged.offer({-static_cast<double>(c.score[i * keep + r]), c.index[i * keep + r]});
+          if (c.index[row * keep + r] != std::numeric_limits<std::int32_t>::max())
+            merged.offer({-static_cast<double>(c.score[row * keep + r]), c.index[row * keep + r]});
       shortlist list(chosen.data(), keep);
-      for (std::ptrdiff_t r = 0; r < merged.count(); ++r)
-        list.offer({exact_distance(metric, unit, &queries(i, 0),
-                                   &points(all[static_cast<std::size_t>(r)].second, 0), d),
-                    all[static_cast<std::size_t>(r)].second});
+      const std::ptrdiff_t i = q.order[static_cast<std::size_t>(row)];
+      for (std::ptrdiff_t r = 0; r < merged.count(); ++r) {
+        const std::int32_t j = p.order[static_cast<std::size_t>(all[static_cast<std::size_t>(r)].second)];
+        list.offer({exact_distance(metric, unit, &queries(i, 0), &points(j, 0), d), j});
+      }
       const std::ptrdiff_t others = same ? n - 1 : n;
       bool decided = merged.count() == others;  // nobody was left out
       if (!decided) {
-        const double error = score_error(metric, q, p, i);
+        const double error = score_error(metric, q, p, row);
         const double worst_kept = all[static_cast<std::size_t>(merged.count() - 1)].first;  // minus a score
         const double scale = metric == distance::cosine ? 1.0 : 2.0;
         const double shift = metric == distance::cosine ? 1.0 : 0.0;  // 1 - cosine from minus the cosine
@@ -487,34 +595,38 @@ void each_ball(const context& ctx, matrix_view<const T> points, double radius, c
     });
     return;
   }
-  const prepared p = prepare(ctx, points, o.metric, unit, centre_of(points, o.metric, unit));
+  const standard<T> from{points, o.metric, unit, centre_of(points, o.metric, unit)};
+  const prepared p = prepare(ctx, from, directions_of(from, n));
+  const horizon far(o.metric, p, p);
   const auto& k = kernels::get<float>(ctx.level());
-  constexpr std::ptrdiff_t height = 64;
-  ctx.parallel_for(n, height, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+  ctx.parallel_for(n, row_group, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
     const buffer<float> never(ctx, tile, std::numeric_limits<float>::infinity());
-    buffer<float> e(ctx, 16 * tile);
+    buffer<float> e(ctx, row_group * tile), bound(ctx, row_group, std::numeric_limits<float>::infinity());
     buffer<std::int32_t> hits(ctx, tile);
     std::vector<row_t> rows(static_cast<std::size_t>(hi - lo));
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      // scores are 1 less a distance of directions, or minus half a squared distance
+      const double slack = 2 * score_error(o.metric, p, p, i);
+      const double least = cosine ? 1 - limit - slack : -0.5 * (limit + slack);
+      bound[i - lo] = std::nextafter(static_cast<float>(least), -std::numeric_limits<float>::infinity());
+    }
+    const double reach = far.reach(bound.data(), hi - lo);
     for (std::ptrdiff_t c0 = 0; c0 < p.padded; c0 += tile) {
       if (ctx.checkpoint(w)) return;
-      const std::ptrdiff_t width = std::min(tile, p.padded - c0);
-      score_rows(ctx, p, lo, hi, p, c0, width, e.data(), [&](std::ptrdiff_t i, const float* z) {
-        // scores are 1 less a distance of directions, or minus half a squared distance
-        const double slack = 2 * score_error(o.metric, p, p, i);
-        const double least = cosine ? 1 - limit - slack : -0.5 * (limit + slack);
-        const float bound =
-            std::nextafter(static_cast<float>(least), -std::numeric_limits<float>::infinity());
-        const long found = k.select_above(z, never.data(), bound, width, hits.data());
+      if (p.groups.distance(lo / row_group, p.tiles, c0 / tile) > reach) continue;
+      score_rows(ctx, p, lo, p, c0, tile, e.data(), [&](std::ptrdiff_t row, const float* z) {
+        const long found = k.select_above(z, never.data(), bound[row - lo], tile, hits.data());
+        const std::ptrdiff_t i = p.order[static_cast<std::size_t>(row)];
         for (long h = 0; h < found; ++h) {
-          const std::ptrdiff_t j = c0 + hits[h];
-          if (j >= n || j == i) continue;
+          if (c0 + hits[h] >= n || c0 + hits[h] == row) continue;
+          const std::int32_t j = p.order[static_cast<std::size_t>(c0 + hits[h])];
           const double v = distance_of(exact_distance(o.metric, unit, &points(i, 0), &points(j, 0), d));
-          if (v <= radius)
-            rows[static_cast<std::size_t>(i - lo)].emplace_back(static_cast<std::int32_t>(j), v);
+          if (v <= radius) rows[static_cast<std::size_t>(row - lo)].emplace_back(j, v);
         }
       });
     }
-    for (std::ptrdiff_t i = lo; i < hi; ++i) take(i, rows[static_cast<std::size_t>(i - lo)]);
+    for (std::ptrdiff_t row = lo; row < hi; ++row)
+      take(p.order[static_cast<std::size_t>(row)], rows[static_cast<std::size_t>(row - lo)]);
   });
 }
 

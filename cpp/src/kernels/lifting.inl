@@ -184,3 +184,63 @@ void lift_split(lifting_scheme scheme, bool undo, T* s, T* d, long n) {
   else
     run.template operator()<false>();
 }
+
+// split_line and then lift_split of 5/3, in one pass.
+template <class T>
+void split_legall53(const T* __restrict x, long n, T* __restrict s, T* __restrict d) {
+  if (n < 2) {
+    if (n == 1) s[0] = x[0];
+    return;
+  }
+  const auto detail = [=](long k) __attribute__((always_inline)) {
+    return plus(x[2 * k + 1],
+                lifted<T, lift_mean>(x[2 * k], x[2 * k + 2 < n ? 2 * k + 2 : 2 * k], T(0), T(0)));
+  };
+  const auto mean = [=](T sample, T before, T after) __attribute__((always_inline)) {
+    return plus(sample, lifted<T, lift_quarter>(before, after, T(0), T(0)));
+  };
+  const long half = n / 2, inner = (n - 1) / 2;
+  d[0] = detail(0);
+  s[0] = mean(x[0], d[0], d[0]);
+#pragma omp simd
+  for (long k = 1; k < inner; ++k) {
+    const T before = plus(x[2 * k - 1], lifted<T, lift_mean>(x[2 * k - 2], x[2 * k], T(0), T(0))),
+            now = plus(x[2 * k + 1], lifted<T, lift_mean>(x[2 * k], x[2 * k + 2], T(0), T(0)));
+    d[k] = now;
+    s[k] = mean(x[2 * k], before, now);
+  }
+  for (long k = inner > 1 ? inner : 1; k < half; ++k) {
+    d[k] = detail(k);
+    s[k] = mean(x[2 * k], d[k - 1], d[k]);
+  }
+  if (n % 2) s[half] = mean(x[n - 1], d[half - 1], d[half - 1]);
+}
+// And back.
+template <class T>
+void join_legall53(const T* __restrict s, const T* __restrict d, long n, T* __restrict x) {
+  if (n < 2) {
+    if (n == 1) x[0] = s[0];
+    return;
+  }
+  const long half = n / 2, inner = half - 1;
+  const auto even = [=](long k) __attribute__((always_inline)) {
+    return minus(s[k], lifted<T, lift_quarter>(d[k > 0 ? k - 1 : 0], d[k < half ? k : half - 1], T(0), T(0)));
+  };
+  const auto pair = [=](long k, T now, T after) __attribute__((always_inline)) {
+    x[2 * k] = now;
+    x[2 * k + 1] = minus(d[k], lifted<T, lift_mean>(now, after, T(0), T(0)));
+  };
+  const auto any = [=](long k) __attribute__((always_inline)) {
+    const T now = even(k);
+    pair(k, now, 2 * k + 2 < n ? even(k + 1) : now);
+  };
+  any(0);
+#pragma omp simd
+  for (long k = 1; k < inner; ++k) {
+    const T now = minus(s[k], lifted<T, lift_quarter>(d[k - 1], d[k], T(0), T(0))),
+            after = minus(s[k + 1], lifted<T, lift_quarter>(d[k], d[k + 1], T(0), T(0)));
+    pair(k, now, after);
+  }
+  for (long k = inner > 1 ? inner : 1; k < half; ++k) any(k);
+  if (n % 2) x[n - 1] = even(half);
+}

@@ -76,6 +76,9 @@
   X(void, rows_up,                                                                                           \
     (const T* low, const T* high, const T* lo, const T* hi, long taps, long n, long rows, long ld, T* y,     \
      long ldy))                                                                                              \
+  X(void, rows_up_between,                                                                                   \
+    (const T* low, const T* high, const T* lo, const T* hi, long taps, long n, long rows, long ld, T* y,     \
+     long ldy))                                                                                              \
   X(void, pairs_up,                                                                                          \
     (const T* const* x, const long* ldx, const T* lo, const T* hi, const T* row_lo, const T* row_hi, long n, \
      long rows, T* y, long ldy))                                                                             \
@@ -104,7 +107,9 @@
      T* out))                                                                                          \
   X(void, lift_split, (lifting_scheme scheme, bool undo, T* s, T* d, long n))                          \
   X(void, split_line, (const T* x, long n, T* s, T* d))                                                \
-  X(void, join_line, (const T* s, const T* d, long n, T* x))
+  X(void, join_line, (const T* s, const T* d, long n, T* x))                                           \
+  X(void, split_legall53, (const T* x, long n, T* s, T* d))                                            \
+  X(void, join_legall53, (const T* s, const T* d, long n, T* x))
 #define LAPWING_PYRAMID_KERNELS(X)                                                                          \
   X(void, pyramid_narrow_rows,                                                                              \
     (const T* const* rows, const typename pyramid_sum<T>::type* w, long n,                                  \

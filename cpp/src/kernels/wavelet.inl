@@ -291,6 +291,32 @@ void rows_up(const T* low, const T* high, const T* lo, const T* hi, long taps, l
     });
 }
 
+// The same from the second sample of the first pair on: y_2k is the second of pair k, and y_(2k + 1) the
+// first of pair k + 1; entries k ... k + taps / 2 are looked at.
+template <class T>
+void rows_up_between(const T* low, const T* high, const T* lo, const T* hi, long taps, long n, long rows,
+                     long ld, T* y, long ldy) {
+  for (long r = 0; r < rows; ++r, low += ld, high += ld, y += ldy)
+    do_runs<T>(n, [=]<class V, long N>(strip<V, N>, long c) __attribute__((always_inline)) {
+      constexpr long W = sizeof(V) / sizeof(T);
+      V s[N], t[N], a[N], d[N];
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+        s[v] = t[v] = V{};
+        a[v] = load_as<V>(low + c + v * W);
+        d[v] = load_as<V>(high + c + v * W);
+      }
+      for (long q = 0; q < taps / 2; ++q) LAPWING_UNROLL for (long v = 0; v < N; ++v) {
+          add_product(t[v], lo[taps - 1 - 2 * q], a[v]);
+          add_product(t[v], hi[taps - 1 - 2 * q], d[v]);
+          a[v] = load_as<V>(low + c + q + 1 + v * W);
+          d[v] = load_as<V>(high + c + q + 1 + v * W);
+          add_product(s[v], lo[taps - 2 - 2 * q], a[v]);
+          add_product(s[v], hi[taps - 2 - 2 * q], d[v]);
+        }
+      LAPWING_UNROLL for (long v = 0; v < N; ++v) store_zipped(y + 2 * (c + v * W), t[v], s[v]);
+    });
+}
+
 // Two taps along columns and along rows at once: what columns_up and then rows_up come to. Bands in the order
 // aa, da, ad, dd; the row that comes next in each is called into the cache.
 template <class T>

@@ -33,11 +33,11 @@ class grounded_cholesky {
 
  private:
   struct supernode {
-    std::int32_t first, width;       // columns, in elimination order
+    std::int32_t first, width;         // columns, in elimination order
     std::vector<std::int32_t> rows;    // below them, rising; `n` stands for the grounded vertex
     std::vector<std::int32_t> places;  // of the rows, in the block of the part
-    std::ptrdiff_t at = 0;           // of its (width + rows) x width block, by rows
-    std::ptrdiff_t left() const {    // numbers that it leaves to its parent
+    std::ptrdiff_t at = 0;             // of its (width + rows) x width block, by rows
+    std::ptrdiff_t left() const {      // numbers that it leaves to its parent
       const std::ptrdiff_t r = static_cast<std::ptrdiff_t>(rows.size());
       return r * (r - 1) / 2;
     }

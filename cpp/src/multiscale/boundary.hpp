@@ -15,6 +15,15 @@ inline std::size_t at(std::ptrdiff_t i) { return static_cast<std::size_t>(i); }
 
 inline std::ptrdiff_t remainder(std::ptrdiff_t i, std::ptrdiff_t n) { return (i % n + n) % n; }
 
+// f(a, index along axis a) for all axes of the position of that number, the first axis being the fastest.
+template <class F>
+void each_index(const std::vector<std::ptrdiff_t>& extent, std::ptrdiff_t number, F&& f) {
+  for (std::size_t a = 0; a < extent.size(); ++a) {
+    f(a, number % extent[a]);
+    number /= extent[a];
+  }
+}
+
 struct term {
   std::ptrdiff_t sample;
   double weight;

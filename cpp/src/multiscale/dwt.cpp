@@ -54,10 +54,7 @@ struct layout {
   }
   std::ptrdiff_t offset(std::ptrdiff_t number, int array) const {
     std::ptrdiff_t sum = 0;
-    for (std::size_t a = 0; a < extent.size(); ++a) {
-      sum += number % extent[a] * strides[array][a];
-      number /= extent[a];
-    }
+    each_index(extent, number, [&](std::size_t a, std::ptrdiff_t i) { sum += i * strides[array][a]; });
     return sum;
   }
 };

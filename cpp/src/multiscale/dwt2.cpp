@@ -56,10 +56,7 @@ struct batch {
   // Where a plane stands along each of the axes; once for all arrays, because divisions are slow.
   void place(std::ptrdiff_t number, std::vector<std::ptrdiff_t>& index) const {
     index.resize(axes.size());
-    for (std::size_t a = 0; a < axes.size(); ++a) {
-      index[a] = number % extent[a];
-      number /= extent[a];
-    }
+    each_index(extent, number, [&](std::size_t a, std::ptrdiff_t i) { index[a] = i; });
   }
   template <class T>
   plane<T> of(const array_view<T>& v, const std::vector<std::ptrdiff_t>& index) const {
@@ -110,7 +107,7 @@ struct analysis {
 
 template <class T>
 struct analysis_worker {
-  std::vector<row_source<T>> rows;  // of each level
+  std::vector<row_source<T>> rows;  // of each level that is not fused with others
   std::vector<const T*> pointers, last_column;
   std::vector<std::ptrdiff_t> index;
   buffer<T> block;
@@ -361,12 +358,16 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
   const auto& k = *s.k;
   const T *const lo = s.down_taps->lo.data(), *const hi = s.down_taps->hi.data(),
                  *const row_lo = s.along_taps->lo.data(), *const row_hi = s.along_taps->hi.data();
-  const std::ptrdiff_t n = s.along.m, row_pairs = s.row_pairs();
+  // With an odd shift what is wanted begins with the second sample of a pair, and pairs of such are made.
+  const bool between = 2 * s.along.first + s.along.shift == -1 && s.w == 2 * s.row_pairs() - 2;
+  const auto rows_up = between ? k.rows_up_between : k.rows_up;
+  const std::ptrdiff_t n = s.along.m, row_pairs = s.row_pairs() - (between ? 1 : 0);
   T *const low = w.block.data(), *const high = low + 2 * s.ld * s.pairs,
            *const out = high + 2 * s.ld * s.pairs;
   for (std::size_t b = 0; b < 4; ++b) sources[b].look_at(bands[b].data, bands[b].stride, bands[b].step, n);
   if (fetch) sources[0].look_at(*fetch, n);
-  const std::ptrdiff_t left = 2 * s.along.first + s.along.shift;  // the place of the first sample made
+  const std::ptrdiff_t left =
+      between ? 0 : 2 * s.along.first + s.along.shift;  // the place of the first sample made
   const bool whole = left == 0 && 2 * row_pairs == s.w, direct = whole && y.step == 1 && !s.stream;
   const auto put = [&](std::ptrdiff_t t, std::ptrdiff_t c, std::ptrdiff_t some, const T* from) {
     T* const to = y.row(t) + c * y.step;
@@ -427,15 +428,15 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
     });
     const T *const a = low + s.lead + s.along.first, *const d = high + s.lead + s.along.first;
     if (direct) {
-      k.rows_up(a + (begin - t) * s.ld, d + (begin - t) * s.ld, row_lo, row_hi, s.along.taps, row_pairs,
-                end - begin, s.ld, y.row(begin), y.stride);
+      rows_up(a + (begin - t) * s.ld, d + (begin - t) * s.ld, row_lo, row_hi, s.along.taps, row_pairs,
+              end - begin, s.ld, y.row(begin), y.stride);
       continue;
     }
     if (!s.stream) {  // all rows at once, then to their places
       const std::ptrdiff_t ldo = round_up(2 * row_pairs, step16), skip = left < 0 ? 1 : 0,
                            until = std::min(left + 2 * row_pairs, s.w);
-      k.rows_up(a + (begin - t) * s.ld, d + (begin - t) * s.ld, row_lo, row_hi, s.along.taps, row_pairs,
-                end - begin, s.ld, out, ldo);
+      rows_up(a + (begin - t) * s.ld, d + (begin - t) * s.ld, row_lo, row_hi, s.along.taps, row_pairs,
+              end - begin, s.ld, out, ldo);
       for (std::ptrdiff_t i = begin; i < end; ++i)
         scatter(out + (i - begin) * ldo + skip, until - left - skip, y.row(i), y.step);
       continue;
@@ -444,8 +445,8 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
       for (std::ptrdiff_t c = 0; c < row_pairs; c += piece) {
         const std::ptrdiff_t some = std::min(piece, row_pairs - c), place = left + 2 * c,
                              skip = place < 0 ? 1 : 0, until = std::min(place + 2 * some, s.w);
-        k.rows_up(a + (i - t) * s.ld + c, d + (i - t) * s.ld + c, row_lo, row_hi, s.along.taps, some, 1, 0,
-                  out, 0);
+        rows_up(a + (i - t) * s.ld + c, d + (i - t) * s.ld + c, row_lo, row_hi, s.along.taps, some, 1, 0, out,
+                0);
         if (until > place + skip) put(i, place + skip, until - place - skip, out + skip);
       }
   }
@@ -574,15 +575,18 @@ void wavedec2(const context& ctx, const array_view<const T>& x, const std::array
     check_shape(levels[l].da, x.shape, first, second, h, w, "da", l + 1);
     check_shape(levels[l].ad, x.shape, first, second, h, w, "ad", l + 1);
     check_shape(levels[l].dd, x.shape, first, second, h, w, "dd", l + 1);
-    block = std::max(block, p.scratch());
     if (l < 2) approximations += h * w;  // the two take turns
     if (l == 0) ahead = h * w;
   }
+  // Levels that run one behind the other have buffers of their own.
+  const std::size_t fused = small ? 0 : streamed_levels(levels.size(), plans[0].down.n * plans[0].along.n);
+  for (std::size_t l = fused; l < plans.size(); ++l) block = std::max(block, plans[l].scratch());
   check_shape(approximation, x.shape, first, second, h, w, "the approximation", levels.size());
   auto all = workers<analysis_worker<T>>(ctx, [&] {
     analysis_worker<T> worker;
-    for (const auto& p : plans)
-      worker.rows.emplace_back(ctx, p.down.signal, p.along.n, 2 * p.rows + p.down.taps);
+    for (std::size_t l = fused; l < plans.size(); ++l)
+      worker.rows.emplace_back(ctx, plans[l].down.signal, plans[l].along.n,
+                               2 * plans[l].rows + plans[l].down.taps);
     worker.block = buffer<T>(ctx, block);
     return worker;
   });
@@ -613,7 +617,6 @@ void wavedec2(const context& ctx, const array_view<const T>& x, const std::array
     });
     return;
   }
-  const std::size_t fused = streamed_levels(levels.size(), plans[0].down.n * plans[0].along.n);
   const auto& coarsest = plans[fused - 1];
   ahead = coarsest.down.count * coarsest.along.count;
   buffer<T> between(ctx, 2 * ahead);
@@ -660,7 +663,7 @@ void wavedec2(const context& ctx, const array_view<const T>& x, const std::array
       const std::ptrdiff_t grain = std::max(plans[l].rows, task_entries / (2 * plans[l].along.n));
       ctx.parallel_for(plans[l].down.count, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
         if (ctx.checkpoint(id)) return;
-        analyse(plans[l], from, bands, a, b, all[at(id)].rows[l], all[at(id)]);
+        analyse(plans[l], from, bands, a, b, all[at(id)].rows[l - fused], all[at(id)]);
       });
       from = next(bands[0]);
     }
@@ -705,13 +708,17 @@ void waverec2(const context& ctx, const array_view<const T>& approximation,
     check((h == p.down.count || h + 1 == p.down.count) && (w == p.along.count || w + 1 == p.along.count),
           "what level ", l + 1, " comes to is ", p.down.count, " x ", p.along.count, ", and ", h, " x ", w,
           " is needed");
-    block = std::max(block, p.scratch());
     if (l == 1) ahead = h * w;
     if (l == 1 || l == 2) approximations += h * w;
   }
+  // Plans of the finest levels run one behind the other, after the others, with buffers of their own.
+  const std::size_t fused = small ? 0 : streamed_levels(levels.size(), y_h * y_w),
+                    before = levels.size() - fused;
+  for (std::size_t i = 0; i < before; ++i) block = std::max(block, plans[i].scratch());
   auto all = workers<synthesis_worker<T>>(ctx, [&] {
     synthesis_worker<T> worker;
-    for (const auto& p : plans) {
+    for (std::size_t i = 0; i < before; ++i) {
+      const auto& p = plans[i];
       const auto rows = [&] { return row_source<T>(ctx, p.down.bands, p.along.m, p.pairs + p.down.taps); };
       worker.rows.push_back({rows(), rows(), rows(), rows()});
     }
@@ -753,8 +760,6 @@ void waverec2(const context& ctx, const array_view<const T>& approximation,
     });
     return;
   }
-  // Plans of the finest levels run one behind the other, after the others.
-  const std::size_t fused = streamed_levels(levels.size(), y_h * y_w), before = levels.size() - fused;
   std::ptrdiff_t room = 0;
   for (std::size_t i = 0; i < before; ++i) room = std::max(room, plans[i].h * plans[i].w);
   buffer<T> between(ctx, 2 * room);

@@ -64,10 +64,7 @@ struct planes {
   template <class T>
   rows_of<T> rows(const axis_view<T>& v, std::ptrdiff_t across, std::ptrdiff_t plane) const {
     std::ptrdiff_t offset = 0;
-    for (std::size_t a = 0; a < axes.size(); ++a) {
-      offset += plane % extent[a] * v.strides[at(axes[a])];
-      plane /= extent[a];
-    }
+    each_index(extent, plane, [&](std::size_t a, std::ptrdiff_t i) { offset += i * v.strides[at(axes[a])]; });
     return {v.data + offset, v.strides[at(v.axis)], v.strides[at(across)]};
   }
 };
@@ -269,6 +266,10 @@ class lifter {  // one strip of one plane
     return line_;
   }
   void split_row(std::ptrdiff_t i, T* s, T* d) const {
+    if (how_ == lifting::legall53) {
+      k_.split_legall53(samples(i), p_.columns, s, d);
+      return;
+    }
     k_.split_line(samples(i), p_.columns, s, d);
     k_.lift_split(static_cast<kernels::lifting_scheme>(how_), false, s, d, p_.columns);
   }
@@ -414,7 +415,15 @@ class unlifter {
   void join_row(std::ptrdiff_t i, const T* halves) {
     T* to = x_.row(i);
     const T* from = halves;
-    if (p_.horizontal) {
+    if (p_.horizontal && how_ == lifting::legall53) {
+      T* const whole = shift_ == 0 && !stream_ ? to : line_;
+      k_.join_legall53(halves, halves + p_.padded, p_.columns, whole);
+      if (shift_ == 0) {
+        if (stream_) stream_row(f_, line_, p_.columns, to);
+        return;
+      }
+      from = line_;
+    } else if (p_.horizontal) {
       T* const copy = halves == rest_ ? rest_ : rest_ + p_.width;
       if (copy != halves) std::copy_n(halves, p_.padded + p_.columns - p_.low_columns, copy);
       k_.lift_split(static_cast<kernels::lifting_scheme>(how_), true, copy, copy + p_.padded, p_.columns);
@@ -520,7 +529,7 @@ struct shear_step {
 };
 
 // The factors of 9/7: the roots of its bank, by the factorisation of Daubechies and Sweldens.
-std::vector<shear_step> steps_of(shears how) {
+std::vector<shear_step> forward_steps(shears how) {
   const double root = std::sqrt(3.0);
   switch (how) {
     case shears::haar:
@@ -545,6 +554,14 @@ std::vector<shear_step> steps_of(shears how) {
   return {};
 }
 
+// Transposed: of the inverse, each step in its place.
+std::vector<shear_step> steps_of(shears how, bool transposed) {
+  auto steps = forward_steps(how);
+  if (transposed)
+    for (shear_step& s : steps) s = {!s.odd, -s.a, -s.b, -s.wa, -s.wb};
+  return steps;
+}
+
 // Rows 2 k and 2 k + 1 of a block of 2 m rows are the even and odd samples.
 template <class T>
 void take_step(const kernels::table<T>& k, const shear_step& s, bool undo, std::ptrdiff_t m,
@@ -567,12 +584,12 @@ void check_even(const axis_view<T>& x) {
 
 template <class T>
 void shear(const context& ctx, const axis_view<const T>& x, shears how, const axis_view<T>& low,
-           const axis_view<T>& high) {
+           const axis_view<T>& high, bool transposed) {
   check_even(x);
   const std::ptrdiff_t n = x.length(), m = n / 2;
   check_axis(low, x.shape, x.axis, m, "low");
   check_axis(high, x.shape, x.axis, m, "high");
-  const auto steps = steps_of(how);
+  const auto steps = steps_of(how, transposed);
   const auto l = lines_of(x.shape, x.axis, {&x.strides, &low.strides, &high.strides});
   const auto& k = kernels::get<T>(ctx.level());
   each_block<T>(ctx, l, n, [&](std::ptrdiff_t from, std::ptrdiff_t count, std::ptrdiff_t width, T* block) {
@@ -589,12 +606,12 @@ void shear(const context& ctx, const axis_view<const T>& x, shears how, const ax
 
 template <class T>
 void unshear(const context& ctx, const axis_view<const T>& low, const axis_view<const T>& high, shears how,
-             const axis_view<T>& x) {
+             const axis_view<T>& x, bool transposed) {
   check_even(x);
   const std::ptrdiff_t n = x.length(), m = n / 2;
   check_axis(low, x.shape, x.axis, m, "low");
   check_axis(high, x.shape, x.axis, m, "high");
-  auto steps = steps_of(how);
+  auto steps = steps_of(how, transposed);
   std::reverse(steps.begin(), steps.end());
   const auto l = lines_of(x.shape, x.axis, {&x.strides, &low.strides, &high.strides});
   const auto& k = kernels::get<T>(ctx.level());
@@ -618,9 +635,9 @@ void unshear(const context& ctx, const axis_view<const T>& low, const axis_view<
 
 #define LAPWING_SHEAR(T)                                                                                 \
   template void shear<T>(const context&, const axis_view<const T>&, shears, const axis_view<T>&,         \
-                         const axis_view<T>&);                                                           \
+                         const axis_view<T>&, bool);                                                     \
   template void unshear<T>(const context&, const axis_view<const T>&, const axis_view<const T>&, shears, \
-                           const axis_view<T>&);
+                           const axis_view<T>&, bool);
 LAPWING_SHEAR(float)
 LAPWING_SHEAR(double)
 #undef LAPWING_SHEAR

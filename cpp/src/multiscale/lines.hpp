@@ -24,10 +24,7 @@ struct lines {
   std::ptrdiff_t count = 1;
   void place(std::ptrdiff_t line, std::size_t array, std::ptrdiff_t& offset) const {
     offset = 0;
-    for (std::size_t a = 0; a < extent.size(); ++a) {
-      offset += line % extent[a] * strides[array][a];
-      line /= extent[a];
-    }
+    each_index(extent, line, [&](std::size_t a, std::ptrdiff_t i) { offset += i * strides[array][a]; });
   }
 };
 

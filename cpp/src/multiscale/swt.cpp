@@ -1,6 +1,8 @@
 // The stationary transform: filters whose taps are step samples apart, along every sample. Lines with unit
-// stride are filtered as they lie; others are gathered into blocks. Both sum the taps in the same order.
+// stride are filtered as they lie, and so are lines side by side, a few rows of them at a time; others are
+// gathered into blocks. All sum the taps in the same order.
 #include <algorithm>
+#include <array>
 #include <lapwing/multiscale.hpp>
 
 #include "../kernels/table.hpp"
@@ -11,6 +13,7 @@ namespace lapwing::multiscale {
 namespace {
 
 constexpr std::ptrdiff_t columns_at_once = 1 << 13;  // of a long line, so that the taps find it in cache
+constexpr std::ptrdiff_t tile_rows = 16, tile_columns = 256;  // of lines side by side
 
 // Filters longer than the signal, in samples, meet the same samples again: taps that do are added up.
 template <class T>
@@ -33,6 +36,10 @@ struct swt_plan {
         offset(offset) {}
   std::ptrdiff_t offset;
   std::ptrdiff_t lead() const { return offset - signal.first; }
+  // Whether all that these samples look at is there.
+  bool inside(std::ptrdiff_t first, std::ptrdiff_t count) const {
+    return first + offset >= 0 && first + count - 1 + offset + (taps - 1) * step < n;
+  }
 };
 
 void check_step(std::ptrdiff_t n, std::ptrdiff_t step) {
@@ -71,6 +78,51 @@ std::ptrdiff_t stride_of(const axis_view<T>& v) {
   return v.strides[at(v.axis)];
 }
 
+// Whether the lines of arrays lie side by side, with the same stride along them.
+template <class A, class... B>
+bool in_sheets(const lines& l, const A& first, const B&... others) {
+  if (l.extent.empty() || l.extent[0] < tile_columns / 4) return false;
+  for (const auto& s : l.strides)
+    if (s[0] != 1) return false;
+  return ((stride_of(others) == stride_of(first)) && ...);
+}
+
+// body(offsets in the arrays, first row, rows, columns, scratch) for tiles of all sheets of lines side by
+// side
+template <class T, std::size_t N, class F>
+void each_tile(const context& ctx, const lines& l, std::ptrdiff_t n, std::ptrdiff_t numbers, F&& body) {
+  const std::ptrdiff_t width = l.extent[0], down = (n + tile_rows - 1) / tile_rows,
+                       across = (width + tile_columns - 1) / tile_columns;
+  std::vector<buffer<T>> scratch;
+  for (int w = 0; w < ctx.threads(); ++w) scratch.emplace_back(ctx, numbers);
+  ctx.parallel_for(l.count / width * across * down, 4, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
+    for (std::ptrdiff_t t = lo; t < hi; ++t) {
+      if (ctx.checkpoint(id)) return;
+      const std::ptrdiff_t row = t % down * tile_rows, column = t / down % across * tile_columns;
+      std::array<std::ptrdiff_t, N> offset{};
+      for (std::size_t a = 0; a < N; ++a) {
+        l.place(t / down / across * width, a, offset[a]);
+        offset[a] += column;
+      }
+      body(offset, row, std::min(tile_rows, n - row), std::min(tile_columns, width - column),
+           scratch[at(id)].data());
+    }
+  });
+}
+// The rows that a tile looks at, tap by tap, where some of them are beyond the ends.
+template <class T>
+void gather_taps(const swt_plan& p, const T* x, std::ptrdiff_t ld, std::ptrdiff_t row, std::ptrdiff_t rows,
+                 std::ptrdiff_t columns, T* out) {
+  for (std::ptrdiff_t j = 0; j < p.taps; ++j)
+    for (std::ptrdiff_t i = 0; i < rows; ++i)
+      std::copy_n(x + remainder(row + i + p.offset + j * p.step, p.n) * ld, columns,
+                  out + (j * rows + i) * tile_columns);
+}
+template <class T>
+void copy_rows(const T* from, std::ptrdiff_t rows, std::ptrdiff_t columns, T* to, std::ptrdiff_t ld) {
+  for (std::ptrdiff_t i = 0; i < rows; ++i) std::copy_n(from + i * tile_columns, columns, to + i * ld);
+}
+
 }  // namespace
 
 template <class T>
@@ -99,6 +151,27 @@ void swt(const context& ctx, const axis_view<const T>& x, const filter_bank& ban
                        low.data + to_low + c, high.data + to_high + c);
       });
     });
+    return;
+  }
+  if (in_sheets(l, x, low, high)) {
+    const std::ptrdiff_t ld = stride_of(x), tile = tile_rows * tile_columns;
+    each_tile<T, 3>(
+        ctx, l, n, (p.taps + 2) * tile,
+        [&](const std::array<std::ptrdiff_t, 3>& offset, std::ptrdiff_t row, std::ptrdiff_t some,
+            std::ptrdiff_t columns, T* wide) {
+          const T* const from = x.data + offset[0];
+          T *const a = low.data + offset[1] + row * ld, *const d = high.data + offset[2] + row * ld;
+          if (p.inside(row, some)) {
+            k.dilated_down(from + (row + p.offset) * ld, lo.data(), hi.data(), p.taps, step, some, ld,
+                           columns, a, d);
+            return;
+          }
+          T *const made = wide + p.taps * tile, *const second = made + tile;
+          gather_taps(p, from, ld, row, some, columns, wide);
+          k.dilated_down(wide, lo.data(), hi.data(), p.taps, some, some, tile_columns, columns, made, second);
+          copy_rows(made, some, columns, a, ld);
+          copy_rows(second, some, columns, d, ld);
+        });
     return;
   }
   each_block<T>(
@@ -144,6 +217,27 @@ void iswt(const context& ctx, const axis_view<const T>& low, const axis_view<con
                      y.data + to + c);
       });
     });
+    return;
+  }
+  if (in_sheets(l, low, high, y)) {
+    const std::ptrdiff_t ld = stride_of(y), tile = tile_rows * tile_columns;
+    each_tile<T, 3>(
+        ctx, l, n, (2 * p.taps + 1) * tile,
+        [&](const std::array<std::ptrdiff_t, 3>& offset, std::ptrdiff_t row, std::ptrdiff_t some,
+            std::ptrdiff_t columns, T* wide) {
+          const T *const a = low.data + offset[0], *const d = high.data + offset[1];
+          T* const out = y.data + offset[2] + row * ld;
+          if (p.inside(row, some)) {
+            const std::ptrdiff_t first = (row + p.offset) * ld;
+            k.dilated_up(a + first, d + first, lo.data(), hi.data(), p.taps, step, some, ld, columns, out);
+            return;
+          }
+          T *const second = wide + p.taps * tile, *const made = second + p.taps * tile;
+          gather_taps(p, a, ld, row, some, columns, wide);
+          gather_taps(p, d, ld, row, some, columns, second);
+          k.dilated_up(wide, second, lo.data(), hi.data(), p.taps, some, some, tile_columns, columns, made);
+          copy_rows(made, some, columns, out, ld);
+        });
     return;
   }
   each_block<T>(ctx, l, 2 * rows + n,

@@ -12,8 +12,8 @@
 namespace lapwing::ot {
 
 template <class T>
-barycenter_result barycenter(const context& ctx, std::span<const measure<T>> measures,
-                             const geometry<T>* own, const barycenter_options& o, std::span<double> log_p) {
+barycenter_result barycenter(const context& ctx, std::span<const measure<T>> measures, const geometry<T>* own,
+                             const barycenter_options& o, std::span<double> log_p) {
   check(!measures.empty(), "there must be at least one measure");
   const std::ptrdiff_t m = std::ssize(log_p);
   double total = 0;
@@ -81,8 +81,7 @@ barycenter_result barycenter(const context& ctx, std::span<const measure<T>> mea
       ++r.iterations;
       r.stopped = ctx.report("barycenter", r.iterations, r.error) || r.stopped;
       for (state& s : states)  // gamma <- log p - l, l = -rho - gamma
-        for (std::ptrdiff_t j = 0; j < m; ++j)
-          s.gamma[j] += p[static_cast<std::size_t>(j)] + s.rho[j];
+        for (std::ptrdiff_t j = 0; j < m; ++j) s.gamma[j] += p[static_cast<std::size_t>(j)] + s.rho[j];
       if (own) {
         for (std::size_t j = 0; j < d.size(); ++j) image[j] = d[j] / kappa;
         std::vector<double> softened(d.size());

@@ -152,7 +152,8 @@ class cpu_executor {
                            s.columns.begin() + s.offsets[static_cast<std::size_t>(i) + 1],
                            std::back_inserter(both));
           }
-          for (const std::int32_t j : both) mine.costs.push_back(phi[i] + gamma[j] - static_cast<double>(z[j]));
+          for (const std::int32_t j : both)
+            mine.costs.push_back(phi[i] + gamma[j] - static_cast<double>(z[j]));
           double weighted = 0;
           k.exp_row(z, T(0), stride, &weighted);
           for (const std::int32_t j : both) z[j] = 0;  // what stays is the rest: no difference of sums
@@ -265,8 +266,8 @@ class cpu_executor {
   }
 
   // One group of rows: exponentials, row sums, update, and what the rows add to the column sums.
-  void rows(double kappa, const row_rule& rule, bool exact, bool update, std::ptrdiff_t first, std::ptrdiff_t end,
-            vector& phi, worker& s, T* t) {
+  void rows(double kappa, const row_rule& rule, bool exact, bool update, std::ptrdiff_t first,
+            std::ptrdiff_t end, vector& phi, worker& s, T* t) {
     const auto& k = costs_.table();
     const std::ptrdiff_t stride = costs_.stride();
     row_index index;

@@ -166,8 +166,7 @@ class driver {
   // the eight benchmark problems; 0.1 costs up to 20 % more sweeps, 0.5 breaks some). Where the way is long
   // Newton's method ends it, and each level must leave it near the next one: 0.1 takes a fifth of its steps.
   bool coarse(double reg, bool exact, vector& phi, vector& gamma) {
-    const double enough =
-        newton_wanted() && o_.schedule.front() > 1000 * o_.schedule.back() ? 0.1 : 0.25;
+    const double enough = newton_wanted() && o_.schedule.front() > 1000 * o_.schedule.back() ? 0.1 : 0.25;
     for (int k = 0; k < 30 && r_.sweeps + 1 < o_.max_iter; ++k) {
       const double error = sweep(reg, 1.0, exact && k == 0, step_kind::sweep, phi, gamma);
       centre(phi, gamma);
@@ -276,8 +275,9 @@ class driver {
     return o_.solver == method::newton ? errors.size() >= 3 || errors.back() <= 0.5 : slow(errors);
   }
 
-  // One round of Newton's method from gamma, whose columns are exact; phi and gamma are moved. Two rounds that
-  // do not lower the error of full sweeps, or a plan with too many entries that matter, end it for the level.
+  // One round of Newton's method from gamma, whose columns are exact; phi and gamma are moved. Two rounds
+  // that do not lower the error of full sweeps, or a plan with too many entries that matter, end it for the
+  // level.
   bool newton(double reg, double error, double tol, vector& phi, vector& gamma) {
     if constexpr (requires(active_set& s) { ex_.extract(kappa_, phi, gamma, 0.0, std::ptrdiff_t{}, s); }) {
       if (refused_ || !newton_wanted()) return false;
@@ -316,7 +316,8 @@ class driver {
       r_.inner_steps += n.inner;
       r_.history.push_back({reg, n.error, step_kind::newton});
       r_.reason = "Newton's method: sweeps would be many, and " + std::to_string(set_.entries()) +
-                  " entries carry the mass" + (n.direct ? " (sparse factorisation)" : " (conjugate gradients)");
+                  " entries carry the mass" +
+                  (n.direct ? " (sparse factorisation)" : " (conjugate gradients)");
       return true;
     } else {
       return false;

@@ -83,9 +83,10 @@ class restricted_dual {
     return sum / mass_;
   }
 
-  // Moves the potentials of whole components, each by what makes its two sides equal: with t added to its gamma,
-  // and taken from its phi, missing + rows (e^-t - 1) - columns (e^t - 1) = 0. Newton's quadratic model would
-  // be off by any factor where little mass must grow into much. Returns whether any moved; t is limited.
+  // Moves the potentials of whole components, each by what makes its two sides equal: with t added to its
+  // gamma, and taken from its phi, missing + rows (e^-t - 1) - columns (e^t - 1) = 0. Newton's quadratic
+  // model would be off by any factor where little mass must grow into much. Returns whether any moved; t is
+  // limited.
   bool shift(std::span<double> gamma) const {
     std::vector<double> rhs(z(m_));
     for (std::ptrdiff_t j = 0; j < m_; ++j) rhs[z(j)] = b_[z(j)] - column_sum_[z(j)];
@@ -94,10 +95,13 @@ class restricted_dual {
     bool any = false;
     for (std::size_t c = 0; c < all.size(); ++c) {
       const auto& [rows, columns, missing, total] = all[c];
-      const double difference = missing - rows + columns, root = std::sqrt(difference * difference + 4 * rows * columns);
+      const double difference = missing - rows + columns,
+                   root = std::sqrt(difference * difference + 4 * rows * columns);
       if (!(std::abs(missing) > 1e-12 * total) || !(root > 0)) continue;
-      const double growth = difference > 0 ? (difference + root) / (2 * columns) : 2 * rows / (root - difference);
-      const double t = std::clamp(std::log(growth), -600.0, 600.0);  // a growth of 0 or infinity: as far as that
+      const double growth =
+          difference > 0 ? (difference + root) / (2 * columns) : 2 * rows / (root - difference);
+      const double t =
+          std::clamp(std::log(growth), -600.0, 600.0);  // a growth of 0 or infinity: as far as that
       if (std::isnan(t) || std::abs(t) < 1) continue;
       move[c] = t / ln2;
       any = true;
@@ -107,8 +111,9 @@ class restricted_dual {
     return any;
   }
 
-  // x: about the Newton direction (in nats) to the relative residual `tol`; returns <b - c, x>. damping: share of
-  // the column sums added to the diagonal, which shortens the parts of the step that little holds back.
+  // x: about the Newton direction (in nats) to the relative residual `tol`; returns <b - c, x>. damping:
+  // share of the column sums added to the diagonal, which shortens the parts of the step that little holds
+  // back.
   double direction(double tol, double damping, std::vector<double>& x, newton_result& out) {
     damping_ = damping;
     std::vector<double> rhs(z(m_));
@@ -116,7 +121,8 @@ class restricted_dual {
     balanced_ = balance(rhs);
     x.assign(z(m_), 0.0);
     bool done = false;
-    if (!direct_tried_ && s_.entries() <= 40 * (n_ + m_)) prepare_factor(1000.0 * static_cast<double>(s_.entries()));
+    if (!direct_tried_ && s_.entries() <= 40 * (n_ + m_))
+      prepare_factor(1000.0 * static_cast<double>(s_.entries()));
     if (!factor_) {
       done = conjugate_gradients(tol, rhs, x, factor_possible_ ? 500 : o_.max_inner, out);
       if (!done && factor_possible_) prepare_factor(2e10);
@@ -202,8 +208,8 @@ class restricted_dual {
     return all;
   }
 
-  // Where what ties a component to the rest is too little for what its two sides differ by (`shift` brings that
-  // about), the right side is made to sum to 0 there, and the tie is cut. Returns |rhs|_1 over the mass.
+  // Where what ties a component to the rest is too little for what its two sides differ by (`shift` brings
+  // that about), the right side is made to sum to 0 there, and the tie is cut. Returns |rhs|_1 over the mass.
   double balance(std::vector<double>& rhs) {
     const std::vector<component> all = weigh(rhs);
     tied_.assign(z(components_), 1);

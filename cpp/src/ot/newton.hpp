@@ -22,7 +22,7 @@ struct active_set {
 };
 
 struct newton_options {
-  double tol = 1e-11;      // |b - column sums|_1 over the mass
+  double tol = 1e-11;  // |b - column sums|_1 over the mass
   int max_steps = 60;
   int max_inner = 3000;    // conjugate gradient steps for one direction
   double max_bytes = 2e9;  // for a factorisation
@@ -35,8 +35,8 @@ struct newton_result {
   double error = 0;
 };
 
-// Maximises the dual restricted to the set: gamma is moved, phi follows so that rows are exact. a, b: weights;
-// phi and gamma come in as those at which the set was taken.
+// Maximises the dual restricted to the set: gamma is moved, phi follows so that rows are exact. a, b:
+// weights; phi and gamma come in as those at which the set was taken.
 newton_result maximise(const context&, const active_set&, std::span<const double> a,
                        std::span<const double> b, const newton_options&, std::span<double> phi,
                        std::span<double> gamma);

@@ -109,7 +109,8 @@ class relaxed_driver {
     double change = 0, before = 0;
     mass_ = 0;
     for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) {
-      const double g = right_.relax(j, g_[z(j)] + rho_[j] / kappa_, reg_), sum = ex_.b()[j] * std::exp2(-rho_[j]);
+      const double g = right_.relax(j, g_[z(j)] + rho_[j] / kappa_, reg_),
+                   sum = ex_.b()[j] * std::exp2(-rho_[j]);
       next_[j] = g;
       change = std::max(change, std::abs(g - g_[z(j)]));
       before += sum;
@@ -217,8 +218,9 @@ class relaxed_driver {
   }
 
   // The t that maximises the dual of (f + t, g - t) (Sejourne, Vialard, Peyre, "Faster unbalanced optimal
-  // transport: translation invariant Sinkhorn and 1-D Frank-Wolfe", 2022): both sides then have the same mass.
-  // Newton on the logarithm of the ratio of the masses, which is linear in t where rho is one number a side.
+  // transport: translation invariant Sinkhorn and 1-D Frank-Wolfe", 2022): both sides then have the same
+  // mass. Newton on the logarithm of the ratio of the masses, which is linear in t where rho is one number a
+  // side.
   double translation() const {
     double t = 0;
     for (int k = 0; k < 50; ++k) {

@@ -38,8 +38,8 @@ void check_schedule(const std::vector<double>& schedule) {
           "reg must be > 0 and finite, got ", schedule[k]);
     check(static_cast<T>(log2e / schedule[k]) >= std::numeric_limits<T>::min(),
           "reg is too large for the type of the cost, got ", schedule[k]);
-    check(k == 0 || schedule[k] < schedule[k - 1], "schedule must decrease, got ", schedule[k - 1],
-          " then ", schedule[k]);
+    check(k == 0 || schedule[k] < schedule[k - 1], "schedule must decrease, got ", schedule[k - 1], " then ",
+          schedule[k]);
   }
 }
 
@@ -258,15 +258,15 @@ interval range(const context& ctx, const geometry<T>& geo) {
   return {-most, most};
 }
 
-#define LAPWING_INSTANTIATE(T)                                                                             \
-  template result solve<T>(const context&, const geometry<T>&, std::span<const double>,                    \
-                           std::span<const double>, const options&, std::span<double>, std::span<double>); \
-  template std::vector<result> solve_batch<T>(const context&, std::span<const batch_item<T>>, double,      \
-                                              bool, const options&);                                       \
+#define LAPWING_INSTANTIATE(T)                                                                              \
+  template result solve<T>(const context&, const geometry<T>&, std::span<const double>,                     \
+                           std::span<const double>, const options&, std::span<double>, std::span<double>);  \
+  template std::vector<result> solve_batch<T>(const context&, std::span<const batch_item<T>>, double, bool, \
+                                              const options&);                                              \
   template relaxed_result solve_relaxed<T>(const context&, const geometry<T>&, std::span<const double>,     \
-                                           std::span<const double>, const relaxed_options&,                \
-                                           std::span<double>, std::span<double>);                          \
-  template scan_result scan<T>(const context&, matrix_view<const T>);                                      \
+                                           std::span<const double>, const relaxed_options&,                 \
+                                           std::span<double>, std::span<double>);                           \
+  template scan_result scan<T>(const context&, matrix_view<const T>);                                       \
   template interval range<T>(const context&, const geometry<T>&);
 LAPWING_INSTANTIATE(float)
 LAPWING_INSTANTIATE(double)

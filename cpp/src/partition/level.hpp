@@ -99,6 +99,7 @@ struct effort {
   double patience = 0.01;  // moves without a gain before a pass ends, in units of n
   int least = 25, most = 100;
   int local = 25;          // the same of a search from one node
+  double pull = 0;         // and how strongly another part must draw that node, compared with its own
   std::int64_t work = 60;  // of all of them on one level, in neighbours looked at for each edge
   int tries = 4;           // starts on the coarsest graph
   bool flow = false;

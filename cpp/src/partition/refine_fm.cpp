@@ -452,6 +452,7 @@ class many_sides {
         target_ = p;
       }
     }
+    inside_ = inside;
     if (target_ < 0 || count_[at(labels_[at(i)])] == 1) return none;
     return best - inside;
   }
@@ -490,7 +491,7 @@ class many_sides {
   // Moves spread from one node of the boundary; those after the best are taken back.
   double search(node_t start, const effort& e) {
     const double first = gain(start);
-    if (first == none) return 0;
+    if (first == none || first + inside_ < e.pull * inside_) return 0;
     queue_.put(start, first);
     moves_.clear();
     double sum = 0, best = 0, since = 0, squares = 0;
@@ -576,6 +577,7 @@ class many_sides {
   queue queue_;
   std::vector<std::pair<node_t, std::int32_t>> moves_;
   double tiny_ = 0, fill_ = 0, unit_ = 0;  // unit_: mean weight of an edge
+  double inside_ = 0;                      // edges of the last node looked at to its own part
   std::int64_t work_ = 0;                  // neighbours looked at
   std::int32_t target_ = -1;
   int round_ = 0;

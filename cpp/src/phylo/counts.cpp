@@ -54,9 +54,16 @@ packed pack(const context& ctx, matrix_view<const std::uint8_t> codes, int plane
   return p;
 }
 
+// What is too small for T is 0, never a number with fewer digits.
+template <class T>
+T narrow(double x) {
+  return x < static_cast<double>(std::numeric_limits<T>::min()) ? T{0} : static_cast<T>(x);
+}
+
 // Calls pairs(i, first, last, out) for a row and the rows first to last - 1 < i of a square, which fills out.
 // split > 0: only for the rows from there on, and those before it.
-similarity_result fill(const context& ctx, std::ptrdiff_t m, std::ptrdiff_t split, matrix_view<double> s,
+template <class T>
+similarity_result fill(const context& ctx, std::ptrdiff_t m, std::ptrdiff_t split, matrix_view<T> s,
                        const pair_function& pairs) {
   const auto squares = [](std::ptrdiff_t rows) { return (rows + tile - 1) / tile; };
   const std::ptrdiff_t across_all = squares(split),
@@ -72,7 +79,7 @@ similarity_result fill(const context& ctx, std::ptrdiff_t m, std::ptrdiff_t spli
                              last = std::min(split, first + tile);
         for (std::ptrdiff_t i = top; i < std::min(m, top + tile); ++i) {
           pairs(i, first, last, values.data(), part);
-          std::copy_n(values.data(), last - first, &s(i - split, first));
+          std::transform(values.data(), values.data() + (last - first), &s(i - split, first), narrow<T>);
         }
         continue;
       }
@@ -86,7 +93,7 @@ similarity_result fill(const context& ctx, std::ptrdiff_t m, std::ptrdiff_t spli
         const std::ptrdiff_t first = across * tile, last = std::min(i, first + tile);
         if (last > first) pairs(i, first, last, values.data(), part);
         for (std::ptrdiff_t j = first; j < last; ++j)
-          s(i, j) = s(j, i) = values[static_cast<std::size_t>(j - first)];
+          s(i, j) = s(j, i) = narrow<T>(values[static_cast<std::size_t>(j - first)]);
         if (across == down) s(i, i) = 1;
       }
     }
@@ -362,8 +369,11 @@ pair_function pairs_of(const context& ctx, matrix_view<const std::uint8_t> codes
   return pairs_logdet(ctx, codes, o);
 }
 
-similarity_result similarity(const context& ctx, matrix_view<const std::uint8_t> codes,
-                             const similarity_options& o, matrix_view<double> s) {
+namespace {
+
+template <class T>
+similarity_result similarity_of(const context& ctx, matrix_view<const std::uint8_t> codes,
+                                const similarity_options& o, matrix_view<T> s) {
   check(o.split >= 0 && o.split < std::max<std::ptrdiff_t>(1, codes.rows), "split must be between 0 and ",
         codes.rows - 1, ", got ", o.split);
   const std::ptrdiff_t rows = codes.rows - o.split, cols = o.split > 0 ? o.split : codes.rows;
@@ -371,22 +381,21 @@ similarity_result similarity(const context& ctx, matrix_view<const std::uint8_t>
   return fill(ctx, codes.rows, o.split, s, pairs_of(ctx, codes, o));
 }
 
-namespace {
-
 // Whether a square of x and its mirror image are the same, finite, not negative, and within the bounds so
 // far: most are, and this is told many entries at a time.
-bool dull(matrix_view<const double> x, std::ptrdiff_t row, std::ptrdiff_t column, const matrix_facts& f) {
+template <class T>
+bool dull(matrix_view<const T> x, std::ptrdiff_t row, std::ptrdiff_t column, const matrix_facts& f) {
   constexpr std::ptrdiff_t lanes = 8;
   const std::ptrdiff_t first = row * tile, count = std::min(x.rows - first, tile);
-  double mirror[tile * tile];
+  T mirror[tile * tile];
   for (std::ptrdiff_t j = 0; j < tile; ++j)
     for (std::ptrdiff_t i = 0; i < count; ++i) mirror[i * tile + j] = x(column * tile + j, first + i);
-  double low[lanes], high[lanes];
+  T low[lanes], high[lanes];
   std::int64_t unlike = 0;
-  std::fill_n(low, lanes, std::max(0.0, f.low));
-  std::fill_n(high, lanes, f.high);
+  std::fill_n(low, lanes, static_cast<T>(std::max(0.0, f.low)));
+  std::fill_n(high, lanes, static_cast<T>(f.high));
   for (std::ptrdiff_t i = 0; i < count; ++i) {
-    const double *a = &x(first + i, column * tile), *b = mirror + i * tile;
+    const T *a = &x(first + i, column * tile), *b = mirror + i * tile;
     for (std::ptrdiff_t j = 0; j < tile; j += lanes)
       for (std::ptrdiff_t k = 0; k < lanes; ++k) {
         unlike += !(a[j + k] == b[j + k]);  // NaN is not itself
@@ -396,13 +405,13 @@ bool dull(matrix_view<const double> x, std::ptrdiff_t row, std::ptrdiff_t column
   }
   bool same = unlike == 0;
   for (std::ptrdiff_t k = 0; k < lanes; ++k)
-    same = same && low[k] >= std::max(0.0, f.low) && high[k] <= f.high && std::isfinite(high[k]);
+    same = same && static_cast<double>(low[k]) >= std::max(0.0, f.low) &&
+           static_cast<double>(high[k]) <= f.high && std::isfinite(high[k]);
   return same;
 }
 
-}  // namespace
-
-matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
+template <class T>
+matrix_facts inspect_any(const context& ctx, matrix_view<const T> x) {
   const std::ptrdiff_t m = x.rows, squares = (m + tile - 1) / tile;
   check(x.cols == m && m >= 1, "x must be square, got ", m, " x ", x.cols);
   std::vector<matrix_facts> parts(static_cast<std::size_t>(squares));
@@ -418,12 +427,12 @@ matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
     for (std::ptrdiff_t row = lo; row < hi; ++row) {
       if (ctx.checkpoint(worker)) return;
       matrix_facts& f = parts[static_cast<std::size_t>(row)];
-      f.low = f.high = x(row * tile, row * tile);
+      f.low = f.high = static_cast<double>(x(row * tile, row * tile));
       for (std::ptrdiff_t column = 0; column <= row; ++column) {
         if (column < row && dull(x, row, column, f)) continue;
         for (std::ptrdiff_t i = row * tile; i < std::min(m, (row + 1) * tile); ++i)
           for (std::ptrdiff_t j = column * tile; j < std::min(i + 1, (column + 1) * tile); ++j) {
-            const double a = x(i, j), b = x(j, i);
+            const double a = static_cast<double>(x(i, j)), b = static_cast<double>(x(j, i));
             const std::ptrdiff_t here = i * m + j, there = j * m + i;
             if (!std::isfinite(a) || !std::isfinite(b)) {
               const bool first = !std::isfinite(b);  // (j, i) comes before (i, j)
@@ -461,6 +470,63 @@ matrix_facts inspect(const context& ctx, matrix_view<const double> x) {
   return all;
 }
 
+template <class T>
+double distances_of(const context& ctx, matrix_view<const T> s, matrix_view<T> d) {
+  const std::ptrdiff_t m = s.rows;
+  check(s.cols == m && d.rows == m && d.cols == m, "s and d must be square and alike, got ", s.rows, " x ",
+        s.cols, " and ", d.rows, " x ", d.cols);
+  const std::ptrdiff_t squares = (m + tile - 1) / tile;
+  std::vector<double> top(static_cast<std::size_t>(squares), 0.0);
+  const auto& kernel = kernels::get<double>(ctx.level());
+  constexpr double ln2 = 0.693147180559945309417;
+  // -1 marks the pairs without a distance until the largest is known
+  ctx.parallel_for(squares, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    double value[tile], one[tile], exponent[tile];
+    std::fill_n(one, tile, 1.0);
+    for (std::ptrdiff_t row = lo; row < hi; ++row) {
+      if (ctx.checkpoint(worker)) return;
+      double& most = top[static_cast<std::size_t>(row)];
+      for (std::ptrdiff_t column = 0; column <= row; ++column)
+        for (std::ptrdiff_t i = row * tile; i < std::min(m, (row + 1) * tile); ++i) {
+          const std::ptrdiff_t first = column * tile, last = std::min(i, first + tile);
+          if (column == row) d(i, i) = 0;
+          if (last <= first) continue;
+          for (std::ptrdiff_t j = first; j < last; ++j) {
+            const double x = static_cast<double>(s(i, j));
+            value[j - first] = usable(x) ? x : 1;
+          }
+          kernel.log2_ratio(value, one, exponent, last - first);
+          for (std::ptrdiff_t j = first; j < last; ++j) {
+            const bool known = usable(static_cast<double>(s(i, j)));
+            const T x = static_cast<T>(known ? std::max(0.0, -ln2 * exponent[j - first]) : -1.0);
+            most = std::max(most, static_cast<double>(x));
+            d(i, j) = d(j, i) = x;
+          }
+        }
+    }
+  });
+  const double most = *std::max_element(top.begin(), top.end());
+  ctx.parallel_for(m, 64, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i)
+      for (std::ptrdiff_t j = 0; j < m; ++j) d(i, j) = d(i, j) < 0 ? static_cast<T>(most) : d(i, j);
+  });
+  return most;
+}
+
+}  // namespace
+
+similarity_result similarity(const context& ctx, matrix_view<const std::uint8_t> codes,
+                             const similarity_options& o, matrix_view<double> s) {
+  return similarity_of(ctx, codes, o, s);
+}
+similarity_result similarity(const context& ctx, matrix_view<const std::uint8_t> codes,
+                             const similarity_options& o, matrix_view<float> s) {
+  return similarity_of(ctx, codes, o, s);
+}
+
+matrix_facts inspect(const context& ctx, matrix_view<const double> x) { return inspect_any(ctx, x); }
+matrix_facts inspect(const context& ctx, matrix_view<const float> x) { return inspect_any(ctx, x); }
+
 void gram(const context& ctx, matrix_view<const double> x, matrix_view<double> out) {
   const std::ptrdiff_t m = x.rows, n = x.cols;
   check(out.rows == m && out.cols == m, "out must be ", m, " x ", m, ", got ", out.rows, " x ", out.cols);
@@ -497,41 +563,10 @@ void gram(const context& ctx, matrix_view<const double> x, matrix_view<double> o
 }
 
 double distances(const context& ctx, matrix_view<const double> s, matrix_view<double> d) {
-  const std::ptrdiff_t m = s.rows;
-  check(s.cols == m && d.rows == m && d.cols == m, "s and d must be square and alike, got ", s.rows, " x ",
-        s.cols, " and ", d.rows, " x ", d.cols);
-  const std::ptrdiff_t squares = (m + tile - 1) / tile;
-  std::vector<double> top(static_cast<std::size_t>(squares), 0.0);
-  const auto& kernel = kernels::get<double>(ctx.level());
-  constexpr double ln2 = 0.693147180559945309417;
-  // -1 marks the pairs without a distance until the largest is known
-  ctx.parallel_for(squares, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
-    double value[tile], one[tile], exponent[tile];
-    std::fill_n(one, tile, 1.0);
-    for (std::ptrdiff_t row = lo; row < hi; ++row) {
-      if (ctx.checkpoint(worker)) return;
-      double& most = top[static_cast<std::size_t>(row)];
-      for (std::ptrdiff_t column = 0; column <= row; ++column)
-        for (std::ptrdiff_t i = row * tile; i < std::min(m, (row + 1) * tile); ++i) {
-          const std::ptrdiff_t first = column * tile, last = std::min(i, first + tile);
-          if (column == row) d(i, i) = 0;
-          if (last <= first) continue;
-          for (std::ptrdiff_t j = first; j < last; ++j) value[j - first] = usable(s(i, j)) ? s(i, j) : 1;
-          kernel.log2_ratio(value, one, exponent, last - first);
-          for (std::ptrdiff_t j = first; j < last; ++j) {
-            const double x = usable(s(i, j)) ? std::max(0.0, -ln2 * exponent[j - first]) : -1;
-            most = std::max(most, x);
-            d(i, j) = d(j, i) = x;
-          }
-        }
-    }
-  });
-  const double most = *std::max_element(top.begin(), top.end());
-  ctx.parallel_for(m, 64, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    for (std::ptrdiff_t i = lo; i < hi; ++i)
-      for (std::ptrdiff_t j = 0; j < m; ++j) d(i, j) = d(i, j) < 0 ? most : d(i, j);
-  });
-  return most;
+  return distances_of(ctx, s, d);
+}
+double distances(const context& ctx, matrix_view<const float> s, matrix_view<float> d) {
+  return distances_of(ctx, s, d);
 }
 
 }  // namespace lapwing::phylo

@@ -18,35 +18,80 @@ constexpr std::size_t some(std::ptrdiff_t n) { return static_cast<std::size_t>(n
 
 }  // namespace
 
+dense_block::dense_block(std::ptrdiff_t rows, std::ptrdiff_t cols)
+    : rows_(rows), cols_(cols), stride_(round_up(cols, kernels::column_padding)) {}
+
 dense_block::dense_block(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> rows,
                          std::span<const std::int32_t> cols)
-    : rows_(static_cast<std::ptrdiff_t>(rows.size())),
-      cols_(static_cast<std::ptrdiff_t>(cols.size())),
-      stride_(round_up(cols_, kernels::column_padding)),
-      data_(ctx, round_up(rows_, rows_at_once) * stride_) {
+    : dense_block(static_cast<std::ptrdiff_t>(rows.size()), static_cast<std::ptrdiff_t>(cols.size())) {
+  take(ctx, s, rows, cols, data_);
+}
+
+dense_block::dense_block(const context& ctx, matrix_view<const float> s, std::span<const std::int32_t> rows,
+                         std::span<const std::int32_t> cols)
+    : dense_block(static_cast<std::ptrdiff_t>(rows.size()), static_cast<std::ptrdiff_t>(cols.size())) {
+  take(ctx, s, rows, cols, single_);
+}
+
+dense_block::dense_block(const context& ctx, const dense_block& s, std::span<const std::int32_t> rows,
+                         std::span<const std::int32_t> cols)
+    : dense_block(static_cast<std::ptrdiff_t>(rows.size()), static_cast<std::ptrdiff_t>(cols.size())) {
+  if (s.single_.empty())
+    take(ctx, matrix_view<const double>{s.data_.data(), s.rows_, s.cols_, s.stride_}, rows, cols, data_);
+  else
+    take(ctx, matrix_view<const float>{s.single_.data(), s.rows_, s.cols_, s.stride_}, rows, cols, single_);
+}
+
+template <class T>
+void dense_block::take(const context& ctx, matrix_view<const T> s, std::span<const std::int32_t> rows,
+                       std::span<const std::int32_t> cols, buffer<T>& to) {
+  to = buffer<T>(ctx, round_up(rows_, rows_at_once) * stride_);
   ctx.parallel_for(round_up(rows_, rows_at_once), 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
     for (std::ptrdiff_t i = lo; i < hi; ++i) {
-      double* to = data_.data() + i * stride_;
+      T* row = to.data() + i * stride_;
       std::ptrdiff_t j = 0;
       if (i < rows_) {
-        const double* from = &s(rows[some(i)], 0);
-        for (; j < cols_; ++j) to[j] = from[cols[some(j)]];
+        const T* from = &s(rows[some(i)], 0);
+        for (; j < cols_; ++j) row[j] = from[cols[some(j)]];
       }
-      std::fill(to + j, to + stride_, 0.0);
+      std::fill(row + j, row + stride_, T{0});
     }
   });
 }
 
+const double* dense_block::piece(std::ptrdiff_t row, std::ptrdiff_t count, std::ptrdiff_t column,
+                                 std::ptrdiff_t width, std::vector<double>& scratch,
+                                 std::ptrdiff_t& stride) const {
+  if (single_.empty()) {
+    stride = stride_;
+    return data_.data() + row * stride_ + column;
+  }
+  stride = width;
+  scratch.resize(some(count * width));
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const float* from = single_.data() + (row + i) * stride_ + column;
+    double* to = scratch.data() + i * width;
+    for (std::ptrdiff_t j = 0; j < width; ++j) to[j] = static_cast<double>(from[j]);
+  }
+  return scratch.data();
+}
+
 void dense_block::apply(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const {
+  constexpr std::ptrdiff_t panel = 4096;  // columns; the kernel's sums are shorter and end at its bounds
   const std::ptrdiff_t k = v.rows;
   buffer<double> in(ctx, k * stride_, 0.0);
   for (std::ptrdiff_t c = 0; c < k; ++c) std::copy_n(&v(c, 0), cols_, in.data() + c * stride_);
   const auto& kernel = kernels::get<double>(ctx.level());
   ctx.parallel_for(rows_, 64, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    std::vector<double> z(some(rows_at_once * k));
+    std::vector<double> z(some(rows_at_once * k)), scratch;
     for (std::ptrdiff_t i = lo; i < hi; i += rows_at_once) {
       std::fill(z.begin(), z.end(), 0.0);
-      kernel.dot_rows(data_.data() + i * stride_, stride_, in.data(), stride_, k, stride_, z.data(), k);
+      for (std::ptrdiff_t j = 0; j < stride_; j += panel) {
+        const std::ptrdiff_t width = std::min(panel, stride_ - j);
+        std::ptrdiff_t stride = 0;
+        const double* rows = piece(i, rows_at_once, j, width, scratch, stride);
+        kernel.dot_rows(rows, stride, in.data() + j, stride_, k, width, z.data(), k);
+      }
       for (std::ptrdiff_t r = 0; r < std::min(rows_at_once, hi - i); ++r)
         for (std::ptrdiff_t c = 0; c < k; ++c) out(c, i + r) = z[some(r * k + c)];
     }
@@ -62,12 +107,27 @@ void dense_block::apply_transposed(const context& ctx, matrix_view<const double>
     for (std::ptrdiff_t c = 0; c < k; ++c) in[i * k + c] = v(c, i);
   const auto& kernel = kernels::get<double>(ctx.level());
   ctx.parallel_for(parts, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-    for (std::ptrdiff_t first = 0; first < rows_; first += height)
-      kernel.outer_rows(data_.data() + first * stride_, stride_, std::min(height, rows_ - first),
-                        in.data() + first * k, k, k, lo * width, std::min(stride_, hi * width), sums.data(),
-                        stride_);
+    std::vector<double> scratch;
+    for (std::ptrdiff_t part = lo; part < hi; ++part) {
+      const std::ptrdiff_t from = part * width, cols = std::min(width, stride_ - from);
+      for (std::ptrdiff_t first = 0; first < rows_; first += height) {
+        const std::ptrdiff_t count = std::min(height, rows_ - first);
+        std::ptrdiff_t stride = 0;
+        const double* rows = piece(first, count, from, cols, scratch, stride);
+        kernel.outer_rows(rows, stride, count, in.data() + first * k, k, k, 0, cols, sums.data() + from,
+                          stride_);
+      }
+    }
   });
   for (std::ptrdiff_t c = 0; c < k; ++c) std::copy_n(sums.data() + c * stride_, cols_, &out(c, 0));
+}
+
+void dense_block::squares(const context& ctx, matrix_view<double> out) const {
+  if (single_.empty()) return gram(ctx, {data_.data(), rows_, cols_, stride_}, out);
+  std::vector<double> scratch;
+  std::ptrdiff_t stride = 0;
+  const double* rows = piece(0, rows_, 0, stride_, scratch, stride);
+  gram(ctx, {rows, rows_, cols_, stride}, out);
 }
 
 void dense_block::normal(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const {
@@ -98,7 +158,7 @@ two_values largest_two(const context& ctx, const dense_block& s, two_vectors* ve
   }
   if (p <= small) {
     std::vector<double> g(some(p * p)), left(some(p));
-    gram(ctx, s.view(), {g.data(), p, p});
+    s.squares(ctx, {g.data(), p, p});
     const auto e = linalg::symmetric_eigen(g, p);
     for (std::ptrdiff_t i = 0; i < p; ++i) left[some(i)] = e.vectors[some(i * p + p - 1)];
     give(std::move(left));

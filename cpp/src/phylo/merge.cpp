@@ -76,12 +76,17 @@ void fix_sign(std::vector<double>& v) {
 fiedler_pair fiedler(const context& ctx, const dense_block& s, const cut_options& o) {
   const std::ptrdiff_t n = s.rows();
   std::vector<double> degree(some(n)), scale(some(n), 1.0), known(some(n));
+  ctx.parallel_for(n, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      double d = 0;
+      for (std::ptrdiff_t j = 0; j < n; ++j) d += j != i ? s(i, j) : 0;
+      degree[some(i)] = d;
+    }
+  });
   double most = 0, total = 0;
   for (std::ptrdiff_t i = 0; i < n; ++i) {
-    double d = 0;
-    for (std::ptrdiff_t j = 0; j < n; ++j) d += j != i ? s(i, j) : 0;
-    degree[some(i)] = d + s(i, i);  // a loop cancels in D - S
-    most = std::max(most, d);
+    most = std::max(most, degree[some(i)]);
+    degree[some(i)] += s(i, i);  // a loop cancels in D - S
     if (o.random_walk) scale[some(i)] = 1 / std::sqrt(degree[some(i)]);
     known[some(i)] = 1 / scale[some(i)];
     total += known[some(i)] * known[some(i)];
@@ -132,7 +137,7 @@ two_values singular_values(const context& ctx, const dense_block& s, const std::
   for (std::size_t i = 0; i < side.size(); ++i)
     (side[i] ? rows : cols).push_back(static_cast<std::int32_t>(i));
   if (rows.size() > cols.size()) rows.swap(cols);
-  return largest_two(ctx, dense_block(ctx, s.view(), rows, cols));
+  return largest_two(ctx, dense_block(ctx, s, rows, cols));
 }
 
 // Component of each leaf in the graph of s > 0; how many.
@@ -215,10 +220,9 @@ void add_cuts(const std::vector<double>& v, double zero, const cut_options& o, s
   }
 }
 
-}  // namespace
-
-cut_result cut(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> part,
-               const cut_options& o, std::span<std::uint8_t> side, std::span<double> vector) {
+template <class T>
+cut_result cut_of(const context& ctx, matrix_view<const T> s, std::span<const std::int32_t> part,
+                  const cut_options& o, std::span<std::uint8_t> side, std::span<double> vector) {
   const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(part.size());
   check(s.rows == s.cols, "s must be square, got ", s.rows, " x ", s.cols);
   check(n >= 2, "part must have at least 2 leaves, got ", n);
@@ -302,8 +306,9 @@ cut_result cut(const context& ctx, matrix_view<const double> s, std::span<const 
   return r;
 }
 
-double leading_pair(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> rows,
-                    std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v) {
+template <class T>
+double leading_pair_of(const context& ctx, matrix_view<const T> s, std::span<const std::int32_t> rows,
+                       std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v) {
   const std::ptrdiff_t p = static_cast<std::ptrdiff_t>(rows.size()),
                        q = static_cast<std::ptrdiff_t>(cols.size());
   check(p >= 1 && q >= 1, "rows and cols must not be empty");
@@ -341,8 +346,6 @@ double leading_pair(const context& ctx, matrix_view<const double> s, std::span<c
   return sigma;
 }
 
-namespace {
-
 struct intervals {
   std::vector<std::int32_t> first, last;  // leaves below a node: [first, last)
 };
@@ -374,10 +377,10 @@ intervals read_tree(std::span<const std::int32_t> leaves, std::span<const std::i
   return t;
 }
 
-}  // namespace
-
-void edge_scores(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> leaves,
-                 std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score) {
+template <class T>
+void edge_scores_of(const context& ctx, matrix_view<const T> s, std::span<const std::int32_t> leaves,
+                    std::span<const std::int32_t> parent, std::span<const double> u,
+                    std::span<double> score) {
   check(s.rows == s.cols, "s must be square, got ", s.rows, " x ", s.cols);
   check(u.size() == leaves.size() && score.size() == parent.size(), "u and score must have ", leaves.size(),
         " and ", parent.size(), " entries");
@@ -393,12 +396,12 @@ void edge_scores(const context& ctx, matrix_view<const double> s, std::span<cons
       double* sum = sums.data() + p * 2 * n;
       for (std::ptrdiff_t i = p * m / parts; i < (p + 1) * m / parts; ++i) {
         if (ctx.checkpoint(worker)) return;
-        const double* row = &s(leaves[some(i)], 0);
+        const T* row = &s(leaves[some(i)], 0);
         double square = 0, product = 0;
         for (std::ptrdiff_t j = 0; j < m; ++j) {
           before[some(2 * j)] = square;
           before[some(2 * j + 1)] = product;
-          const double x = row[leaves[some(j)]];
+          const double x = static_cast<double>(row[leaves[some(j)]]);
           square += x * x;
           product += x * u[some(j)];
         }
@@ -406,7 +409,7 @@ void edge_scores(const context& ctx, matrix_view<const double> s, std::span<cons
         for (std::ptrdiff_t j = m; j > 0; --j) {
           after[some(2 * j)] = square;
           after[some(2 * j + 1)] = product;
-          const double x = row[leaves[some(j - 1)]];
+          const double x = static_cast<double>(row[leaves[some(j - 1)]]);
           square += x * x;
           product += x * u[some(j - 1)];
         }
@@ -434,8 +437,6 @@ void edge_scores(const context& ctx, matrix_view<const double> s, std::span<cons
     score[some(e)] = f > 0 && h > 0 && parent[some(e)] >= 0 ? std::max(0.0, 1 - g / f * (g / h)) : 1;
   }
 }
-
-namespace {
 
 // The neighbours of every node of a tree without its root, and how to average over what lies behind one.
 class unrooted_tree {
@@ -622,88 +623,145 @@ auto distances_between(const pair_function& pairs, std::span<const std::int32_t>
   };
 }
 
-}  // namespace
+void check_parents(std::span<const std::int32_t> parent, std::ptrdiff_t m) {
+  const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(parent.size());
+  check(m >= 1 && n >= m && n < std::numeric_limits<std::int32_t>::max(), "a tree of ", m,
+        " leaves cannot have ", n, " nodes");
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const std::int32_t p = parent[some(i)];
+    check(i == n - 1 ? p == -1 : p > i && p < n && p >= m, "parent[", i, "] = ", p,
+          " is not a later inner node");
+  }
+}
 
-void insertion_lengths(const context& ctx, matrix_view<const double> d, std::span<const std::int32_t> leaves,
-                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
-                       std::span<double> excess) {
+// Nearest neighbour interchanges, the ones that save the most first, until none makes the tree shorter.
+template <class F>
+std::ptrdiff_t interchange(const context& ctx, const F& distance, double tiny, std::ptrdiff_t sweeps,
+                           std::vector<std::int32_t>& parent, std::ptrdiff_t m) {
+  const std::int32_t n = static_cast<std::int32_t>(parent.size()), first = static_cast<std::int32_t>(m);
+  if (m < 4) return 0;
+  struct exchange {
+    double saved = 0;
+    std::int32_t v = -1, x = -1, out = -1, in = -1;  // `out` leaves v for x, `in` comes from there
+  };
+  std::ptrdiff_t count = 0;
+  std::vector<std::uint8_t> active(some(n), 1);
+  for (std::ptrdiff_t sweep = 0; sweep < sweeps; ++sweep) {
+    ctx.poll();
+    const unrooted_tree tree(parent, m);
+    std::vector<exchange> found(some(n));
+    ctx.parallel_for(n - first, 8, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+      shares part[4];
+      for (std::ptrdiff_t i = lo; i < hi; ++i) {
+        if (ctx.checkpoint(worker)) return;
+        const std::int32_t v = first + static_cast<std::int32_t>(i), x = parent[some(v)];
+        if (x < 0 || !(active[some(v)] || active[some(x)])) continue;
+        std::int32_t ends[4];  // two behind v, two behind x
+        int k = 0;
+        for (const std::int32_t y : tree.neighbours(v))
+          if (y != x && k < 4) ends[k++] = y;
+        const bool here = k == 2;
+        for (const std::int32_t y : tree.neighbours(x))
+          if (y != v && k < 4) ends[k++] = y;
+        if (!here || k != 4 || tree.neighbours(x).size() != 3) continue;
+        for (int a = 0; a < 4; ++a) tree.average(a < 2 ? v : x, ends[a], part[a]);
+        const auto between = [&](int a, int b) { return average_between(distance, part[a], part[b]); };
+        const double now = between(0, 1) + between(2, 3);
+        // the second of v and one of x change places
+        for (int other = 2; other < 4; ++other) {
+          const double then = between(0, other) + between(1, 5 - other);
+          if (now - then > std::max(found[some(v)].saved, tiny * now))
+            found[some(v)] = {now - then, v, x, ends[1], ends[other]};
+        }
+      }
+    });
+    std::erase_if(found, [](const exchange& e) { return e.v < 0; });
+    if (found.empty()) break;
+    std::sort(found.begin(), found.end(), [](const exchange& a, const exchange& b) {
+      return a.saved != b.saved ? a.saved > b.saved : a.v < b.v;
+    });
+    std::vector<std::vector<std::int32_t>> next(some(n));
+    for (std::int32_t v = 0; v < n; ++v) next[some(v)] = tree.neighbours(v);
+    std::vector<std::uint8_t> touched(some(n), 0);
+    std::fill(active.begin(), active.end(), std::uint8_t{0});
+    for (const exchange& e : found) {
+      bool apart = true;  // from exchanges that were made
+      for (const std::int32_t at : {e.v, e.x}) {
+        apart = apart && !touched[some(at)];
+        for (const std::int32_t y : next[some(at)]) apart = apart && !touched[some(y)];
+      }
+      if (!apart) {
+        active[some(e.v)] = active[some(e.x)] = 1;
+        continue;
+      }
+      const auto put = [&](std::int32_t at, std::int32_t old, std::int32_t fresh) {
+        *std::find(next[some(at)].begin(), next[some(at)].end(), old) = fresh;
+      };
+      put(e.v, e.out, e.in);
+      put(e.x, e.in, e.out);
+      put(e.out, e.v, e.x);
+      put(e.in, e.x, e.v);
+      ++count;
+      for (const std::int32_t at : {e.v, e.x}) {
+        touched[some(at)] = active[some(at)] = 1;
+        for (const std::int32_t y : next[some(at)]) {
+          touched[some(y)] = active[some(y)] = 1;
+          for (const std::int32_t z : next[some(y)]) active[some(z)] = 1;
+        }
+      }
+    }
+    // numbers in which every node comes before its parent, the root being what it was
+    std::vector<std::int32_t> order{n - 1}, up(some(n), -1), number(some(n));
+    for (std::size_t i = 0; i < order.size(); ++i)
+      for (const std::int32_t y : next[some(order[i])])
+        if (y != up[some(order[i])]) {
+          up[some(y)] = order[i];
+          order.push_back(y);
+        }
+    std::int32_t last = n;
+    for (const std::int32_t v : order) number[some(v)] = v < first ? v : --last;
+    std::vector<std::uint8_t> marks(some(n));
+    for (std::int32_t v = 0; v < n; ++v) {
+      parent[some(number[some(v)])] = up[some(v)] < 0 ? -1 : number[some(up[some(v)])];
+      marks[some(number[some(v)])] = active[some(v)];
+    }
+    active.swap(marks);
+  }
+  return count;
+}
+
+template <class T>
+std::ptrdiff_t interchange_of(const context& ctx, matrix_view<const T> d, double cap,
+                              std::span<std::int32_t> parent, std::ptrdiff_t sweeps) {
+  check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+  check_parents(parent, d.rows);
+  const auto distance = [&](std::int32_t i, std::int32_t j) {
+    return std::min(cap, static_cast<double>(d(i, j)));
+  };
+  std::vector<std::int32_t> up(parent.begin(), parent.end());
+  const double tiny = sizeof(T) == sizeof(float) ? 1e-6 : 1e-9;  // rounding of the distances, and more
+  const std::ptrdiff_t count = interchange(ctx, distance, tiny, sweeps, up, d.rows);
+  std::copy(up.begin(), up.end(), parent.begin());
+  return count;
+}
+
+template <class T>
+void insertion_lengths_of(const context& ctx, matrix_view<const T> d, std::span<const std::int32_t> leaves,
+                          std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                          std::span<double> excess) {
   check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
   check_insertion(leaves, parent, delta, cap, excess);
   const auto distance = [&](std::int32_t i, std::int32_t j) {
-    return std::min(cap, d(leaves[some(i)], leaves[some(j)]));
+    return std::min(cap, static_cast<double>(d(leaves[some(i)], leaves[some(j)])));
   };
   read_tree(leaves, parent, d.rows);
   insertion(ctx, distance, parent, delta, cap, excess);
 }
 
-void insertion_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
-                       std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
-                       std::span<const double> delta, double cap, std::span<double> excess) {
-  check_insertion(leaves, parent, delta, cap, excess);
-  read_tree(leaves, parent, codes.rows);
-  const pair_function pairs = pairs_of(ctx, codes, o);
-  insertion(ctx, distances_between(pairs, leaves, cap), parent, delta, cap, excess);
-}
-
-void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
-                      std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent, double cap,
-                      std::span<double> length) {
-  check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
-  check(cap >= 0, "cap must be >= 0, got ", cap);
-  read_tree(leaves, parent, codes.rows);
-  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
-                     n = static_cast<std::int32_t>(parent.size());
-  std::fill(length.begin(), length.end(), 0.0);
-  if (m == 1) return;
-  const pair_function pairs = pairs_of(ctx, codes, o);
-  const auto distance = distances_between(pairs, leaves, cap);
-  if (m == 2) {
-    length[0] = length[1] = distance(0, 1) / 2;
-    return;
-  }
-  const unrooted_tree tree(parent, m);
-  // What lies behind v as seen from x, in its parts, and the mean of their distances from v.
-  const auto look = [&](std::int32_t x, std::int32_t v, std::vector<shares>& part) {
-    part.clear();
-    if (v < m) {
-      part.push_back({{v, 1.0}});
-      return 0.0;
-    }
-    for (const std::int32_t y : tree.neighbours(v)) {
-      if (y == x) continue;
-      part.emplace_back();
-      tree.average(v, y, part.back());
-    }
-    double all = 0;
-    for (std::size_t a = 0; a < part.size(); ++a)
-      for (std::size_t b = 0; b < a; ++b) all += average_between(distance, part[a], part[b]);
-    const double k = static_cast<double>(part.size());
-    return k > 1 ? all / (k * (k - 1)) : 0.0;
-  };
-  const bool two = std::count(parent.begin(), parent.end(), n - 1) == 2;
-  ctx.parallel_for(n - 1, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
-    std::vector<shares> here, there;
-    for (std::ptrdiff_t i = lo; i < hi; ++i) {
-      if (ctx.checkpoint(worker)) return;
-      const std::int32_t x = static_cast<std::int32_t>(i);
-      std::int32_t v = parent[some(x)];
-      const bool half = two && v == n - 1;
-      if (half)  // the two edges at the root are one
-        v = *std::find_if(tree.neighbours(x).begin(), tree.neighbours(x).end(),
-                          [&](std::int32_t y) { return y >= 0 && parent[some(y)] == n - 1; });
-      const double own = look(v, x, here) + look(x, v, there);
-      double across = 0;
-      for (const shares& a : here)
-        for (const shares& b : there) across += average_between(distance, a, b);
-      across /= static_cast<double>(here.size() * there.size());
-      length[some(x)] = (across - own) / (half ? 2 : 1);
-    }
-  });
-}
-
-void least_squares_lengths(const context& ctx, matrix_view<const double> d,
-                           std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
-                           std::span<double> length) {
+template <class T>
+void least_squares_of(const context& ctx, matrix_view<const T> d, std::span<const std::int32_t> leaves,
+                      std::span<const std::int32_t> parent, std::span<double> length) {
   check(d.rows == d.cols, "d must be square, got ", d.rows, " x ", d.cols);
   check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
   const intervals t = read_tree(leaves, parent, d.rows);
@@ -741,10 +799,10 @@ void least_squares_lengths(const context& ctx, matrix_view<const double> d,
       for (int c = 0; c < q; ++c) {
         double sum = 0;
         for (std::int32_t i = t.first[some(rows[a])]; i < t.last[some(rows[a])]; ++i) {
-          const double* row = &d(leaves[some(i)], 0);
+          const T* row = &d(leaves[some(i)], 0);
           double s = 0;
           for (std::int32_t j = t.first[some(cols[c])]; j < t.last[some(cols[c])]; ++j)
-            s += row[leaves[some(j)]];
+            s += static_cast<double>(row[leaves[some(j)]]);
           sum += s;
         }
         b.part[a][c] = sum;
@@ -768,7 +826,7 @@ void least_squares_lengths(const context& ctx, matrix_view<const double> d,
   ctx.parallel_for(m, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
     for (std::ptrdiff_t i = lo; i < hi; ++i)
       for (std::int32_t j = 0; j < m; ++j)
-        if (j != i) out[some(i)] += d(leaves[some(i)], leaves[some(j)]);
+        if (j != i) out[some(i)] += static_cast<double>(d(leaves[some(i)], leaves[some(j)]));
   });
   const std::int32_t root = n - 1;
   for (std::int32_t i = m; i < n; ++i) {
@@ -841,6 +899,144 @@ void least_squares_lengths(const context& ctx, matrix_view<const double> d,
     }
     length[some(x)] = length[some(y)] = whole / 2;
   }
+}
+
+}  // namespace
+
+cut_result cut(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> part,
+               const cut_options& o, std::span<std::uint8_t> side, std::span<double> vector) {
+  return cut_of(ctx, s, part, o, side, vector);
+}
+cut_result cut(const context& ctx, matrix_view<const float> s, std::span<const std::int32_t> part,
+               const cut_options& o, std::span<std::uint8_t> side, std::span<double> vector) {
+  return cut_of(ctx, s, part, o, side, vector);
+}
+
+double leading_pair(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> rows,
+                    std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v) {
+  return leading_pair_of(ctx, s, rows, cols, u, v);
+}
+double leading_pair(const context& ctx, matrix_view<const float> s, std::span<const std::int32_t> rows,
+                    std::span<const std::int32_t> cols, std::span<double> u, std::span<double> v) {
+  return leading_pair_of(ctx, s, rows, cols, u, v);
+}
+
+void edge_scores(const context& ctx, matrix_view<const double> s, std::span<const std::int32_t> leaves,
+                 std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score) {
+  edge_scores_of(ctx, s, leaves, parent, u, score);
+}
+void edge_scores(const context& ctx, matrix_view<const float> s, std::span<const std::int32_t> leaves,
+                 std::span<const std::int32_t> parent, std::span<const double> u, std::span<double> score) {
+  edge_scores_of(ctx, s, leaves, parent, u, score);
+}
+
+void insertion_lengths(const context& ctx, matrix_view<const double> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess) {
+  insertion_lengths_of(ctx, d, leaves, parent, delta, cap, excess);
+}
+void insertion_lengths(const context& ctx, matrix_view<const float> d, std::span<const std::int32_t> leaves,
+                       std::span<const std::int32_t> parent, std::span<const double> delta, double cap,
+                       std::span<double> excess) {
+  insertion_lengths_of(ctx, d, leaves, parent, delta, cap, excess);
+}
+
+void insertion_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
+                       std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                       std::span<const double> delta, double cap, std::span<double> excess) {
+  check_insertion(leaves, parent, delta, cap, excess);
+  read_tree(leaves, parent, codes.rows);
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  insertion(ctx, distances_between(pairs, leaves, cap), parent, delta, cap, excess);
+}
+
+std::ptrdiff_t interchange(const context& ctx, matrix_view<const double> d, double cap,
+                           std::span<std::int32_t> parent, std::ptrdiff_t sweeps) {
+  return interchange_of(ctx, d, cap, parent, sweeps);
+}
+std::ptrdiff_t interchange(const context& ctx, matrix_view<const float> d, double cap,
+                           std::span<std::int32_t> parent, std::ptrdiff_t sweeps) {
+  return interchange_of(ctx, d, cap, parent, sweeps);
+}
+std::ptrdiff_t interchange(const context& ctx, matrix_view<const std::uint8_t> codes,
+                           const similarity_options& o, double cap, std::span<std::int32_t> parent,
+                           std::ptrdiff_t sweeps) {
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+  check_parents(parent, codes.rows);
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  std::vector<std::int32_t> leaves(some(codes.rows)), up(parent.begin(), parent.end());
+  std::iota(leaves.begin(), leaves.end(), 0);
+  const std::ptrdiff_t count =
+      interchange(ctx, distances_between(pairs, leaves, cap), 1e-9, sweeps, up, codes.rows);
+  std::copy(up.begin(), up.end(), parent.begin());
+  return count;
+}
+
+void balanced_lengths(const context& ctx, matrix_view<const std::uint8_t> codes, const similarity_options& o,
+                      std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent, double cap,
+                      std::span<double> length) {
+  check(length.size() == parent.size(), "length must have ", parent.size(), " entries");
+  check(cap >= 0, "cap must be >= 0, got ", cap);
+  read_tree(leaves, parent, codes.rows);
+  const std::int32_t m = static_cast<std::int32_t>(leaves.size()),
+                     n = static_cast<std::int32_t>(parent.size());
+  std::fill(length.begin(), length.end(), 0.0);
+  if (m == 1) return;
+  const pair_function pairs = pairs_of(ctx, codes, o);
+  const auto distance = distances_between(pairs, leaves, cap);
+  if (m == 2) {
+    length[0] = length[1] = distance(0, 1) / 2;
+    return;
+  }
+  const unrooted_tree tree(parent, m);
+  // What lies behind v as seen from x, in its parts, and the mean of their distances from v.
+  const auto look = [&](std::int32_t x, std::int32_t v, std::vector<shares>& part) {
+    part.clear();
+    if (v < m) {
+      part.push_back({{v, 1.0}});
+      return 0.0;
+    }
+    for (const std::int32_t y : tree.neighbours(v)) {
+      if (y == x) continue;
+      part.emplace_back();
+      tree.average(v, y, part.back());
+    }
+    double all = 0;
+    for (std::size_t a = 0; a < part.size(); ++a)
+      for (std::size_t b = 0; b < a; ++b) all += average_between(distance, part[a], part[b]);
+    const double k = static_cast<double>(part.size());
+    return k > 1 ? all / (k * (k - 1)) : 0.0;
+  };
+  const bool two = std::count(parent.begin(), parent.end(), n - 1) == 2;
+  ctx.parallel_for(n - 1, 16, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int worker) {
+    std::vector<shares> here, there;
+    for (std::ptrdiff_t i = lo; i < hi; ++i) {
+      if (ctx.checkpoint(worker)) return;
+      const std::int32_t x = static_cast<std::int32_t>(i);
+      std::int32_t v = parent[some(x)];
+      const bool half = two && v == n - 1;
+      if (half)  // the two edges at the root are one
+        v = *std::find_if(tree.neighbours(x).begin(), tree.neighbours(x).end(),
+                          [&](std::int32_t y) { return y >= 0 && parent[some(y)] == n - 1; });
+      const double own = look(v, x, here) + look(x, v, there);
+      double across = 0;
+      for (const shares& a : here)
+        for (const shares& b : there) across += average_between(distance, a, b);
+      across /= static_cast<double>(here.size() * there.size());
+      length[some(x)] = (across - own) / (half ? 2 : 1);
+    }
+  });
+}
+
+void least_squares_lengths(const context& ctx, matrix_view<const double> d,
+                           std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                           std::span<double> length) {
+  least_squares_of(ctx, d, leaves, parent, length);
+}
+void least_squares_lengths(const context& ctx, matrix_view<const float> d,
+                           std::span<const std::int32_t> leaves, std::span<const std::int32_t> parent,
+                           std::span<double> length) {
+  least_squares_of(ctx, d, leaves, parent, length);
 }
 
 }  // namespace lapwing::phylo

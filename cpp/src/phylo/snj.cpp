@@ -244,7 +244,7 @@ class spectral_joiner {
       if (criterion_ == rank_one_criterion::residual)
         return std::sqrt(std::max(0.0, all - values.first * values.first));
       std::vector<double> products(at(size * size));
-      phylo::gram(ctx_, block.view(), {products.data(), size, size});
+      block.squares(ctx_, {products.data(), size, size});
       for (const double x : products) fourth += x * x;
       return all > 0 ? std::max(0.0, all * all - fourth) / all : 0;
     }

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lapwing import _backend, _threads, multiscale
+from lapwing import _backend, _threads, _validate, multiscale
 from lapwing.multiscale import Wavelet
 from lapwing.multiscale import _adjoint as plain
 from lapwing.multiscale._dwt import check_two, two_bands
@@ -314,7 +314,7 @@ waverecn_op.register_vmap(_vmap_list(waverecn_op))
 # ---- the functions of lapwing.multiscale, for tensors ------------------------------------------------------
 
 
-def _floating(x: Any, name: str) -> Tensor:
+def _floating(x: Any, name: str, check_finite: bool = False) -> Tensor:
     """As the functions of arrays take it: integers become float64."""
     if not isinstance(x, Tensor):
         x = torch.as_tensor(x)
@@ -329,13 +329,16 @@ def _floating(x: Any, name: str) -> Tensor:
     for axis, n in enumerate(x.shape):
         if n == 0:
             raise ValueError(f"{name} is empty along axis {axis}: its shape is {tuple(x.shape)}")
+    if check_finite and not bool(torch.isfinite(x).all()):
+        _validate.check_finite(_array_of(x), name)
     kept: Tensor = x if x.dtype in _KEPT or x.dtype == torch.bfloat16 else x.to(torch.float64)
     return kept
 
 
 def _negative(axes: Any, ndim: int) -> list[int]:
     out = []
-    for axis in range(ndim) if axes is None else axes:
+    given = (axes,) if isinstance(axes, (int, np.integer)) else axes
+    for axis in range(ndim) if given is None else given:
         if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
             raise TypeError(f"axes must be integers, got {axis!r}")
         if not -ndim <= axis < ndim:
@@ -376,10 +379,10 @@ def _settings(wavelet: Any, mode: Any, axes: Any, ndim: int) -> tuple[str, str, 
 
 def wavedecn(
     data: Any, wavelet: Any, mode: Any = "symmetric", level: int | None = None, axes: Any = None,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> list[Any]:  # fmt: skip
     """`lapwing.multiscale.wavedecn`."""
-    x = _floating(data, "data")
+    x = _floating(data, "data", check_finite)
     wavelets, modes, where = _settings(wavelet, mode, axes, x.dim())
     count = _count_levels(tuple(x.shape[a] for a in where), wavelets, modes, level)
     flat = wavedecn_op(x, wavelets, modes, count, where, _threads.resolve(n_jobs))
@@ -388,7 +391,7 @@ def wavedecn(
 
 def waverecn(
     coeffs: Sequence[Any], wavelet: Any, mode: Any = "symmetric", axes: Any = None,
-    *, shape: Sequence[int] | None = None, n_jobs: int | None = None,
+    *, shape: Sequence[int] | None = None, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Any:  # fmt: skip
     """`lapwing.multiscale.waverecn`."""
     if len(coeffs) < 1:
@@ -397,9 +400,13 @@ def waverecn(
     for number, given in enumerate(coeffs[1:], 1):
         bands = {} if given is None else given
         levels.append(
-            {k: _floating(b, f"coeffs[{number}][{k!r}]") for k, b in bands.items() if b is not None}
+            {
+                k: _floating(b, f"coeffs[{number}][{k!r}]", check_finite)
+                for k, b in bands.items()
+                if b is not None
+            }
         )
-    x = None if coeffs[0] is None else _floating(coeffs[0], "coeffs[0]")
+    x = None if coeffs[0] is None else _floating(coeffs[0], "coeffs[0]", check_finite)
     first = x if x is not None else next((b for bands in levels for b in bands.values()), None)
     if first is None:
         raise ValueError("all of coeffs is None: there is nothing to tell the shape")
@@ -473,17 +480,29 @@ def _check_cut(now: list[int] | None, wanted: list[int], axes: Sequence[int], nu
 
 
 def dwtn(
-    data: Any, wavelet: Any, mode: Any = "symmetric", axes: Any = None, *, n_jobs: int | None = None
+    data: Any,
+    wavelet: Any,
+    mode: Any = "symmetric",
+    axes: Any = None,
+    *,
+    check_finite: bool = False,
+    n_jobs: int | None = None,
 ) -> Any:
     """`lapwing.multiscale.dwtn`."""
-    x = _floating(data, "data")
+    x = _floating(data, "data", check_finite)
     wavelets, modes, where = _settings(wavelet, mode, axes, x.dim())
     flat = wavedecn_op(x, wavelets, modes, 1, where, _threads.resolve(n_jobs))
     return dict(zip(["a" * len(where), *plain.detail_keys(len(where))], flat, strict=True))
 
 
 def idwtn(
-    coeffs: Any, wavelet: Any, mode: Any = "symmetric", axes: Any = None, *, n_jobs: int | None = None
+    coeffs: Any,
+    wavelet: Any,
+    mode: Any = "symmetric",
+    axes: Any = None,
+    *,
+    check_finite: bool = False,
+    n_jobs: int | None = None,
 ) -> Any:
     """`lapwing.multiscale.idwtn`."""
     bands = {k: b for k, b in coeffs.items() if b is not None}
@@ -491,76 +510,110 @@ def idwtn(
         raise ValueError("coeffs has no band")
     low = "a" * len(next(iter(bands)))
     x = bands.pop(low, None)
-    return waverecn([x, bands], wavelet, mode, axes, n_jobs=n_jobs)
+    return waverecn([x, bands], wavelet, mode, axes, check_finite=check_finite, n_jobs=n_jobs)
 
 
 def dwt(
-    data: Any, wavelet: Any, mode: Any = "symmetric", axis: int = -1, *, n_jobs: int | None = None
+    data: Any,
+    wavelet: Any,
+    mode: Any = "symmetric",
+    axis: int = -1,
+    *,
+    check_finite: bool = False,
+    n_jobs: int | None = None,
 ) -> Any:
     """`lapwing.multiscale.dwt`."""
-    bands = dwtn(data, wavelet, mode, (axis,), n_jobs=n_jobs)
+    bands = dwtn(data, wavelet, mode, (axis,), check_finite=check_finite, n_jobs=n_jobs)
     return bands["a"], bands["d"]
 
 
 def idwt(
-    cA: Any, cD: Any, wavelet: Any, mode: Any = "symmetric", axis: int = -1, *, n_jobs: int | None = None
+    cA: Any,
+    cD: Any,
+    wavelet: Any,
+    mode: Any = "symmetric",
+    axis: int = -1,
+    *,
+    check_finite: bool = False,
+    n_jobs: int | None = None,
 ) -> Any:
     """`lapwing.multiscale.idwt`."""
     if cA is not None and cD is not None and tuple(cA.shape) != tuple(cD.shape):
         raise ValueError(f"cA and cD must have one shape, got {tuple(cA.shape)} and {tuple(cD.shape)}")
-    return waverecn([cA, {"d": cD}], wavelet, mode, (axis,), n_jobs=n_jobs)
+    return waverecn([cA, {"d": cD}], wavelet, mode, (axis,), check_finite=check_finite, n_jobs=n_jobs)
 
 
 def dwt2(
-    data: Any, wavelet: Any, mode: Any = "symmetric", axes: Any = (-2, -1), *, n_jobs: int | None = None
+    data: Any,
+    wavelet: Any,
+    mode: Any = "symmetric",
+    axes: Any = (-2, -1),
+    *,
+    check_finite: bool = False,
+    n_jobs: int | None = None,
 ) -> Any:
     """`lapwing.multiscale.dwt2`."""
     check_two(axes)
-    bands = dwtn(data, wavelet, mode, axes, n_jobs=n_jobs)
+    bands = dwtn(data, wavelet, mode, axes, check_finite=check_finite, n_jobs=n_jobs)
     return bands["aa"], (bands["da"], bands["ad"], bands["dd"])
 
 
 def idwt2(
-    coeffs: Any, wavelet: Any, mode: Any = "symmetric", axes: Any = (-2, -1), *, n_jobs: int | None = None
+    coeffs: Any,
+    wavelet: Any,
+    mode: Any = "symmetric",
+    axes: Any = (-2, -1),
+    *,
+    check_finite: bool = False,
+    n_jobs: int | None = None,
 ) -> Any:
     """`lapwing.multiscale.idwt2`."""
     check_two(axes)
     if len(coeffs) != 2:
         raise ValueError(f"coeffs must be (cA, (cH, cV, cD)), got {len(coeffs)} entries")
-    return idwtn(two_bands(coeffs[0], coeffs[1], "coeffs[1]"), wavelet, mode, axes, n_jobs=n_jobs)
+    return idwtn(
+        two_bands(coeffs[0], coeffs[1], "coeffs[1]"),
+        wavelet,
+        mode,
+        axes,
+        check_finite=check_finite,
+        n_jobs=n_jobs,
+    )
 
 
 def wavedec(
     data: Any, wavelet: Any, mode: Any = "symmetric", level: int | None = None, axis: int = -1,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Any:  # fmt: skip
     """`lapwing.multiscale.wavedec`."""
-    coeffs = wavedecn(data, wavelet, mode, level, (axis,), n_jobs=n_jobs)
+    coeffs = wavedecn(data, wavelet, mode, level, (axis,), check_finite=check_finite, n_jobs=n_jobs)
     return [coeffs[0], *(bands["d"] for bands in coeffs[1:])]
 
 
 def waverec(
     coeffs: Any, wavelet: Any, mode: Any = "symmetric", axis: int = -1,
-    *, shape: Any = None, n_jobs: int | None = None,
+    *, shape: Any = None, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Any:  # fmt: skip
     """`lapwing.multiscale.waverec`."""
     details = [None if c is None else {"d": c} for c in coeffs[1:]]
-    return waverecn([*coeffs[:1], *details], wavelet, mode, (axis,), shape=shape, n_jobs=n_jobs)
+    return waverecn(
+        [*coeffs[:1], *details], wavelet, mode, (axis,), shape=shape, check_finite=check_finite, n_jobs=n_jobs
+    )
 
 
 def wavedec2(
     data: Any, wavelet: Any, mode: Any = "symmetric", level: int | None = None, axes: Any = (-2, -1),
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Any:  # fmt: skip
     """`lapwing.multiscale.wavedec2`."""
     check_two(axes)
-    coeffs = wavedecn(data, wavelet, mode, level, axes, n_jobs=n_jobs)
+    coeffs = wavedecn(data, wavelet, mode, level, axes, check_finite=check_finite, n_jobs=n_jobs)
     return [coeffs[0], *((b["da"], b["ad"], b["dd"]) for b in coeffs[1:])]
 
 
 def waverec2(
     coeffs: Any, wavelet: Any, mode: Any = "symmetric", axes: Any = (-2, -1),
-    *, shape: Any = None, n_jobs: int | None = None,
+    *, shape: Any = None, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Any:  # fmt: skip
     """`lapwing.multiscale.waverec2`."""
     check_two(axes)
@@ -568,10 +621,12 @@ def waverec2(
     for number, details in enumerate(coeffs[1:], 1):
         bands = two_bands(None, details, f"coeffs[{number}]")
         levels.append({k: b for k, b in bands.items() if k != "aa"})
-    return waverecn([*coeffs[:1], *levels], wavelet, mode, axes, shape=shape, n_jobs=n_jobs)
+    return waverecn(
+        [*coeffs[:1], *levels], wavelet, mode, axes, shape=shape, check_finite=check_finite, n_jobs=n_jobs
+    )
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         dwt, dwt2, dwtn, idwt, idwt2, idwtn, wavedec, wavedec2, wavedecn, waverec, waverec2, waverecn,
@@ -608,9 +663,14 @@ def call(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any
     TypeError
         A tensor requires grad, and the function gives no gradients.
     """
-    known = _FUNCTIONS.get(name)
+    known = FUNCTIONS.get(name)
     if known is not None:
         return known(*args, **kwargs)
+    return without_gradients(name, function, args, kwargs)
+
+
+def without_gradients(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Call a function of arrays that has no operator with tensors."""
 
     def in_array(x: Any) -> Any:
         if not isinstance(x, Tensor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ VECTOR_ERROR = 1e-3
 AIM = 1e-4
 #: Copies of the smallest eigenvalue that are looked for.
 MOST_COPIES = 64
+#: More nodes than this, and at least this share of all pairs: products with all of them are the way.
+DENSE_SIZE, DENSE_SHARE = 1500, 0.1
 
 
 @dataclass(frozen=True)
@@ -129,9 +132,10 @@ def fiedler_vector(
 
     Parameters
     ----------
-    A : sparse matrix or array, dense array, networkx or igraph graph, or LinearOperator
-        Symmetric weights >= 0 of shape (n, n), n >= 2. A diagonal (self loops) has no effect. An operator
-        must come with `degree`.
+    A : sparse matrix or array, dense array, networkx or igraph graph, dask array, or LinearOperator
+        Symmetric weights >= 0 of shape (n, n), n >= 2. A diagonal (self loops) has no effect. A dense array
+        of float32 stays as it is; sums are made in float64. An operator must come with `degree`. Of a dask
+        array, which stays where it is, products alone are taken; it must be connected, as an operator must.
     normalization : {None, "sym", "rw"}, default=None
         ``D - A``; ``I - D^-1/2 A D^-1/2``; or the random walk's ``I - D^-1 A``, with ``vᵀ D v = 1``.
     node_weight : array of shape (n,) or None, default=None
@@ -231,12 +235,23 @@ def fiedler_vector(
     }  # fmt: skip
     if node_weight is not None and form is not None:
         raise ValueError("node_weight goes with normalization=None: the others have the degrees for weights")
+    if hasattr(A, "__dask_graph__"):
+        if degree is not None:
+            raise ValueError("degree goes with an operator: the degrees of a dask array are its own")
+        A, degree = _from_dask(A)
     if _is_operator(A):
         if negative != "raise":
-            raise ValueError("negative is not offered for operators: their weights are not seen")
+            raise ValueError("negative is not offered for operators and dask arrays")
         return _of_operator(A, degree, form, node_weight, n_vectors, tol, on_fail, start, options)
     if degree is not None:
         raise ValueError("degree goes with an operator: the degrees of a matrix are its own")
+    if node_weight is None and v0 is None and method in ("auto", "lanczos"):
+        dense = _clean_dense(A, _threads.resolve(n_jobs))
+        if dense is not None:
+            k = _validate.check_integer(n_vectors, "n_vectors", 1, len(dense.degrees) - 1)
+            why = "a dense graph" if method == "auto" else "as asked for"
+            find = _OperatorFinder(dense.matmat, dense.degrees, form, tol, relative, why, options)
+            return _of_products(find, k, on_fail, start)
     graph = _graphs.as_graph(A, "A", negative)
     n = graph.n
     if n < 2:
@@ -264,8 +279,9 @@ def fiedler_vector(
             raise ValueError("node_weight is 0 on all of the largest component")
         _tell_disconnected(sizes, "the vector is that of the largest")
     first = _start_vectors(v0, n, keep)
-    find = _Finder(part, form, mass, tol, relative, method, first, options)
-    value, vector, found, copies = _pick(find, k, part.n - 1)
+    value, vector, found, copies = _pick(
+        _Finder(part, form, mass, tol, relative, method, first, options), k, part.n - 1
+    )
     info = replace(
         _info(found, k, copies, keep, len(sizes), start, relative, tol), n_negative=graph.negatives
     )
@@ -290,7 +306,7 @@ class _Finder:
         start: Floats | None,
         options: dict[str, Any],
     ) -> None:
-        self.graph, self.form, self.mass, self.tol = graph, form, mass, tol
+        self.graph, self.n, self.form, self.mass, self.tol = graph, graph.n, form, mass, tol
         self.relative, self.method, self.start, self.options = relative, method, start, options
         if form == "rw":
             self.mass = graph.degrees
@@ -306,25 +322,16 @@ class _Finder:
         small = method == "auto" and self.graph.n <= DENSE_NODES
         if self.relative and not small and method in ("auto", "approxchol", "cholesky"):
             found = self._by_angle(k, wanted, method, start)
-            if found.method == "chebyshev" and not self._trusted(found, wanted):
+            if found.method == "chebyshev" and not _trusted(found, wanted):
                 found = self._by_angle(k, wanted, "approxchol", found.vectors)
             return found
         found = self._by_residual(k, method, self.tol, start)
-        if self.relative and method == "chebyshev" and not self._trusted(found, wanted):
+        if self.relative and method == "chebyshev" and not _trusted(found, wanted):
             found = self._by_residual(k, method, min(1e-12, self.tol), found.vectors)
-        elif self.relative and small and not self._trusted(found, wanted):
+        elif self.relative and small and not _trusted(found, wanted):
             # A dense matrix holds differences: weights of many magnitudes need sums of edges.
             found = self._by_angle(k, wanted, "approxchol", None)
         return found
-
-    def _trusted(self, found: _Found, wanted: int) -> bool:
-        # A residual says nothing about an eigenvalue that is no larger.
-        floor = 1e-3 * found.values[:wanted] / found.norm
-        return bool(
-            found.converged
-            and (found.errors[:wanted] <= VECTOR_ERROR).all()
-            and (found.residuals[:wanted] <= floor).all()
-        )
 
     def _by_angle(self, k: int, wanted: int, method: str, start: Floats | None) -> _Found:
         """Iterate until the vector itself is right, as the residual seen through a factor tells."""
@@ -366,12 +373,56 @@ class _Finder:
         )  # fmt: skip
 
 
+def _trusted(found: _Found, wanted: int) -> bool:
+    # A residual says nothing about an eigenvalue that is no larger.
+    floor = 1e-3 * found.values[:wanted] / found.norm
+    return bool(
+        found.converged
+        and (found.errors[:wanted] <= VECTOR_ERROR).all()
+        and (found.residuals[:wanted] <= floor).all()
+    )
+
+
 def _dense(graph: Graph) -> bool:
-    return graph.n > 1500 and len(graph.values) > 0.1 * graph.n**2
+    return graph.n > DENSE_SIZE and len(graph.values) > DENSE_SHARE * graph.n**2
 
 
 def _is_operator(A: Any) -> bool:
     return hasattr(A, "matmat") and not hasattr(A, "tocsr") and not isinstance(A, np.ndarray)
+
+
+class _DaskWeights:
+    """A graph as a dask array; its diagonal does not count."""
+
+    def __init__(self, A: Any, diagonal: Floats) -> None:
+        self.A, self.diagonal, self.shape = A, diagonal, A.shape
+
+    def matmat(self, x: Floats) -> Floats:
+        return np.asarray((self.A @ x).compute(), dtype=np.float64) - self.diagonal[:, None] * x
+
+
+def _from_dask(A: Any) -> tuple[_DaskWeights, Floats]:
+    """The weights as an operator, and its degrees; one pass over the array checks it."""
+    from lapwing._optional import need
+
+    dask = need("dask", extra="dask", purpose="a graph in a dask array")
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"A must be square, got shape {A.shape}")
+    if A.dtype.kind not in "fiub":
+        raise TypeError(f"A must hold real numbers, got dtype {A.dtype}")
+    single = A.dtype == np.float32
+    A = A.astype(np.float64)
+    finite, least, most, unlike, sums, diagonal = dask.compute(
+        np.isfinite(A).all(), A.min(), abs(A).max(), abs(A - A.T).max(), A.sum(axis=1), np.diagonal(A)
+    )
+    if not finite:
+        raise ValueError("A must be finite, but it has entries that are NaN or infinite")
+    if least < 0:
+        raise ValueError(f"A must not be negative, but its least entry is {least:g}")
+    if unlike > (1e-6 if single else 1e-10) * most:
+        raise ValueError(f"A must be symmetric, but it differs from its transpose by {unlike:g}")
+    diagonal = np.asarray(diagonal)
+    return _DaskWeights(A, diagonal), np.asarray(sums - diagonal)
 
 
 def _start_vectors(v0: Any, n: int, keep: NDArray[np.intp] | None) -> Floats | None:
@@ -435,10 +486,12 @@ def _fixed(n: int) -> Floats:
     return np.asarray(np.cos(1.0 + 2.399963 * np.arange(n)))
 
 
-def _pick(find: _Finder | _SignedFinder, k: int, room: int) -> tuple[Floats, Floats, _Found, int]:
+def _pick(
+    find: _Finder | _SignedFinder | _OperatorFinder, k: int, room: int
+) -> tuple[Floats, Floats, _Found, int]:
     """The pairs wanted, the choice among copies of the smallest one independent of how they were found."""
     mass = find.mass
-    z = _fixed(find.graph.n)
+    z = _fixed(find.n)
     known = min(k + 1, room)
     start: Floats | None = None
     while True:
@@ -580,7 +633,7 @@ class _SignedFinder:
     """The smallest so many pairs of a signed Laplacian."""
 
     def __init__(self, graph: Graph, form: str | None, tol: float, options: dict[str, Any]) -> None:
-        self.graph, self.tol, self.options = graph, tol, options
+        self.graph, self.n, self.tol, self.options = graph, graph.n, tol, options
         self.degrees = np.bincount(graph.sources, weights=np.abs(graph.values), minlength=graph.n)
         self.mass = self.degrees if form == "rw" else None
         self.root = np.ones(graph.n)
@@ -668,43 +721,100 @@ def _of_operator(
     if degree is None:
         raise ValueError("an operator A needs degree, the sums of its rows")
     if node_weight is not None:
-        raise ValueError("node_weight is not offered for operators")
+        raise ValueError("node_weight is not offered for operators and dask arrays")
     d = _validate.check_weights(degree, n, "degree")
     if form is not None and not (d > 0).all():
         raise ValueError(f"degree must be > 0, got {d.min():g} at {int(np.argmin(d))}")
     k = _validate.check_integer(n_vectors, "n_vectors", 1, n - 1)
-    root = np.sqrt(d) if form is not None else np.ones(n)
+    find = _OperatorFinder(A.matmat, d, form, tol, False, "products are all there is", options)
+    return _of_products(find, k, on_fail, start)
 
-    class Laplacian:
-        shape = (n, n)
 
-        def matmat(self, x: Floats) -> Floats:
-            y = x / root[:, None]
-            return np.asarray((d[:, None] * y - A.matmat(y)) / root[:, None])
+class _OperatorFinder:
+    """The smallest so many pairs from products with the weights."""
 
-    norm = 2.0 if form is not None else 2.0 * float(d.max())
-    null = (root / np.linalg.norm(root))[:, None]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        r = eigsh(
-            Laplacian(),
-            min(k + 1, n - 1),
-            "SA",
-            tol=tol,
-            norm_bound=norm,
-            null=null,
-            canonical=False,
-            **options,
-        )
-    found = _Found(
-        r.values, r.vectors, r.residuals, r.vector_errors, norm, "lanczos", "products are all there is",
-        0, int(r.info["products"]), r.converged,
-    )  # fmt: skip
-    near = COPIES * abs(float(r.values[0])) + 64 * np.finfo(float).eps * norm
-    copies = int((r.values - r.values[0] <= near).sum())
-    vectors = r.vectors[:, :k].copy()
-    _canonical.canonical_basis(vectors, [slice(i, i + 1) for i in range(k)])
-    if form == "rw":
-        vectors /= root[:, None]
-    info = _info(found, k, copies, None, 1, start, False, tol)
-    return _finish(r.values[:k], vectors, info, k, on_fail)
+    def __init__(
+        self,
+        products: Callable[[Floats], Any],
+        degrees: Floats,
+        form: str | None,
+        tol: float,
+        relative: bool,
+        reason: str,
+        options: dict[str, Any],
+    ) -> None:
+        self.products, self.degrees, self.n = products, degrees, len(degrees)
+        self.mass = degrees if form == "rw" else None
+        self.root = np.sqrt(degrees) if form is not None else np.ones(self.n)
+        self.norm = 2.0 if form is not None else 2.0 * float(degrees.max())
+        self.tol, self.relative, self.reason, self.options = tol, relative, reason, options
+
+    def __call__(self, k: int, wanted: int, start: Floats | None = None) -> _Found:
+        found = self._to(self.tol, k)
+        if self.relative and not _trusted(found, wanted):
+            found = self._to(min(1e-12, self.tol), k)
+        return found
+
+    def _to(self, tol: float, k: int) -> _Found:
+        n, d, root, products = self.n, self.degrees[:, None], self.root[:, None], self.products
+
+        class Laplacian:
+            shape = (n, n)
+
+            def matmat(self, x: Floats) -> Floats:
+                y = x / root
+                return np.asarray((d * y - products(y)) / root)
+
+        null = root / np.linalg.norm(root)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            r = eigsh(Laplacian(), k, "SA", tol=tol, norm_bound=self.norm, null=null, canonical=False,
+                      **self.options)  # fmt: skip
+        vectors = r.vectors / root if self.mass is not None else r.vectors
+        return _Found(
+            np.maximum(r.values, 0.0), vectors, r.residuals, r.vector_errors, self.norm, "lanczos",
+            self.reason, 0, int(r.info["products"]), r.converged,
+        )  # fmt: skip
+
+
+def _of_products(find: _OperatorFinder, k: int, on_fail: str, start: float) -> FiedlerResult:
+    value, vector, found, copies = _pick(find, k, find.n - 1)
+    return _finish(
+        value, vector, _info(found, k, copies, None, 1, start, find.relative, find.tol), k, on_fail
+    )
+
+
+class _DenseWeights:
+    """A graph as a dense array that stays where it is; its diagonal does not count."""
+
+    def __init__(self, A: Any, threads: int) -> None:
+        self.A, self.threads = A, threads
+        self.diagonal = np.diagonal(A).astype(np.float64)
+        self.degrees = self.matmat(np.ones((len(A), 1)))[:, 0]
+
+    def matmat(self, x: Floats) -> Floats:
+        out = np.empty((x.shape[1], len(self.A)))
+        _backend.extension().dense_times(self.A, np.ascontiguousarray(x.T), out, self.threads)
+        return np.asarray(out.T - self.diagonal[:, None] * x)
+
+
+def _clean_dense(A: Any, threads: int) -> _DenseWeights | None:
+    """A dense array that needs no mending and has many entries: symmetric, of one component, not small."""
+    if not (isinstance(A, np.ndarray) and A.ndim == 2 and A.shape[0] == A.shape[1] > DENSE_SIZE):
+        return None
+    if A.dtype not in (np.float64, np.float32) or isinstance(A, np.ma.MaskedArray):
+        return None
+    A = np.ascontiguousarray(A)
+    facts = _backend.extension().phylo_inspect(A, threads)
+    if facts["bad"] or facts["asymmetry"] or facts["low"] < 0:
+        return None
+    if np.count_nonzero(A) < DENSE_SHARE * A.size:
+        return None
+    left = np.ones(len(A), bool)
+    left[0] = False
+    reached = [0]
+    while reached and left.any():
+        fresh = np.flatnonzero(left & (A[reached.pop()] > 0))
+        left[fresh] = False
+        reached += fresh.tolist()
+    return None if left.any() else _DenseWeights(A, threads)

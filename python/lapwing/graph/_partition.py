@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,6 +134,12 @@ class _Problem:
     @property
     def total(self) -> float:
         return float(self.weights.sum())
+
+    @cached_property
+    def components(self) -> tuple[Labels, NDArray[np.int64]]:
+        """Component of each node, the largest first, and their sizes."""
+        part, sizes = _backend.extension().components(*self.graph.csr)
+        return part, sizes
 
     def part(self, nodes: NDArray[np.intp]) -> _Problem:
         """The sub-graph of some nodes, which keep their degrees."""
@@ -309,7 +316,7 @@ class _Pieces(NamedTuple):
 
 def _place(p: _Problem, targets: Floats, limits: Floats) -> _Pieces | None:
     """Whole components on two sides, one of them to be split at most; None: it does not work out."""
-    part, sizes = _backend.extension().components(*p.graph.csr)
+    part, sizes = p.components
     c = len(sizes)
     weight = np.bincount(part, weights=p.weights, minlength=c).astype(np.float64)
     nobody = np.empty(0, np.intp)
@@ -341,7 +348,7 @@ def _place(p: _Problem, targets: Floats, limits: Floats) -> _Pieces | None:
 
 def _pack(p: _Problem, targets: Floats, limits: Floats) -> Labels | None:
     """Whole components in k parts, the heaviest first; None: they do not fit."""
-    part, sizes = _backend.extension().components(*p.graph.csr)
+    part, sizes = p.components
     k = len(targets)
     if len(sizes) < k:
         return None
@@ -500,8 +507,7 @@ def bisect(
         raise ValueError(f"A needs at least 2 nodes, got {p.graph.n}")
     labels, info = _bisect(p, how, goal, rounding, imbalance, share, low, form, better, trials)
     if share == 0.5:
-        labels = _by_first_node(labels)
-        info = _describe(p, labels, np.full(2, p.total / 2), info)
+        labels, info = _in_order(p, labels, np.full(2, p.total / 2), info)
     _warn(p, info)
     return (labels, info) if return_info else labels
 
@@ -539,7 +545,7 @@ def _two(
     balanced: bool,
 ) -> tuple[Labels, PartitionInfo]:
     begin = time.perf_counter()
-    part, sizes = _backend.extension().components(*p.graph.csr)
+    part, sizes = p.components
     labels: Labels = np.zeros(p.graph.n, np.int32)
     if len(sizes) > 1:
         if not balanced:
@@ -560,6 +566,8 @@ def _two(
         method = "multilevel"  # sees components as they come
     if method == "multilevel":
         found = p.call("partition", labels, targets, limits, refine, trials=trials)
+        if targets[0] == targets[1] and limits[0] == limits[1]:  # either may be the first
+            labels = _by_first_node(labels)
         return labels, _certificate(
             p, labels, targets, limits, method, refine, begin, np.nan, None, bool(found["stopped"])
         )
@@ -633,7 +641,6 @@ def _certificate(
             cheeger = (sure / 2.0, float(np.sqrt(2.0 * value)))
             volumes = np.bincount(labels, weights=p.graph.degrees, minlength=2)
             bound = sure * float(volumes[0] * volumes[1]) / float(volumes.sum())
-    parts = int(_backend.extension().components(*p.graph.csr)[1].size)
     return PartitionInfo(
         cut=metrics.cut,
         imbalance=_imbalance(p, weights, targets),
@@ -641,7 +648,7 @@ def _certificate(
         metrics=metrics,
         method=method,
         refine=refine,
-        n_components=parts,
+        n_components=len(p.components[1]),
         fiedler_value=value,
         residual=residual,
         lower_bound=bound,
@@ -667,6 +674,14 @@ def _describe(p: _Problem, labels: Labels, targets: Floats, info: PartitionInfo)
     weights = np.zeros(len(targets))
     weights[: len(metrics.part_weights)] = metrics.part_weights
     return replace(info, metrics=metrics, cut=metrics.cut, imbalance=_imbalance(p, weights, targets))
+
+
+def _in_order(
+    p: _Problem, labels: Labels, targets: Floats, info: PartitionInfo
+) -> tuple[Labels, PartitionInfo]:
+    """Parts in the order of their first nodes, where they are not, and a certificate that knows it."""
+    ordered = _by_first_node(labels)
+    return (labels, info) if (ordered == labels).all() else (ordered, _describe(p, ordered, targets, info))
 
 
 def _warn(p: _Problem, info: PartitionInfo, on_fail: str = "warn") -> None:
@@ -861,8 +876,7 @@ def partition(
     if contiguous and _joined(p, labels, p.limits(targets, allowed)):
         info = _describe(p, labels, targets, info)
     if target_fractions is None:
-        labels = _by_first_node(labels)
-        info = _describe(p, labels, targets, info)
+        labels, info = _in_order(p, labels, targets, info)
     _warn(p, info, on_fail)
     return labels, info
 
@@ -928,6 +942,8 @@ def _multilevel(
         return labels, _certificate(p, labels, targets, limits, "components", refine, begin, np.nan, None)
     labels = np.zeros(p.graph.n, np.int32)
     found = p.call("partition", labels, targets, limits, refine, trials=trials)
+    if (targets == targets[0]).all():
+        labels = _by_first_node(labels)
     return labels, _certificate(
         p, labels, targets, limits, "multilevel", refine, begin, np.nan, None, bool(found["stopped"])
     )

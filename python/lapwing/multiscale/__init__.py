@@ -8,6 +8,7 @@ from lapwing._array import takes_tensors
 from lapwing.multiscale._adjoint import dwt_adjoint, idwt_adjoint, wavedecn_adjoint, waverecn_adjoint
 from lapwing.multiscale._dwt import dwt, dwt2, dwtn, idwt, idwt2, idwtn
 from lapwing.multiscale._emd import wavelet_emd
+from lapwing.multiscale._fully import FswavedecnResult, fswavedecn, fswaverecn
 from lapwing.multiscale._levels import wavedec, wavedec2, wavedecn, waverec, waverec2, waverecn
 from lapwing.multiscale._lifting import ilwt, lwt
 from lapwing.multiscale._maps import HierarchicalMap, make_map
@@ -19,6 +20,7 @@ from lapwing.multiscale._pack import (
     wavedecn_shapes,
     wavedecn_size,
 )
+from lapwing.multiscale._pad import pad
 from lapwing.multiscale._plan import WaveletPlan
 from lapwing.multiscale._pyramid import (
     gaussian_pyramid,
@@ -32,6 +34,7 @@ from lapwing.multiscale._wavelet import MODES, Wavelet, dwt_max_level, wavelist
 
 __all__ = [
     "MODES",
+    "FswavedecnResult",
     "HierarchicalMap",
     "Wavelet",
     "WaveletPlan",
@@ -40,6 +43,8 @@ __all__ = [
     "dwt_adjoint",
     "dwt_max_level",
     "dwtn",
+    "fswavedecn",
+    "fswaverecn",
     "gaussian_pyramid",
     "idwt",
     "idwt2",
@@ -54,6 +59,7 @@ __all__ = [
     "lwt",
     "make_map",
     "pack",
+    "pad",
     "pyr_down",
     "pyr_up",
     "ravel_coeffs",

@@ -23,7 +23,8 @@ def samples(m: int, wavelet: Wavelet, mode: str) -> int:
     return 2 * m if mode == "periodization" else 2 * m - wavelet.rec_len + 2
 
 
-def _gather(low: Array, high: Array, n: int, axis: int, wavelet: Wavelet, mode: str, threads: int) -> Array:
+def gather(low: Array, high: Array, n: int, axis: int, wavelet: Wavelet, mode: str, threads: int) -> Array:
+    """The transpose of one level of analysis of n samples."""
     dtype = np.result_type(low, high)
     a, d = _real(low.astype(dtype, copy=False)), _real(high.astype(dtype, copy=False))
     shape = list(a.shape)
@@ -33,7 +34,8 @@ def _gather(low: Array, high: Array, n: int, axis: int, wavelet: Wavelet, mode: 
     return _as(x, dtype)
 
 
-def _scatter(y: Array, axis: int, wavelet: Wavelet, mode: str, threads: int) -> tuple[Array, Array]:
+def scatter(y: Array, axis: int, wavelet: Wavelet, mode: str, threads: int) -> tuple[Array, Array]:
+    """The transpose of one level of synthesis."""
     real = _real(y)
     shape = list(real.shape)
     n = shape[axis]
@@ -89,7 +91,7 @@ def dwt_adjoint(
         raise ValueError(
             f"cA must have {made} entries along axis {where} for n = {count}, got {low.shape[where]}"
         )
-    return _gather(low, high, count, where, bank, how, _threads.resolve(n_jobs))
+    return gather(low, high, count, where, bank, how, _threads.resolve(n_jobs))
 
 
 def idwt_adjoint(
@@ -126,7 +128,7 @@ def idwt_adjoint(
     (where,) = check_axes((axis,), x.ndim)
     if x.shape[where] % 2:
         raise ValueError(f"y must have an even length along axis {where}, got {x.shape[where]}")
-    return _scatter(x, where, as_wavelet(wavelet), as_mode(mode), _threads.resolve(n_jobs))
+    return scatter(x, where, as_wavelet(wavelet), as_mode(mode), _threads.resolve(n_jobs))
 
 
 def wavedecn_adjoint(
@@ -205,7 +207,7 @@ def wavedecn_adjoint(
                 if one is not None:
                     a, d = (np.zeros_like(one) if b is None else b for b in (a, d))
                     n = sizes[len(coeffs) - number - 1][where[place]]
-                    joined[key] = _gather(a, d, n, where[place], wavelets[place], modes[place], threads)
+                    joined[key] = gather(a, d, n, where[place], wavelets[place], modes[place], threads)
             bands = joined
         x = bands[""]
     if x is None:
@@ -271,7 +273,7 @@ def waverecn_adjoint(
         for axis, w, how in zip(where, wavelets, modes, strict=True):
             split = {}
             for key, band in bands.items():
-                split[key + "a"], split[key + "d"] = _scatter(band, axis, w, how, threads)
+                split[key + "a"], split[key + "d"] = scatter(band, axis, w, how, threads)
             bands = split
         x = bands.pop(low)
         out.append(bands)

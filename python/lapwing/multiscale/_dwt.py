@@ -9,28 +9,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _backend, _threads
+from lapwing import _backend, _threads, _validate
 from lapwing.multiscale._wavelet import Wavelet, as_mode, as_wavelet, for_axes
 
-__all__ = ["as_array", "check_axes", "dwt", "dwt2", "dwtn", "idwt", "idwt2", "idwtn"]
+__all__ = ["as_array", "check_axes", "check_length", "dwt", "dwt2", "dwtn", "idwt", "idwt2", "idwtn"]
 
 Array = NDArray[Any]
 
 
-def as_array(x: Any, name: str) -> Array:
-    """`x` as an array of floating point or complex numbers; integers and booleans become float64.
+def is_half(dtype: np.dtype[Any]) -> bool:
+    """Whether numbers have 16 bits: arithmetic is in float32, with one rounding at the end of a level."""
+    return dtype == np.float16 or dtype.name == "bfloat16"
+
+
+def as_array(x: Any, name: str, check_finite: bool = False) -> Array:
+    """`x` as an array of floating point or complex numbers; integers become float64.
 
     Raises
     ------
     TypeError
         `x` holds no numbers.
     ValueError
-        `x` has no dimension, or an axis without entries.
+        `x` has no dimension, or an axis without entries; or an entry that is not finite, if `check_finite`.
+    ImportError
+        `x` lives on a GPU.
     """
+    if hasattr(x, "__cuda_array_interface__"):
+        _backend.extension("cuda", name)
     array = np.asarray(x)
+    half = is_half(array.dtype)
     if array.dtype.kind == "b":
         raise TypeError(f"{name} is boolean; pass {name}.astype(np.uint8)")
-    if array.dtype.kind not in "fciu":
+    if array.dtype.kind not in "fciu" and not half:
         raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}")
     if array.ndim == 0:
         raise ValueError(f"{name} must have at least one axis, got a single number")
@@ -39,7 +49,11 @@ def as_array(x: Any, name: str) -> Array:
         raise ValueError(f"{name} is empty along axis {empty}: its shape is {array.shape}")
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
-    kept = {"e": np.float16, "f": np.float32, "F": np.complex64}.get(
+    if check_finite:
+        _validate.check_finite(array, name)
+    if half:
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    kept = {"f": np.float32, "F": np.complex64}.get(
         array.dtype.newbyteorder("=").char, np.complex128 if array.dtype.kind == "c" else np.float64
     )
     return array.astype(kept, copy=False)
@@ -67,10 +81,10 @@ def check_axes(axes: Any, ndim: int, *, distinct: bool = True) -> tuple[int, ...
 
 
 def _real(x: Array) -> Array:
-    """What the core works on: float32 for half precision, and complex numbers as pairs along a last axis."""
+    """What the core works on: float32 for 16 bits, and complex numbers as pairs along a last axis."""
     if x.dtype.kind == "c":
         return x[..., None].view(x.real.dtype)
-    return x.astype(np.float32) if x.dtype == np.float16 else x
+    return x.astype(np.float32) if is_half(x.dtype) else x
 
 
 def _as(x: Array, dtype: np.dtype[Any]) -> Array:
@@ -79,7 +93,8 @@ def _as(x: Array, dtype: np.dtype[Any]) -> Array:
     return x.astype(dtype, copy=False)
 
 
-def _check_length(n: int, mode: str, axis: int) -> None:
+def check_length(n: int, mode: str, axis: int) -> None:
+    """Raise ``ValueError`` if a signal is too short to be mirrored."""
     if n == 1 and mode in ("reflect", "antireflect"):
         raise ValueError(f"mode {mode!r} needs at least two samples, and axis {axis} has one")
 
@@ -98,7 +113,7 @@ def synthesis_length(m: int, wavelet: Wavelet, mode: str, axis: int) -> int:
 def _analyse(x: Array, axis: int, wavelet: Wavelet, mode: str, threads: int) -> tuple[Array, Array]:
     core = _backend.extension()
     n = x.shape[axis]
-    _check_length(n, mode, axis)
+    check_length(n, mode, axis)
     real = _real(x)
     shape = list(real.shape)
     shape[axis] = core.dwt_length(n, wavelet.dec_len, mode)
@@ -125,7 +140,13 @@ def _synthesise(
 
 
 def dwt(
-    data: Any, wavelet: Any, mode: str = "symmetric", axis: int = -1, *, n_jobs: int | None = None
+    data: Any,
+    wavelet: Any,
+    mode: str = "symmetric",
+    axis: int = -1,
+    *,
+    check_finite: bool = False,
+    n_jobs: int | None = None,
 ) -> tuple[Array, Array]:
     """One level of a discrete wavelet transform along one axis.
 
@@ -133,7 +154,8 @@ def dwt(
     ----------
     data : array
         Real or complex; of any shape and strides. float16, float32, float64, complex64 and complex128 are
-        kept, with arithmetic in float32 for float16; integers become float64.
+        kept, and bfloat16 (of the package ml_dtypes), with arithmetic in float32 for 16 bits; integers become
+        float64.
     wavelet : str or Wavelet
         See `wavelist`.
     mode : str, default="symmetric"
@@ -141,6 +163,9 @@ def dwt(
         "periodization" each band has half as many entries as `data`, rounded up; otherwise, for n samples
         and filters of length F, ``(n + F - 1) // 2``.
     axis : int, default=-1
+    check_finite : bool, default=False
+        Raise where an entry is NaN or infinite. Otherwise such entries spread to the coefficients that see
+        them, and to no others.
     n_jobs : int or None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
 
@@ -152,9 +177,12 @@ def dwt(
     Raises
     ------
     ValueError
-        The wavelet, the mode or the axis is not there, or `data` is empty or too short for the mode.
+        The wavelet, the mode or the axis is not there, or `data` is empty or too short for the mode, or not
+        finite with `check_finite`.
     TypeError
         `data` holds no numbers.
+    ImportError
+        `data` lives on a GPU.
 
     References
     ----------
@@ -167,13 +195,20 @@ def dwt(
     >>> (low / 2**0.5).round(6).tolist(), (high / 2**0.5).round(6).tolist()
     ([2.0, 2.0], [-1.0, 0.0])
     """
-    x = as_array(data, "data")
+    x = as_array(data, "data", check_finite)
     (where,) = check_axes((axis,), x.ndim)
     return _analyse(x, where, as_wavelet(wavelet), as_mode(mode), _threads.resolve(n_jobs))
 
 
 def idwt(
-    cA: Any, cD: Any, wavelet: Any, mode: str = "symmetric", axis: int = -1, *, n_jobs: int | None = None
+    cA: Any,
+    cD: Any,
+    wavelet: Any,
+    mode: str = "symmetric",
+    axis: int = -1,
+    *,
+    check_finite: bool = False,
+    n_jobs: int | None = None,
 ) -> Array:
     """Undo `dwt`.
 
@@ -181,7 +216,7 @@ def idwt(
     ----------
     cA, cD : array or None
         Approximation and detail, of one shape; None: zeros.
-    wavelet, mode, axis, n_jobs
+    wavelet, mode, axis, check_finite, n_jobs
         As for `dwt`.
 
     Returns
@@ -205,8 +240,8 @@ def idwt(
     """
     if cA is None and cD is None:
         raise ValueError("one of cA and cD must be given")
-    low = None if cA is None else as_array(cA, "cA")
-    high = None if cD is None else as_array(cD, "cD")
+    low = None if cA is None else as_array(cA, "cA", check_finite)
+    high = None if cD is None else as_array(cD, "cD", check_finite)
     if low is not None and high is not None and low.shape != high.shape:
         raise ValueError(f"cA and cD must have one shape, got {low.shape} and {high.shape}")
     given = low if low is not None else high
@@ -217,7 +252,7 @@ def idwt(
 
 def dwtn(
     data: Any, wavelet: Any, mode: Any = "symmetric", axes: Sequence[int] | None = None,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> dict[str, Array]:  # fmt: skip
     """One level of a separable transform along several axes.
 
@@ -229,7 +264,7 @@ def dwtn(
         One for all axes, or one for each.
     axes : sequence of int or None, default=None
         None: all. The others are a batch. An axis that comes twice is transformed twice.
-    n_jobs : int or None
+    check_finite, n_jobs
         As for `dwt`.
 
     Returns
@@ -249,7 +284,7 @@ def dwtn(
     >>> sorted(dwtn(np.ones((4, 6)), "haar"))
     ['aa', 'ad', 'da', 'dd']
     """
-    x = as_array(data, "data")
+    x = as_array(data, "data", check_finite)
     where = check_axes(axes, x.ndim, distinct=False)
     wavelets, modes = for_axes(wavelet, mode, len(where))
     return analyse(x, where, wavelets, modes, _threads.resolve(n_jobs))
@@ -297,7 +332,7 @@ def analyse_levels(
 
     They are put into `out` if that is given.
     """
-    if at_once(axes) and x.dtype != np.float16:
+    if at_once(axes) and not is_half(x.dtype):
         if out is None:
             out = _empty_levels(x, axes, wavelets, modes, count)
         low, levels = out
@@ -341,7 +376,7 @@ def level_shapes(
     now = list(shape)
     for _ in range(count):
         for axis, wavelet, mode in zip(axes, wavelets, modes, strict=True):
-            _check_length(now[axis], mode, axis)
+            check_length(now[axis], mode, axis)
             now[axis] = core.dwt_length(now[axis], wavelet.dec_len, mode)
         shapes.append(tuple(now))
     return shapes
@@ -349,7 +384,7 @@ def level_shapes(
 
 def idwtn(
     coeffs: dict[str, Any], wavelet: Any, mode: Any = "symmetric", axes: Sequence[int] | None = None,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Array:  # fmt: skip
     """Undo `dwtn`.
 
@@ -357,7 +392,7 @@ def idwtn(
     ----------
     coeffs : dict
         Bands by key, as from `dwtn`; bands that are None or missing are zeros.
-    wavelet, mode, axes, n_jobs
+    wavelet, mode, axes, check_finite, n_jobs
         As for `dwtn`.
 
     Returns
@@ -379,7 +414,7 @@ def idwtn(
     >>> bool(np.allclose(idwtn(dwtn(x, "db2"), "db2"), x))
     True
     """
-    bands = as_bands(coeffs, "coeffs")
+    bands = as_bands(coeffs, "coeffs", check_finite)
     if not bands:
         raise ValueError("coeffs has no band")
     where = check_axes(axes, next(iter(bands.values())).ndim, distinct=False)
@@ -388,16 +423,17 @@ def idwtn(
     return synthesise(bands, where, wavelets, modes, _threads.resolve(n_jobs))
 
 
-def as_bands(coeffs: dict[str, Any], name: str) -> dict[str, Array]:
+def as_bands(coeffs: dict[str, Any], name: str, check_finite: bool = False) -> dict[str, Array]:
     """The bands that are given, as arrays."""
     if not isinstance(coeffs, dict):
         raise ValueError(
             f"Unexpected detail coefficient type {type(coeffs).__name__} at {name}; it must be a dictionary"
         )
-    return {key: as_array(band, f"{name}[{key!r}]") for key, band in coeffs.items() if band is not None}
+    given = {key: band for key, band in coeffs.items() if band is not None}
+    return {key: as_array(band, f"{name}[{key!r}]", check_finite) for key, band in given.items()}
 
 
-def check_bands(bands: dict[str, Array], count: int, name: str) -> None:
+def check_bands(bands: dict[str, Any], count: int, name: str) -> None:
     """Raise ``ValueError`` unless keys are letters for so many axes, and the bands have one shape."""
     for key, band in bands.items():
         if len(key) != count or set(key) - {"a", "d"}:
@@ -465,7 +501,7 @@ def synthesise_levels(
     """
     given = [band for level in levels for band in level.values() if band is not None]
     dtype = np.result_type(*given, *([] if low is None else [low]))
-    if dtype == np.float16:
+    if is_half(dtype):
         for number in range(len(levels) - 1, -1, -1):
             size = sizes[number - 1] if number else shape
             level = {k: None if b is None else b.astype(np.float32) for k, b in levels[number].items()}
@@ -498,6 +534,7 @@ def dwt2(
     mode: Any = "symmetric",
     axes: Sequence[int] = (-2, -1),
     *,
+    check_finite: bool = False,
     n_jobs: int | None = None,
 ) -> tuple[Array, tuple[Array, Array, Array]]:
     """One level of a separable transform along two axes.
@@ -508,7 +545,7 @@ def dwt2(
         As for `dwt`.
     wavelet, mode : as for `dwt`, or two of them
     axes : two int, default=(-2, -1)
-    n_jobs : int or None
+    check_finite, n_jobs
         As for `dwt`.
 
     Returns
@@ -531,7 +568,7 @@ def dwt2(
     [[2.0, 2.0], [2.0, 2.0]]
     """
     check_two(axes)
-    bands = dwtn(data, wavelet, mode, axes, n_jobs=n_jobs)
+    bands = dwtn(data, wavelet, mode, axes, check_finite=check_finite, n_jobs=n_jobs)
     return bands["aa"], (bands["da"], bands["ad"], bands["dd"])
 
 
@@ -541,6 +578,7 @@ def idwt2(
     mode: Any = "symmetric",
     axes: Sequence[int] = (-2, -1),
     *,
+    check_finite: bool = False,
     n_jobs: int | None = None,
 ) -> Array:
     """Undo `dwt2`.
@@ -549,7 +587,7 @@ def idwt2(
     ----------
     coeffs : tuple
         ``(cA, (cH, cV, cD))``; a band that is None is zeros.
-    wavelet, mode, axes, n_jobs
+    wavelet, mode, axes, check_finite, n_jobs
         As for `dwt2`.
 
     Returns
@@ -573,7 +611,9 @@ def idwt2(
     if len(coeffs) != 2:
         raise ValueError(f"coeffs must be (cA, (cH, cV, cD)), got {len(coeffs)} entries")
     low, details = coeffs
-    return idwtn(two_bands(low, details, "coeffs[1]"), wavelet, mode, axes, n_jobs=n_jobs)
+    return idwtn(
+        two_bands(low, details, "coeffs[1]"), wavelet, mode, axes, check_finite=check_finite, n_jobs=n_jobs
+    )
 
 
 def check_two(axes: Sequence[int]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lapwing import _threads, _validate
+from lapwing.multiscale import _dask
 from lapwing.multiscale._dwt import (
     analyse_levels,
     as_array,
@@ -50,21 +51,23 @@ def level_count(
 def wavedecn(
     data: Any, wavelet: Any, mode: Any = "symmetric", level: int | None = None,
     axes: Sequence[int] | None = None,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> list[Any]:  # fmt: skip
     """Several levels of a separable transform along several axes.
 
     Parameters
     ----------
     data : array
-        As for `dwt`.
+        As for `dwt`. An array of Dask gives arrays of Dask (for `wavedec` and `wavedec2` as well), with the
+        same numbers: blocks are transformed one by one, each with as many samples of its neighbours as the
+        filters reach. Blocks along `axes` should be long, and multiples of ``2**level``; others are joined.
     wavelet, mode : as for `dwt`, or a sequence of them
         One for all axes, or one for each.
     level : int or None, default=None
         None: `dwt_max_level` of the shortest axis. 0: `data` itself.
     axes : sequence of int or None, default=None
         None: all. The others are a batch.
-    n_jobs : int or None
+    check_finite, n_jobs
         As for `dwt`.
 
     Returns
@@ -91,11 +94,16 @@ def wavedecn(
     >>> coeffs[0].shape, sorted(coeffs[1]), coeffs[2]["ad"].shape
     ((4, 4), ['ad', 'da', 'dd'], (8, 8))
     """
-    x = as_array(data, "data")
+    lazy = _dask.is_lazy(data)
+    if lazy and check_finite:
+        raise ValueError("check_finite would compute data, which is an array of Dask; check its blocks")
+    x = data if lazy else as_array(data, "data", check_finite)
     where = check_axes(axes, x.ndim)
     wavelets, modes = for_axes(wavelet, mode, len(where))
     count = level_count(x.shape, where, wavelets, modes, level)
     threads = _threads.resolve(n_jobs)
+    if lazy:
+        return _dask.wavedecn(x, where, wavelets, modes, count, threads or 1)
     if count == 0:
         return [x.copy()]
     low, levels = analyse_levels(x, where, wavelets, modes, count, threads)
@@ -104,15 +112,16 @@ def wavedecn(
 
 def waverecn(
     coeffs: Sequence[Any], wavelet: Any, mode: Any = "symmetric", axes: Sequence[int] | None = None,
-    *, shape: Sequence[int] | None = None, n_jobs: int | None = None,
+    *, shape: Sequence[int] | None = None, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Array:  # fmt: skip
     """Undo `wavedecn`.
 
     Parameters
     ----------
     coeffs : list
-        As from `wavedecn`. Bands that are None or missing are zeros.
-    wavelet, mode, axes, n_jobs
+        As from `wavedecn`. Bands that are None or missing are zeros; of arrays of Dask each level must have
+        one.
+    wavelet, mode, axes, check_finite, n_jobs
         As for `wavedecn`.
     shape : sequence of int or None, default=None
         Of the array to give back. An axis of odd length comes back one longer without it.
@@ -140,9 +149,14 @@ def waverecn(
     if len(coeffs) < 1:
         raise ValueError("coeffs must hold at least an approximation")
     threads = _threads.resolve(n_jobs)
-    x = None if coeffs[0] is None else as_array(coeffs[0], "coeffs[0]")
+    if _dask.is_lazy(coeffs[0]):
+        where = check_axes(axes, coeffs[0].ndim)
+        wavelets, modes = for_axes(wavelet, mode, len(where))
+        lazy: Array = _dask.waverecn(coeffs, where, wavelets, modes, shape, threads or 1)
+        return lazy
+    x = None if coeffs[0] is None else as_array(coeffs[0], "coeffs[0]", check_finite)
     levels = [
-        as_bands({} if given is None else given, f"coeffs[{number}]")
+        as_bands({} if given is None else given, f"coeffs[{number}]", check_finite)
         for number, given in enumerate(coeffs[1:], 1)
     ]
     shapes = [next((band.shape for band in bands.values()), None) for bands in levels]
@@ -214,13 +228,13 @@ def _check_list(coeffs: Any) -> None:
 
 def wavedec(
     data: Any, wavelet: Any, mode: str = "symmetric", level: int | None = None, axis: int = -1,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> list[Array]:  # fmt: skip
     """Several levels of a discrete wavelet transform along one axis.
 
     Parameters
     ----------
-    data, wavelet, mode, axis, n_jobs
+    data, wavelet, mode, axis, check_finite, n_jobs
         As for `dwt`.
     level : int or None, default=None
         None: `dwt_max_level`. 0: `data` itself.
@@ -247,13 +261,13 @@ def wavedec(
     >>> [len(c) for c in wavedec(range(64), "db2", "periodization")]
     [4, 4, 8, 16, 32]
     """
-    coeffs = wavedecn(data, wavelet, mode, level, (axis,), n_jobs=n_jobs)
+    coeffs = wavedecn(data, wavelet, mode, level, (axis,), check_finite=check_finite, n_jobs=n_jobs)
     return [coeffs[0], *(bands["d"] for bands in coeffs[1:])]
 
 
 def waverec(
     coeffs: Sequence[Any], wavelet: Any, mode: str = "symmetric", axis: int = -1,
-    *, shape: Sequence[int] | None = None, n_jobs: int | None = None,
+    *, shape: Sequence[int] | None = None, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Array:  # fmt: skip
     """Undo `wavedec`.
 
@@ -261,7 +275,7 @@ def waverec(
     ----------
     coeffs : list of array
         As from `wavedec`; None: zeros.
-    wavelet, mode, axis, n_jobs
+    wavelet, mode, axis, check_finite, n_jobs
         As for `dwt`.
     shape : sequence of int or None, default=None
         As for `waverecn`.
@@ -288,19 +302,21 @@ def waverec(
                 f"Unexpected detail coefficient type dict at coeffs[{number}]; it must be an array"
             )
     details = [None if c is None else {"d": c} for c in coeffs[1:]]
-    return waverecn([*coeffs[:1], *details], wavelet, mode, (axis,), shape=shape, n_jobs=n_jobs)
+    return waverecn(
+        [*coeffs[:1], *details], wavelet, mode, (axis,), shape=shape, check_finite=check_finite, n_jobs=n_jobs
+    )
 
 
 def wavedec2(
     data: Any, wavelet: Any, mode: Any = "symmetric", level: int | None = None,
     axes: Sequence[int] = (-2, -1),
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> list[Any]:  # fmt: skip
     """Several levels of a separable transform along two axes.
 
     Parameters
     ----------
-    data, wavelet, mode, level, n_jobs
+    data, wavelet, mode, level, check_finite, n_jobs
         As for `wavedecn`.
     axes : two int, default=(-2, -1)
 
@@ -328,13 +344,13 @@ def wavedec2(
     ([[4.0, 4.0], [4.0, 4.0]], 3)
     """
     check_two(axes)
-    coeffs = wavedecn(data, wavelet, mode, level, axes, n_jobs=n_jobs)
+    coeffs = wavedecn(data, wavelet, mode, level, axes, check_finite=check_finite, n_jobs=n_jobs)
     return [coeffs[0], *((bands["da"], bands["ad"], bands["dd"]) for bands in coeffs[1:])]
 
 
 def waverec2(
     coeffs: Sequence[Any], wavelet: Any, mode: Any = "symmetric", axes: Sequence[int] = (-2, -1),
-    *, shape: Sequence[int] | None = None, n_jobs: int | None = None,
+    *, shape: Sequence[int] | None = None, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Array:  # fmt: skip
     """Undo `wavedec2`.
 
@@ -342,7 +358,7 @@ def waverec2(
     ----------
     coeffs : list
         As from `wavedec2`; bands that are None are zeros.
-    wavelet, mode, axes, n_jobs
+    wavelet, mode, axes, check_finite, n_jobs
         As for `wavedec2`.
     shape : sequence of int or None, default=None
         As for `waverecn`.
@@ -371,4 +387,6 @@ def waverec2(
         bands = two_bands(None, details, f"coeffs[{number}]")
         del bands["aa"]
         levels.append(bands)
-    return waverecn([*coeffs[:1], *levels], wavelet, mode, axes, shape=shape, n_jobs=n_jobs)
+    return waverecn(
+        [*coeffs[:1], *levels], wavelet, mode, axes, shape=shape, check_finite=check_finite, n_jobs=n_jobs
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -443,17 +443,25 @@ def _ilwt_integer(
 # ---- floating point ----------------------------------------------------------------------------------------
 
 
-def _lwt_float(data: Any, scheme: str, level: Any, axes: Any, threads: int) -> list[Any]:
-    x = as_array(data, "x")
-    where = check_axes(axes, x.ndim)
-    count = _check_level(x.shape, where, _SHEARS[scheme], level)
-    for axis in where:
-        n, multiple = x.shape[axis], 2**count
+def shear_levels(sizes: Sequence[int], axes: Sequence[int], scheme: str, level: Any) -> int:
+    """How many levels there will be for lengths along axes."""
+    count = _check_level(sizes, range(len(sizes)), _SHEARS[scheme], level)
+    for axis, n in zip(axes, sizes, strict=True):
+        multiple = 2**count
         if n % multiple:
             raise ValueError(
                 f"the length along axis {axis} must be a multiple of {multiple} for {count} levels, got {n}; "
                 f"the next one is {-(-n // multiple) * multiple}"
             )
+    return count
+
+
+def lwt_float(
+    x: Array, scheme: str, level: Any, axes: Any, threads: int, transposed: bool = False
+) -> list[Any]:
+    """`lwt` of floating point numbers; transposed, the transpose of `ilwt_float`."""
+    where = check_axes(axes, x.ndim)
+    count = shear_levels([x.shape[axis] for axis in where], where, scheme, level)
     core = _backend.extension()
     dtype = x.dtype
     low = "a" * len(where)
@@ -467,7 +475,7 @@ def _lwt_float(data: Any, scheme: str, level: Any, axes: Any, threads: int) -> l
                 half = list(band.shape)
                 half[axis] //= 2
                 s, d = np.empty(half, band.dtype), np.empty(half, band.dtype)
-                core.shear(band, axis, scheme, s, d, threads, None)
+                core.shear(band, axis, scheme, s, d, transposed, threads, None)
                 split[key + "a"], split[key + "d"] = s, d
             bands = split
         now = bands.pop(low)
@@ -476,8 +484,16 @@ def _lwt_float(data: Any, scheme: str, level: Any, axes: Any, threads: int) -> l
     return out[::-1]
 
 
-def _ilwt_float(coeffs: Sequence[Any], scheme: str, axes: Any, threads: int) -> Array:
-    x, levels = _coefficients(coeffs, as_array)
+def ilwt_float(
+    coeffs: Sequence[Any],
+    scheme: str,
+    axes: Any,
+    threads: int,
+    check_finite: bool = False,
+    transposed: bool = False,
+) -> Array:
+    """`ilwt` of floating point numbers; transposed, the transpose of `lwt_float`."""
+    x, levels = _coefficients(coeffs, partial(as_array, check_finite=check_finite))
     where = check_axes(axes, x.ndim)
     core = _backend.extension()
     low = "a" * len(where)
@@ -509,6 +525,7 @@ def _ilwt_float(coeffs: Sequence[Any], scheme: str, axes: Any, threads: int) -> 
                     where[place],
                     scheme,
                     y,
+                    transposed,
                     threads,
                     None,
                 )
@@ -521,7 +538,8 @@ def _ilwt_float(coeffs: Sequence[Any], scheme: str, axes: Any, threads: int) -> 
 # ---- the public face ---------------------------------------------------------------------------------------
 
 
-def _check_scheme(scheme: Any, reversible: Any) -> str:
+def check_scheme(scheme: Any, reversible: Any) -> str:
+    """The name of a scheme, checked."""
     names = _SCHEMES if reversible else _SHEARS
     return str(
         _validate.check_choice(
@@ -533,7 +551,7 @@ def _check_scheme(scheme: Any, reversible: Any) -> str:
 def lwt(
     x: Any, scheme: str = "legall53", level: int | None = None, axes: Sequence[int] | None = None,
     reversible: bool = True,
-    *, dtype: Any = None, shift: int = 0, n_jobs: int | None = None,
+    *, dtype: Any = None, shift: int = 0, check_finite: bool = False, n_jobs: int | None = None,
 ) -> list[Any]:  # fmt: skip
     """Wavelet transform by lifting: of integers, without loss, or of floating point numbers, without scaling.
 
@@ -556,7 +574,7 @@ def lwt(
         64 bits). A smaller one is taken if the values of this `x` allow it.
     shift : int, default=0
         Taken from `x` first; 128 centres images of 8 bits.
-    n_jobs : int or None
+    check_finite, n_jobs
         As for `dwt`.
 
     Returns
@@ -595,19 +613,19 @@ def lwt(
     >>> ilwt([low, bands]).tolist()
     [1, 5, 2, 8, 3]
     """
-    name = _check_scheme(scheme, reversible)
+    name = check_scheme(scheme, reversible)
     threads = _threads.resolve(n_jobs)
     if reversible:
         return _lwt_integer(x, name, level, axes, dtype, shift, threads)
     if dtype is not None or shift != 0:
         raise ValueError("dtype and shift are for reversible=True")
-    return _lwt_float(x, name, level, axes, threads)
+    return lwt_float(as_array(x, "x", check_finite), name, level, axes, threads)
 
 
 def ilwt(
     coeffs: Sequence[Any], scheme: str = "legall53", axes: Sequence[int] | None = None,
     reversible: bool = True,
-    *, dtype: Any = None, shift: int = 0, n_jobs: int | None = None,
+    *, dtype: Any = None, shift: int = 0, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Array:  # fmt: skip
     """Undo `lwt`.
 
@@ -615,7 +633,7 @@ def ilwt(
     ----------
     coeffs : list
         As from `lwt`; bands that are None or missing are zeros.
-    scheme, axes, reversible, shift, n_jobs
+    scheme, axes, reversible, shift, check_finite, n_jobs
         As for `lwt`.
     dtype : integer dtype or None, default=None
         Of the result. None: that of the coefficients.
@@ -639,10 +657,10 @@ def ilwt(
     >>> bool((back == image).all())
     True
     """
-    name = _check_scheme(scheme, reversible)
+    name = check_scheme(scheme, reversible)
     threads = _threads.resolve(n_jobs)
     if reversible:
         return _ilwt_integer(coeffs, name, axes, dtype, shift, threads)
     if dtype is not None or shift != 0:
         raise ValueError("dtype and shift are for reversible=True")
-    return _ilwt_float(coeffs, name, axes, threads)
+    return ilwt_float(coeffs, name, axes, threads, check_finite)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _threads
+from lapwing import _backend, _threads
 from lapwing.multiscale._adjoint import wavedecn_adjoint
-from lapwing.multiscale._dwt import analyse_levels, at_once, check_axes, synthesise_levels
+from lapwing.multiscale._dwt import analyse_levels, at_once, check_axes, is_half, synthesise_levels
 from lapwing.multiscale._levels import waverecn
 from lapwing.multiscale._pack import wavedecn_shapes
 from lapwing.multiscale._wavelet import for_axes
@@ -19,6 +20,21 @@ from lapwing.multiscale._wavelet import for_axes
 __all__ = ["WaveletPlan"]
 
 Array = NDArray[Any]
+
+
+def _taken_by(call: Callable[[], Any]) -> int:
+    """Most memory of the core and of arrays that a call takes at a time."""
+    tracing = tracemalloc.is_tracing()
+    if not tracing:
+        tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        core = _backend.extension().scratch_of(call)
+        return int(core) + tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not tracing:
+            tracemalloc.stop()
 
 
 class WaveletPlan:
@@ -33,7 +49,7 @@ class WaveletPlan:
     shape : sequence of int
         Of the data.
     dtype : dtype
-        float16, float32, float64, complex64 or complex128.
+        float16, bfloat16, float32, float64, complex64 or complex128.
     wavelet, mode, level, axes, n_jobs
         As for `wavedecn`.
 
@@ -43,6 +59,9 @@ class WaveletPlan:
         Of the data and the transform.
     coeffs_shape : tuple of int
         Of the array of coefficients.
+    workspace_bytes : int
+        Most memory that `forward` or `inverse` takes for a while, besides argument and result. It is measured
+        on zeros when it is first asked for; with several threads it differs a little from call to call.
 
     Raises
     ------
@@ -72,7 +91,7 @@ class WaveletPlan:
         level: int | None = None, axes: Sequence[int] | None = None, *, n_jobs: int | None = None,
     ) -> None:  # fmt: skip
         self.dtype = np.dtype(dtype)
-        if self.dtype.char not in "efdFD":
+        if self.dtype.char not in "efdFD" and not is_half(self.dtype):
             raise TypeError(f"dtype must be of floating point or complex numbers, got {self.dtype}")
         layout = wavedecn_shapes(shape, wavelet, mode, level, axes)
         self.shape = tuple(int(n) for n in shape)
@@ -86,6 +105,16 @@ class WaveletPlan:
         whole = all(self.shape[a] % 2**self.level == 0 for a in self.axes)
         self._packed = not self.level or (whole and all(m == "periodization" for m in self._modes))
         self.coeffs_shape = self.shape if self._packed else (count,)
+        self._workspace: int | None = None
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Most memory that a transform takes for a while, besides argument and result."""
+        if self._workspace is None:
+            x, coeffs = np.zeros(self.shape, self.dtype), np.zeros(self.coeffs_shape, self.dtype)
+            there = _taken_by(lambda: self.forward(x, coeffs))
+            self._workspace = max(there, _taken_by(lambda: self.inverse(coeffs, x)))
+        return self._workspace
 
     def bands(self, coeffs: Any) -> list[Any]:
         """Views of an array of coefficients, in the form that `wavedecn` gives."""

@@ -66,7 +66,10 @@ def _most(n: int) -> int:
     return (n & -n).bit_length() - 1
 
 
-def _check_levels(shape: Sequence[int], axes: Sequence[int], level: Any, start_level: Any) -> tuple[int, int]:
+def check_levels(
+    shape: Sequence[int] | dict[int, int], axes: Sequence[int], level: Any, start_level: Any
+) -> tuple[int, int]:
+    """How many levels there will be, and from which on."""
     start = _validate.check_integer(start_level, "start_level", 0)
     most = min((_most(shape[axis]) for axis in axes), default=0)
     if level is None:
@@ -85,7 +88,8 @@ def _check_levels(shape: Sequence[int], axes: Sequence[int], level: Any, start_l
     return count, start
 
 
-def _scaled(norm: Any, wavelets: Sequence[Wavelet]) -> bool:
+def scaled(norm: Any, wavelets: Sequence[Wavelet]) -> bool:
+    """Whether filters are divided by the square root of 2."""
     if norm and not all(w.orthogonal for w in wavelets):
         warnings.warn(
             "norm=True keeps the energy only where the wavelet is orthogonal", UserWarning, stacklevel=4
@@ -149,10 +153,57 @@ def _join(
     return _as(whole, dtype)
 
 
+def _reversed(wavelet: Wavelet, synthesis: bool) -> Wavelet:
+    """The bank whose synthesis filters are the analysis filters of a wavelet backwards, or the other way."""
+    if synthesis:
+        lo, hi = wavelet.dec_lo[::-1], wavelet.dec_hi[::-1]
+    else:
+        lo, hi = wavelet.rec_lo[::-1], wavelet.rec_hi[::-1]
+    return Wavelet("reversed", (lo, hi, lo, hi))
+
+
+def swtn_adjoint(
+    coeffs: Sequence[Any], wavelets: Sequence[Wavelet], axes: Sequence[int], start: int, trimmed: bool,
+    scale: float, threads: int,
+) -> Array:  # fmt: skip
+    """The transpose of `swtn` with these settings; no band is missing."""
+    low = "a" * len(axes)
+    back = [_reversed(w, True) for w in wavelets]
+    levels = coeffs[1:] if trimmed else coeffs
+    x = coeffs[0] if trimmed else None
+    for number, given in zip(range(start + len(levels) - 1, start - 1, -1), levels, strict=True):
+        bands = dict(given)
+        if x is not None:
+            bands[low] = x if low not in bands else bands[low] + x
+        x = _join(bands, axes, back, 2**number, 2 * scale, threads)
+    assert x is not None
+    whole: Array = x
+    return whole
+
+
+def iswtn_adjoint(
+    y: Array, wavelets: Sequence[Wavelet], axes: Sequence[int], count: int, trimmed: bool, scale: float,
+    threads: int,
+) -> list[Any]:  # fmt: skip
+    """The transpose of `iswtn`: coefficients as from `swtn`, with zeros where approximations do not count."""
+    low = "a" * len(axes)
+    back = [_reversed(w, False) for w in wavelets]
+    out: list[Any] = []
+    for number in range(count):
+        bands = _split(y, axes, back, 2**number, scale / 2, threads)
+        y = bands.pop(low)
+        out.append(bands)
+    if trimmed:
+        return [y, *out[::-1]]
+    for number, bands in enumerate(out):
+        bands[low] = y if number == count - 1 else np.zeros_like(y)
+    return out[::-1]
+
+
 def swtn(
     data: Any, wavelet: Any, level: int | None = None, start_level: int = 0,
     axes: Sequence[int] | None = None, trim_approx: bool = False, norm: bool = False,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> list[Any]:  # fmt: skip
     """Stationary transform along several axes, periodic: every band has the shape of the data.
 
@@ -173,7 +224,7 @@ def swtn(
     norm : bool, default=False
         Divide filters by the square root of 2: with an orthogonal wavelet and `trim_approx` the coefficients
         have the energy of the data.
-    n_jobs : int or None
+    check_finite, n_jobs
         As for `dwt`.
 
     Returns
@@ -208,26 +259,33 @@ def swtn(
     >>> coeffs[0].shape, sorted(coeffs[1])
     ((8, 4), ['ad', 'da', 'dd'])
     """
-    x = as_array(data, "data")
+    x = as_array(data, "data", check_finite)
     where = check_axes(axes, x.ndim)
     wavelets, _ = for_axes(wavelet, "periodization", len(where))
-    count, start = _check_levels(x.shape, where, level, start_level)
-    scale = 2**-0.5 if _scaled(norm, wavelets) else 1.0
-    threads = _threads.resolve(n_jobs)
-    low = "a" * len(where)
+    count, start = check_levels(x.shape, where, level, start_level)
+    scale = 2**-0.5 if scaled(norm, wavelets) else 1.0
+    return swtn_levels(x, wavelets, where, start, count, trim_approx, scale, _threads.resolve(n_jobs))
+
+
+def swtn_levels(
+    x: Array, wavelets: Sequence[Wavelet], axes: Sequence[int], start: int, count: int, trimmed: bool,
+    scale: float, threads: int,
+) -> list[Any]:  # fmt: skip
+    """`swtn`, its arguments checked."""
+    low = "a" * len(axes)
     out: list[Any] = []
     for number in range(start, start + count):
-        bands = _split(x, where, wavelets, 2**number, scale, threads)
-        x = bands.pop(low) if trim_approx else bands[low]
+        bands = _split(x, axes, wavelets, 2**number, scale, threads)
+        x = bands.pop(low) if trimmed else bands[low]
         out.append(bands)
-    if trim_approx:
+    if trimmed:
         out.append(x if count else x.copy())
     return out[::-1]
 
 
 def iswtn(
     coeffs: Sequence[Any], wavelet: Any, axes: Sequence[int] | None = None, norm: bool = False,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Array:  # fmt: skip
     """Undo `swtn`: the mean of what all shifts reconstruct.
 
@@ -235,7 +293,7 @@ def iswtn(
     ----------
     coeffs : list
         As from `swtn`, with `trim_approx` or without. Bands that are None or missing are zeros.
-    wavelet, axes, norm, n_jobs
+    wavelet, axes, norm, check_finite, n_jobs
         As for `swtn`.
 
     Returns
@@ -261,14 +319,17 @@ def iswtn(
         raise ValueError("coeffs must hold at least one level")
     trimmed = not isinstance(coeffs[0], dict)
     levels = coeffs[1:] if trimmed else coeffs
-    given = [as_bands({} if c is None else c, f"coeffs[{i}]") for i, c in enumerate(levels, int(trimmed))]
-    x = None if not trimmed or coeffs[0] is None else as_array(coeffs[0], "coeffs[0]")
+    given = [
+        as_bands({} if c is None else c, f"coeffs[{i}]", check_finite)
+        for i, c in enumerate(levels, int(trimmed))
+    ]
+    x = None if not trimmed or coeffs[0] is None else as_array(coeffs[0], "coeffs[0]", check_finite)
     first = x if x is not None else next((b for bands in given for b in bands.values()), None)
     if first is None:
         raise ValueError("all of coeffs is None: there is nothing to tell the shape")
     where = check_axes(axes, first.ndim)
     wavelets, _ = for_axes(wavelet, "periodization", len(where))
-    _check_levels(first.shape, where, len(levels), 0)
+    check_levels(first.shape, where, len(levels), 0)
     low = "a" * len(where)
     for number, bands in enumerate(given):
         name = f"coeffs[{number + int(trimmed)}]"
@@ -278,26 +339,40 @@ def iswtn(
         if x is not None or number > 0 or trimmed:  # the approximation of a finer level is not looked at
             bands.pop(low, None)
     scale = 2**0.5 if norm else 1.0
-    threads = _threads.resolve(n_jobs)
-    for number, bands in enumerate(given):
+    levels = [x, *given] if trimmed else given
+    whole = iswtn_levels(levels, wavelets, where, trimmed, scale, _threads.resolve(n_jobs))
+    return whole.copy() if whole is first else whole
+
+
+def iswtn_levels(
+    coeffs: Sequence[Any], wavelets: Sequence[Wavelet], axes: Sequence[int], trimmed: bool, scale: float,
+    threads: int,
+) -> Array:  # fmt: skip
+    """`iswtn`, its arguments checked; an approximation that is None is zeros."""
+    low = "a" * len(axes)
+    x = coeffs[0] if trimmed else None
+    levels = coeffs[1:] if trimmed else coeffs
+    for number, given in enumerate(levels):
+        bands = dict(given)
         if x is not None:
             bands[low] = x
         if bands:
-            x = _join(bands, where, wavelets, 2 ** (len(given) - 1 - number), scale, threads)
+            x = _join(bands, axes, wavelets, 2 ** (len(levels) - 1 - number), scale, threads)
     assert x is not None
-    return x.copy() if x is first else x
+    whole: Array = x
+    return whole
 
 
 def swt(
     data: Any, wavelet: Any, level: int | None = None, start_level: int = 0, axis: int = -1,
     trim_approx: bool = False, norm: bool = False,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> list[Any]:  # fmt: skip
     """Stationary transform along one axis.
 
     Parameters
     ----------
-    data, wavelet, level, start_level, trim_approx, norm, n_jobs
+    data, wavelet, level, start_level, trim_approx, norm, check_finite, n_jobs
         As for `swtn`.
     axis : int, default=-1
 
@@ -324,14 +399,35 @@ def swt(
     >>> (low / 2**0.5).round(6).tolist()
     [2.0, 2.5, 2.0, 1.5]
     """
-    coeffs = swtn(data, wavelet, level, start_level, (axis,), trim_approx, norm, n_jobs=n_jobs)
-    if trim_approx:
+    coeffs = swtn(
+        data,
+        wavelet,
+        level,
+        start_level,
+        (axis,),
+        trim_approx,
+        norm,
+        check_finite=check_finite,
+        n_jobs=n_jobs,
+    )
+    return in_pairs(coeffs, trim_approx)
+
+
+def in_pairs(coeffs: list[Any], trimmed: bool) -> list[Any]:
+    """What `swt` gives, from what `swtn` does."""
+    if trimmed:
         return [coeffs[0], *(bands["d"] for bands in coeffs[1:])]
     return [(bands["a"], bands["d"]) for bands in coeffs]
 
 
 def iswt(
-    coeffs: Sequence[Any], wavelet: Any, norm: bool = False, axis: int = -1, *, n_jobs: int | None = None
+    coeffs: Sequence[Any],
+    wavelet: Any,
+    norm: bool = False,
+    axis: int = -1,
+    *,
+    check_finite: bool = False,
+    n_jobs: int | None = None,
 ) -> Array:
     """Undo `swt`.
 
@@ -339,7 +435,7 @@ def iswt(
     ----------
     coeffs : list
         As from `swt`, with `trim_approx` or without.
-    wavelet, norm, axis, n_jobs
+    wavelet, norm, axis, check_finite, n_jobs
         As for `swt`.
 
     Returns
@@ -357,29 +453,33 @@ def iswt(
     >>> iswt(swt([1.0, 3.0, 2.0, 2.0], "db2", level=2), "db2").round(6).tolist()
     [1.0, 3.0, 2.0, 2.0]
     """
+    return iswtn(from_pairs(coeffs), wavelet, (axis,), norm, check_finite=check_finite, n_jobs=n_jobs)
+
+
+def from_pairs(coeffs: Sequence[Any]) -> list[Any]:
+    """Undo `in_pairs`."""
     if len(coeffs) < 1:
         raise ValueError("coeffs must hold at least one level")
-    if isinstance(coeffs[0], (tuple, list)):
-        levels: list[Any] = []
-        for number, pair in enumerate(coeffs):
-            if len(pair) != 2:
-                raise ValueError(f"coeffs[{number}] must be (cA, cD), got {len(pair)} entries")
-            levels.append({"a": pair[0], "d": pair[1]})
-    else:
-        levels = [coeffs[0], *({"d": c} for c in coeffs[1:])]
-    return iswtn(levels, wavelet, (axis,), norm, n_jobs=n_jobs)
+    if not isinstance(coeffs[0], (tuple, list)):
+        return [coeffs[0], *({"d": c} for c in coeffs[1:])]
+    levels: list[Any] = []
+    for number, pair in enumerate(coeffs):
+        if len(pair) != 2:
+            raise ValueError(f"coeffs[{number}] must be (cA, cD), got {len(pair)} entries")
+        levels.append({"a": pair[0], "d": pair[1]})
+    return levels
 
 
 def swt2(
     data: Any, wavelet: Any, level: int | None = None, start_level: int = 0, axes: Sequence[int] = (-2, -1),
     trim_approx: bool = False, norm: bool = False,
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> list[Any]:  # fmt: skip
     """Stationary transform along two axes.
 
     Parameters
     ----------
-    data, wavelet, level, start_level, trim_approx, norm, n_jobs
+    data, wavelet, level, start_level, trim_approx, norm, check_finite, n_jobs
         As for `swtn`.
     axes : two int, default=(-2, -1)
 
@@ -408,16 +508,23 @@ def swt2(
     ([2.0, 2.0, 2.0, 2.0], 0.0)
     """
     check_two(axes)
-    coeffs = swtn(data, wavelet, level, start_level, axes, trim_approx, norm, n_jobs=n_jobs)
-    details = [(b["da"], b["ad"], b["dd"]) for b in coeffs[int(trim_approx) :]]
-    if trim_approx:
+    coeffs = swtn(
+        data, wavelet, level, start_level, axes, trim_approx, norm, check_finite=check_finite, n_jobs=n_jobs
+    )
+    return in_fours(coeffs, trim_approx)
+
+
+def in_fours(coeffs: list[Any], trimmed: bool) -> list[Any]:
+    """What `swt2` gives, from what `swtn` does."""
+    details = [(b["da"], b["ad"], b["dd"]) for b in coeffs[int(trimmed) :]]
+    if trimmed:
         return [coeffs[0], *details]
     return [(b["aa"], d) for b, d in zip(coeffs, details, strict=True)]
 
 
 def iswt2(
     coeffs: Sequence[Any], wavelet: Any, norm: bool = False, axes: Sequence[int] = (-2, -1),
-    *, n_jobs: int | None = None,
+    *, check_finite: bool = False, n_jobs: int | None = None,
 ) -> Array:  # fmt: skip
     """Undo `swt2`.
 
@@ -425,7 +532,7 @@ def iswt2(
     ----------
     coeffs : list
         As from `swt2`, with `trim_approx` or without; bands that are None are zeros.
-    wavelet, norm, axes, n_jobs
+    wavelet, norm, axes, check_finite, n_jobs
         As for `swt2`.
 
     Returns
@@ -446,14 +553,18 @@ def iswt2(
     True
     """
     check_two(axes)
+    return iswtn(from_fours(coeffs), wavelet, axes, norm, check_finite=check_finite, n_jobs=n_jobs)
+
+
+def from_fours(coeffs: Sequence[Any]) -> list[Any]:
+    """Undo `in_fours`."""
     if len(coeffs) < 1:
         raise ValueError("coeffs must hold at least one level")
+    if not isinstance(coeffs[0], (tuple, list)):
+        return [coeffs[0], *(two_bands(None, d, f"coeffs[{i}]") for i, d in enumerate(coeffs[1:], 1))]
     levels: list[Any] = []
-    if isinstance(coeffs[0], (tuple, list)):
-        for number, level in enumerate(coeffs):
-            if len(level) != 2:
-                raise ValueError(f"coeffs[{number}] must be (cA, (cH, cV, cD)), got {len(level)} entries")
-            levels.append(two_bands(level[0], level[1], f"coeffs[{number}][1]"))
-    else:
-        levels = [coeffs[0], *(two_bands(None, d, f"coeffs[{i}]") for i, d in enumerate(coeffs[1:], 1))]
-    return iswtn(levels, wavelet, axes, norm, n_jobs=n_jobs)
+    for number, level in enumerate(coeffs):
+        if len(level) != 2:
+            raise ValueError(f"coeffs[{number}] must be (cA, (cH, cV, cD)), got {len(level)} entries")
+        levels.append(two_bands(level[0], level[1], f"coeffs[{number}][1]"))
+    return levels

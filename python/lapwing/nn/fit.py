@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -204,6 +204,9 @@ class Trainer:
     callback : callable or None, default=None
         See `lapwing._progress.Progress`; returning True stops the run.
     verbose : int, default=0
+    blocks : sequence of int or None, default=None
+        Lengths of parts of the samples that had better be read at once: an epoch goes through them in random
+        order, and through each in random order. None: the order of an epoch is wholly random.
 
     Attributes
     ----------
@@ -240,6 +243,7 @@ class Trainer:
     after_backward: Callable[[Batch], None] | None = None
     callback: Callback | None = None
     verbose: int = 0
+    blocks: Sequence[int] | None = None
     step: int = field(default=0, init=False)
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     stopped: str = field(default="", init=False)
@@ -285,9 +289,16 @@ class Trainer:
         per_epoch = self.n_samples // size
         epoch, place = divmod(self.step, per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
-            order = np.random.default_rng(seed_of(self.seed, "epoch", epoch)).permutation(self.n_samples)
-            self._epoch = (epoch, order)
+            self._epoch = (epoch, self._order(epoch))
         return Batch(self.step, self._epoch[1][place * size : (place + 1) * size], self.seed)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng(seed_of(self.seed, "epoch", epoch))
+        if self.blocks is None:
+            return rng.permutation(self.n_samples)
+        starts = np.cumsum([0, *self.blocks])
+        parts = [starts[b] + rng.permutation(self.blocks[b]) for b in rng.permutation(len(self.blocks))]
+        return np.concatenate(parts)
 
     def _advance(self) -> float:
         batch = self._batch()

@@ -10,6 +10,7 @@ from lapwing.ot._batch import OTResultBatch, solve_batch
 from lapwing.ot._cost import METRICS, c_transform, cost_quantile
 from lapwing.ot._divergence import SinkhornDivergence, sinkhorn_divergence
 from lapwing.ot._doubly import DoublyStochasticResult, doubly_stochastic
+from lapwing.ot._operator import kernel_operator
 from lapwing.ot._result import HistoryEntry, OTResult, SingularTriplets
 from lapwing.ot._solve import solve, solve_sample
 
@@ -20,12 +21,13 @@ __all__ = [
     "HistoryEntry",
     "OTResult",
     "OTResultBatch",
-    "SinkhornDivergence",
     "SingularTriplets",
+    "SinkhornDivergence",
     "barycenter",
     "c_transform",
     "cost_quantile",
     "doubly_stochastic",
+    "kernel_operator",
     "sinkhorn_divergence",
     "solve",
     "solve_batch",

@@ -123,7 +123,9 @@ def barycenter(
     geometry = _cost.geometry_of(C, Y, metric, threads)
     histograms = _validate.check_points(A, "A").astype(np.float64)
     if histograms.shape[0] != geometry.n:
-        raise ValueError(f"A must have {geometry.n} rows, one a point of the cost, got shape {histograms.shape}")
+        raise ValueError(
+            f"A must have {geometry.n} rows, one a point of the cost, got shape {histograms.shape}"
+        )
     for k in range(histograms.shape[1]):
         column = _validate.check_weights(np.ascontiguousarray(histograms[:, k]), geometry.n, f"A[:, {k}]")
         if abs(column.sum() - 1) > 1e-4:
@@ -142,8 +144,7 @@ def barycenter(
         geometry = _cost.geometry_of(np.ascontiguousarray(geometry.x.T), None, metric, threads)
     measures: list[Any] = []
     used = np.flatnonzero(shares)
-    for k in used:
-        column = histograms[:, k]
+    for column in histograms[:, used].T:
         rows = None if column.all() else np.flatnonzero(column)
         part = geometry.take(rows, None)
         own = np.ascontiguousarray(column if rows is None else column[rows])
@@ -158,8 +159,8 @@ def barycenter(
         from lapwing.exceptions import ConvergenceWarning
 
         warnings.warn(
-            f"the marginals of the plans are {error:.2e} from the barycentre, above tol = {tolerance:g}, after "
-            f"{iterations} iterations",
+            f"the marginals of the plans are {error:.2e} from the barycentre, above tol = {tolerance:g}, "
+            f"after {iterations} iterations",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -203,7 +203,7 @@ def solve_batch(
     m = x.shape[2] if y is None else y.shape[1]
     sizes = _lengths(lengths, count, n, m)
     whole = bool((sizes == (n, m)).all())
-    for z, name, side in ((x, names[0], 0),) if y is None else ((x, names[0], 0), (y, names[1], 1)):
+    for side, (z, name) in enumerate(zip((x,) if y is None else (x, y), names, strict=True)):
         _check_entries(z, name, None if whole else sizes, side, cost=y is None)
     first, second = _weights(a, count, n, sizes[:, 0], "a"), _weights(b, count, m, sizes[:, 1], "b")
     totals, others = first.sum(axis=1), second.sum(axis=1)
@@ -211,10 +211,13 @@ def solve_batch(
     if apart.any():
         k = int(np.argmax(apart))
         raise ValueError(
-            f"a and b must have the same total, but those of problem {k} are {totals[k]:.9g} and {others[k]:.9g}"
+            f"a and b must have the same total, but those of problem {k} are {totals[k]:.9g} and "
+            f"{others[k]:.9g}"
         )
     second *= (totals / others)[:, None]
-    tolerance = _validate.check_positive(tol, "tol") if tol is not None else 1e-5 if dtype == np.float32 else 1e-6
+    tolerance = (
+        _validate.check_positive(tol, "tol") if tol is not None else 1e-5 if dtype == np.float32 else 1e-6
+    )
     f, g = np.zeros((count, n)), np.zeros((count, m))
     with Progress(None, 0, reg=level) as progress:
         reports = _backend.extension().ot_solve_batch(
@@ -226,9 +229,7 @@ def solve_batch(
         f[np.arange(n) >= sizes[:, :1]] = np.nan
         g[np.arange(m) >= sizes[:, 1:]] = np.nan
     kind = _array.kind_of(*(C if clouds else (C,)))
-    result = OTResultBatch(
-        x, y, metric, kind, first, second, f, g, sizes, level, tolerance, reports, n_jobs
-    )
+    result = OTResultBatch(x, y, metric, kind, first, second, f, g, sizes, level, tolerance, reports, n_jobs)
     if not result.converged.all():
         from lapwing.exceptions import ConvergenceWarning
 
@@ -282,7 +283,9 @@ def _check_entries(
         bad &= inside
     if bad.any():
         first = int(np.argmax(bad))
-        raise ValueError(f"{name} must be finite, but {name}{_validate.position(first, z.shape)} is {z.flat[first]}")
+        raise ValueError(
+            f"{name} must be finite, but {name}{_validate.position(first, z.shape)} is {z.flat[first]}"
+        )
 
 
 def _weights(w: Any, count: int, n: int, lengths: NDArray[np.int64], name: str) -> Vector:

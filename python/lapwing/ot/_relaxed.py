@@ -1,4 +1,4 @@
-"""Marginals that need not be met: what each of the two sides pays for missing its weights, or a fixed mass."""
+"""Marginals that need not be met: what the two sides pay for missing their weights, or a fixed mass."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ class HistoryEntry(NamedTuple):
         Marginal error seen in this step.
     kind : str
         What the step was: ``"sweep"`` (plain), ``"anderson"`` or ``"sor"`` (from an extrapolated start),
-        ``"rejected"`` (an extrapolation that made things worse and was taken back), or ``"newton"`` (a round of
-        Newton's method; its error is that of the entries that it saw).
+        ``"rejected"`` (an extrapolation that made things worse and was taken back), or ``"newton"`` (a
+        round of Newton's method; its error is that of the entries that it saw).
     """
 
     reg: float
@@ -232,7 +232,9 @@ class OTResult:
                 f, g = _plus_log(f, self._a, self.reg), _plus_log(g, self._b, self.reg)
             return self.value - r.dual(stats, self._a, self._b, f, g, self.reg)
         mass = float(self._a.sum())
-        entropy = stats.plogp - _dot(stats.rows, _log(self._a)) - _dot(stats.columns, _log(self._b)) - stats.mass
+        entropy = (
+            stats.plogp - _dot(stats.rows, _log(self._a)) - _dot(stats.columns, _log(self._b)) - stats.mass
+        )
         primal = stats.linear + self.reg * (entropy + mass**2)
         dual = _dot(self._a, self._f) + _dot(self._b, self._g) - self.reg * (stats.mass - mass**2)
         return primal - dual
@@ -783,7 +785,7 @@ def _log(weight: Vector) -> Vector:
 
 def _plus_log(potential: Vector, weight: Vector, reg: float) -> Vector:
     positive = weight > 0
-    out = potential.copy()
+    out: Vector = potential.copy()
     out[positive] += reg * np.log(weight[positive])
     return out
 

@@ -370,9 +370,9 @@ class _Options:
             seed=_validate.check_seed(random_state),
             callback=callback,
             verbose=int(verbose),
-            max_memory=ACTIVE_BYTES if max_memory is None else (
-                _validate.check_positive(max_memory, "max_memory", zero=True)
-            ),
+            max_memory=ACTIVE_BYTES
+            if max_memory is None
+            else (_validate.check_positive(max_memory, "max_memory", zero=True)),
             max_plan_bytes=int(_validate.check_positive(max_plan_bytes, "max_plan_bytes", zero=True)),
         )
 
@@ -512,7 +512,8 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
     if relaxed is not None:
         if relaxed.mass > min(a.sum(), b.sum()) * (1 + 1e-12):
             raise ValueError(
-                f"mass = {relaxed.mass:g} is above the smaller total of the weights, {min(a.sum(), b.sum()):g}"
+                f"mass = {relaxed.mass:g} is above the smaller total of the weights, "
+                f"{min(a.sum(), b.sum()):g}"
             )
         with Progress(options.callback, options.verbose, unit=" sweeps", reg=reg) as progress:
             none = np.empty(0)
@@ -567,7 +568,8 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
             else f"relative change {report['change']:.2e} of the potentials"
         )
         warnings.warn(
-            f"{what} is above tol = {tol:g} after {result.n_sweeps} sweeps at reg = {reg:g} ({result.status})",
+            f"{what} is above tol = {tol:g} after {result.n_sweeps} sweeps at reg = {reg:g} "
+            f"({result.status})",
             ConvergenceWarning,
             stacklevel=3,
         )
@@ -592,8 +594,8 @@ def _feasible(
             must = alone & np.isinf((relaxed.rho_b if transpose else relaxed.rho_a)[index])
         if must.any():
             raise InfeasibleError(
-                f"{name} {int(index[np.argmax(must)])} of the cost has positive weight, and every pair it could "
-                "use is forbidden (+inf, or a partner of weight 0)"
+                f"{name} {int(index[np.argmax(must)])} of the cost has positive weight, and every pair it "
+                "could use is forbidden (+inf, or a partner of weight 0)"
             )
         kept.append(index[~alone] if alone.any() else keep)
     if any(k is not None and k.size == 0 for k in kept):

@@ -11,10 +11,11 @@ from lapwing import _backend, _threads, _validate
 from lapwing.phylo._matrix import check_distances, check_names, check_similarities
 from lapwing.phylo._tree import Tree
 
-__all__ = ["bionj", "nj", "snj", "upgma"]
+__all__ = ["MOST_QUARTET_LEAVES", "bionj", "nj", "quartet_tree", "snj", "upgma"]
 
 NEGATIVE = ("clip", "keep")
 CRITERIA = ("sv2", "residual", "quartets")
+MOST_QUARTET_LEAVES = 16
 
 
 def nj(
@@ -191,6 +192,59 @@ def snj(
     similarities, _ = check_similarities(S)
     labels = check_names(names, len(similarities))
     parent, _, _ = _backend.extension().phylo_spectral_join(similarities, criterion, threads)
+    return Tree(parent, None, labels)
+
+
+def quartet_tree(S: Any, names: Sequence[str] | None = None, *, n_jobs: int | None = None) -> Tree:
+    """The unrooted tree of few leaves that fits all of their quartets best, found among all binary trees.
+
+    A quartet ``ab | cd`` of the tree counts by how much ``S_ab S_cd`` is above the larger of ``S_ac S_bd``
+    and ``S_ad S_bc``; on exact similarities these two are equal and below. The sum is the largest over all
+    trees.
+
+    Parameters
+    ----------
+    S : array of shape (m, m)
+        Similarities in [0, 1], symmetric, diagonal 1, that multiply along the paths of a tree; 2 <= m <= 16.
+    names : sequence of str or None, default=None
+        Names of the leaves; None: "0", "1", ...
+    n_jobs : int or None
+        Number of threads; None or -1: every core that the process may use. The result does not depend on it.
+
+    Returns
+    -------
+    Tree
+        Without lengths (see `edge_lengths`). Of equal trees the one that was found first.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not as described.
+
+    Notes
+    -----
+    Dynamic programming over the sets of leaves: time grows as 3^m, memory as 2^m m^2.
+
+    References
+    ----------
+    Amir Ben-Dor, Benny Chor, Dan Graur, Ron Ophir, Dan Pelleg, "Constructing phylogenies from quartets:
+    elucidation of eutherian superordinal relationships", 1998.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.trees import quartet_tree
+    >>> D = np.array([[0, 3, 7, 8], [3, 0, 6, 7], [7, 6, 0, 3], [8, 7, 3, 0.0]])
+    >>> quartet_tree(np.exp(-D / 5), ["a", "b", "c", "d"]).newick()
+    '(a,b,(c,d));'
+    """
+    threads = _threads.resolve(n_jobs)
+    similarities, _ = check_similarities(S)
+    m = len(similarities)
+    if m > MOST_QUARTET_LEAVES:
+        raise ValueError(f"S must have at most {MOST_QUARTET_LEAVES} rows: time grows as 3^m; got {m}")
+    labels = check_names(names, m)
+    parent, _, _ = _backend.extension().phylo_quartet_tree(similarities, threads)
     return Tree(parent, None, labels)
 
 

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _backend, _validate
 
-__all__ = ["check_distances", "check_names", "check_similarities"]
+__all__ = ["DTYPES", "Reals", "check_distances", "check_dtype", "check_names", "check_similarities"]
 
-Doubles = NDArray[np.float64]
+Reals: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
+DTYPES = ("float64", "float32")
 
 
-def _square(A: Any, name: str) -> tuple[Doubles, dict[str, Any]]:
-    array = np.asarray(_validate.check_matrix(A, name), dtype=np.float64)
+def check_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return the type of the numbers in large matrices: float64 or float32."""
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype must be 'float64' or 'float32', got {dtype!r}") from error
+    if dtype is None or found.name not in DTYPES:
+        raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
+    return found
+
+
+def _square(A: Any, name: str, dtype: Any) -> tuple[Any, dict[str, Any]]:
+    array = np.asarray(_validate.check_matrix(A, name), dtype=dtype)
     if array.shape[0] != array.shape[1]:
         raise ValueError(f"{name} must be square, got shape {array.shape}")
     if len(array) < 2:
         raise ValueError(f"{name}: need at least 2 leaves, got {len(array)}")
-    out: Doubles = np.ascontiguousarray(array)
+    out: Any = np.ascontiguousarray(array)
     facts: dict[str, Any] = _backend.extension().phylo_inspect(out, 0)
     if facts["bad"]:
         first = facts["first_bad"]
@@ -41,8 +53,8 @@ def _square(A: Any, name: str) -> tuple[Doubles, dict[str, Any]]:
     return out, facts
 
 
-def check_distances(D: Any, name: str = "D") -> Doubles:
-    """Return `D` as symmetric float64 distances, finite, not negative; a condensed vector is spread out."""
+def check_distances(D: Any, name: str = "D", dtype: Any = np.float64) -> Any:
+    """Return `D` as symmetric distances, finite, not negative; a condensed vector is spread out."""
     if getattr(D, "ndim", None) == 1 and len(D) > 0:
         from scipy.spatial.distance import squareform
 
@@ -50,7 +62,7 @@ def check_distances(D: Any, name: str = "D") -> Doubles:
             D = squareform(np.asarray(D, dtype=np.float64), checks=False)
         except ValueError as error:
             raise ValueError(f"{name} of length {len(D)} is no condensed distance matrix") from error
-    out, facts = _square(D, name)
+    out, facts = _square(D, name, dtype)
     if facts["low"] < 0:
         place = _validate.position(facts["where_low"], out.shape)
         raise ValueError(f"{name} must not be negative, but {name}{place} is {facts['low']:g}")
@@ -64,9 +76,9 @@ def check_distances(D: Any, name: str = "D") -> Doubles:
     return out
 
 
-def check_similarities(S: Any, name: str = "S") -> tuple[Doubles, int]:
-    """Return `S` as symmetric float64 similarities in [0, 1] with diagonal 1, and how many were negative."""
-    out, facts = _square(S, name)
+def check_similarities(S: Any, name: str = "S", dtype: Any = np.float64) -> tuple[Any, int]:
+    """Return `S` as symmetric similarities in [0, 1] with diagonal 1, and how many were negative."""
+    out, facts = _square(S, name, dtype)
     off = np.abs(np.diagonal(out) - 1)
     if off.max() > 1e-6:
         i = int(off.argmax())

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _backend, _threads, _validate
-from lapwing.phylo._matrix import check_distances, check_similarities
-from lapwing.phylo._similarity import distances_of
+from lapwing.phylo._matrix import Reals, check_distances, check_similarities
+from lapwing.phylo._similarity import Sites, distances_of
 from lapwing.phylo._tree import Tree, _layout
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Cut",
     "Part",
     "as_part",
+    "balanced_nni",
     "cut_leaves",
     "edge_lengths",
     "fiedler_cut",
@@ -28,6 +29,7 @@ __all__ = [
     "middle_edge",
     "part_tree",
     "root_at",
+    "shortened",
     "spectral_root_edge",
 ]
 
@@ -35,6 +37,7 @@ Ints = NDArray[np.int32]
 Doubles = NDArray[np.float64]
 TIE = 1e-12  # of scores
 SAME = 1e-9  # of lengths of trees
+SWEEPS = 100  # of interchanges, at most; a few are needed
 MERGES = ("balanced", "spectral")
 
 
@@ -70,7 +73,7 @@ class Cut(NamedTuple):
 
 
 def cut_leaves(
-    S: Doubles,
+    S: Reals,
     leaves: Ints,
     *,
     num_gaps: int,
@@ -232,7 +235,7 @@ def root_at(part: Part, node: int) -> Part:
     return Part(np.where(up >= 0, new[up], -1).astype(np.int32), part.rows[turn])
 
 
-def _best_edge(S: Doubles, part: Part, u: Doubles, threads: int) -> tuple[int, float, float]:
+def _best_edge(S: Reals, part: Part, u: Doubles, threads: int) -> tuple[int, float, float]:
     """The edge (the node below it), its score and the margin to the next best."""
     n, m = len(part.parent), len(part.rows)
     if m <= 2:
@@ -260,7 +263,7 @@ def _best_edge(S: Doubles, part: Part, u: Doubles, threads: int) -> tuple[int, f
     return best, score, max(margin, 0.0)
 
 
-def _settled(D: Doubles, part: Part, u: Doubles, cap: float, edge: int, threads: int) -> int:
+def _settled(D: Reals, part: Part, u: Doubles, cap: float, edge: int, threads: int) -> int:
     """The edge with which the tree is the shortest if a leaf of similarities `u` hangs on it."""
     if len(part.rows) <= 2:
         return edge
@@ -296,7 +299,7 @@ def join_at(one: Part, two: Part) -> Part:
 
 
 def merge_parts(
-    S: Doubles, D: Doubles | None, one: Part, two: Part, cap: float, threads: int
+    S: Reals, D: Reals | None, one: Part, two: Part, cap: float, threads: int
 ) -> tuple[Part, Merge | None]:
     """Join two trees at the edges where the other one belongs; None: no similarity tells where.
 
@@ -479,6 +482,66 @@ def spectral_root_edge(
     return int(part.rows[best]) if best < m else best, scores
 
 
+def shortened(tree: Tree, D: Any, cap: float, threads: int) -> tuple[Tree, int]:
+    """`balanced_nni` of what was checked; D: distances, or `Sites` to compute them from."""
+    parent = np.array(tree.parent, dtype=np.int32)
+    source = (D.codes, D.options) if isinstance(D, Sites) else (D,)
+    count = _backend.extension().phylo_interchange(*source, cap, parent, SWEEPS, threads)
+    return (Tree(parent, None, tree.names) if count else tree), int(count)
+
+
+def balanced_nni(tree: Tree, D: Any, *, cap: float | None = None, n_jobs: int | None = None) -> Tree:
+    """Interchange subtrees until no interchange makes the tree shorter, by balanced minimum evolution.
+
+    Around every inner edge with the subtrees A, B on one side and C, E on the other, B and C or B and E
+    change places if ``D_AC + D_BE`` (``D_AE + D_BC``) is less than ``D_AB + D_CE``. Distances between
+    subtrees are averages in which every node shares its weight out equally; below five nodes the nearest leaf
+    stands for all, so that a sweep over the tree takes time in proportion to its leaves.
+
+    Parameters
+    ----------
+    tree : Tree
+        The topology; its root does not count.
+    D : array of shape (m, m), or condensed of length m (m - 1) / 2
+        Distances between its leaves, in their order.
+    cap : float or None, default=None
+        Distances beyond are made that long, such as ``info.resolved`` of `similarity_matrix`; None: none.
+    n_jobs : int or None
+        Number of threads; None or -1: every core that the process may use. The result does not depend on it.
+
+    Returns
+    -------
+    Tree
+        Without a root and without lengths (see `edge_lengths`). On the distances of a binary tree that tree
+        is left as it is.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not as described.
+
+    References
+    ----------
+    Richard Desper, Olivier Gascuel, "Fast and accurate phylogeny reconstruction algorithms based on the
+    minimum-evolution principle", 2002.
+
+    Examples
+    --------
+    >>> from lapwing.trees import balanced_nni, read_newick
+    >>> tree = read_newick("((a:1,b:2):3,c:4,(d:5,e:1):2);")
+    >>> wrong = read_newick("((a,c),b,(d,e));")
+    >>> balanced_nni(wrong.reordered(tree.names), tree.path_lengths()).newick()
+    '((a,b),c,(d,e));'
+    """
+    threads = _threads.resolve(n_jobs)
+    top = np.inf if cap is None else _validate.check_positive(cap, "cap")
+    distances = check_distances(D)
+    if len(distances) != tree.n_leaves:
+        raise ValueError(f"D has {len(distances)} rows, but the tree has {tree.n_leaves} leaves")
+    plain = _suppressed(tree)
+    return shortened(Tree(plain.parent, None, plain.names), distances, top, threads)[0]
+
+
 def edge_lengths(
     tree: Tree, D: Any, *, method: str = "ols", negative: str = "clip", n_jobs: int | None = None
 ) -> Tree:
@@ -530,7 +593,7 @@ def edge_lengths(
     return fit_lengths(tree, distances, method, negative == "clip", threads)
 
 
-def fit_lengths(tree: Tree, distances: Doubles, method: str, clip: bool, threads: int) -> Tree:
+def fit_lengths(tree: Tree, distances: Reals, method: str, clip: bool, threads: int) -> Tree:
     """The same for distances that were checked."""
     if tree.binary:
         part = as_part(tree, np.arange(tree.n_leaves, dtype=np.int32))
@@ -548,7 +611,7 @@ def fit_lengths(tree: Tree, distances: Doubles, method: str, clip: bool, threads
     return tree.with_lengths(length)
 
 
-def _normal_equations(tree: Tree, D: Doubles) -> tuple[Doubles, Doubles]:
+def _normal_equations(tree: Tree, D: Reals) -> tuple[Doubles, Doubles]:
     """Pairs of leaves that two edges separate both, and sums of the distances that each edge separates."""
     order, first, last = tree.layout
     n, m = tree.n_nodes, tree.n_leaves
@@ -559,14 +622,14 @@ def _normal_equations(tree: Tree, D: Doubles) -> tuple[Doubles, Doubles]:
     N[inside] = (size[:, None] * (m - size[None, :]))[inside]
     N[inside.T] = (size[None, :] * (m - size[:, None]))[inside.T]
     cumulative = np.zeros((m + 1, m + 1))
-    cumulative[1:, 1:] = D[np.ix_(order, order)].cumsum(0).cumsum(1)
+    cumulative[1:, 1:] = D[np.ix_(order, order)].cumsum(0, dtype=np.float64).cumsum(1)
     below = cumulative[b, b] - cumulative[a, b] - cumulative[b, a] + cumulative[a, a]
     rows = cumulative[b, m] - cumulative[a, m]
     assert len(N) == n - 1
     return N, rows - below
 
 
-def _normal_lengths(tree: Tree, D: Doubles) -> Doubles:
+def _normal_lengths(tree: Tree, D: Reals) -> Doubles:
     """Least squares for any tree: O(n^3)."""
     N, rhs = _normal_equations(tree, D)
     # Edges that separate the same pairs (at a root with two children) share what is found.
@@ -574,7 +637,7 @@ def _normal_lengths(tree: Tree, D: Doubles) -> Doubles:
     return np.append(length, 0.0)
 
 
-def _descend(tree: Tree, D: Doubles, start: Doubles) -> Doubles:
+def _descend(tree: Tree, D: Reals, start: Doubles) -> Doubles:
     """Coordinate descent with lengths >= 0."""
     N, rhs = _normal_equations(tree, D)
     x = np.maximum(start[:-1], 0.0)

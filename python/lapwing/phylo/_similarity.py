@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lapwing import _backend, _threads, _validate
-from lapwing.phylo._matrix import check_similarities
+from lapwing.phylo._matrix import Reals, check_dtype, check_similarities
 
 __all__ = [
     "MISSING",
     "MODELS",
     "Encoded",
     "SimilarityInfo",
+    "SimilarityOperator",
     "Sites",
     "check_encoded",
     "distance_matrix",
     "distances_of",
     "encode",
     "similarity_matrix",
+    "similarity_operator",
     "sites_of",
     "warn_saturated",
 ]
@@ -34,6 +37,8 @@ DNA, PROTEIN = "ACGT", "ARNDCQEGHILKMFPSTWYV"
 #: Characters that stand for a site that was not observed, or not wholly.
 DNA_UNKNOWN, PROTEIN_UNKNOWN, OTHER_UNKNOWN = "RYKMSWBDHVNX-?.", "XBZJUO*-?.", "-?."
 MOST_STATES = 64
+#: Similarities that an operator holds at a time.
+TILE_ENTRIES = 1 << 24
 
 Codes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
@@ -242,8 +247,10 @@ def similarity_matrix(
     pseudocount: float = 0.0,
     min_overlap: int = 1,
     on_no_overlap: str = "raise",
+    rates: Any = None,
+    dtype: Any = "float64",
     n_jobs: int | None = None,
-) -> tuple[Doubles, SimilarityInfo]:
+) -> tuple[Reals, SimilarityInfo]:
     """Similarities that multiply along the paths of the tree that the observations come from.
 
     Parameters
@@ -276,12 +283,18 @@ def similarity_matrix(
         Sites that both of a pair must have.
     on_no_overlap : {"raise", "saturate"}, default="raise"
         If a pair has fewer: an error, or S = 0.
+    rates : array of shape (k, k) or None, default=None
+        For "logdet": the matrix Q of the substitution rates, rows of sum 0, if it is known. The determinant
+        of ``exp(Q t)`` is ``exp(t trace Q)``: with Q scaled to one expected substitution per unit of t that
+        gives lengths in substitutions.
+    dtype : {"float64", "float32"}, default="float64"
+        Of `S`. Every similarity is computed in float64 and rounded once.
     n_jobs : int or None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
 
     Returns
     -------
-    S : float64 array of shape (m, m)
+    S : float64 or float32 array of shape (m, m)
         Symmetric to the last bit, in [0, 1], diagonal 1; 0 for saturated pairs.
     info : SimilarityInfo
         Among others the scale c of ``S = exp(-c alpha d)``.
@@ -326,24 +339,29 @@ def similarity_matrix(
     4.0
     """
     threads = _threads.resolve(n_jobs)
+    real = check_dtype(dtype)
+    if rates is not None and model != "logdet":
+        raise ValueError(f"rates are for 'logdet', not for {model!r}")
     if callable(model):
-        S, _ = check_similarities(model(X), "the result of model")
+        S, _ = check_similarities(model(X), "the result of model", real)
         return S, SimilarityInfo("callable", None, None, 1.0, int((S == 0).sum()) // 2)
     _validate.check_choice(model, "model", MODELS)
     if model in ("correlation", "gaussian_det"):
         alpha = _validate.check_positive(alpha, "alpha")
         if gamma is not None:
             raise ValueError(f"gamma is for 'jc69' and 'tn93', not for {model!r}")
-        S = _gaussian(X, model, threads) ** alpha
+        S = (_gaussian(X, model, threads) ** alpha).astype(real, copy=False)
         resolved = _resolved(2, float(np.shape(X)[1]), alpha, 0.0)
         return S, SimilarityInfo(model, None, 1.0, alpha, int((S == 0).sum()) // 2, resolved=resolved)
     sites = sites_of(
         X, model, n_states=n_states, missing=missing, alpha=alpha, gamma=gamma, frequencies=frequencies,
-        pseudocount=pseudocount, min_overlap=min_overlap, on_no_overlap=on_no_overlap, n_jobs=n_jobs,
+        pseudocount=pseudocount, min_overlap=min_overlap, on_no_overlap=on_no_overlap, rates=rates,
+        n_jobs=n_jobs,
     )  # fmt: skip
     m = len(sites.codes)
-    _validate.check_memory(8.0 * m * m, f"the similarity matrix of {m} leaves", "take fewer leaves")
-    S, saturated = sites.matrix()
+    what = f"the similarity matrix of {m} leaves"
+    _validate.check_memory(float(real.itemsize) * m * m, what, "take fewer leaves")
+    S, saturated = sites.matrix(dtype=real)
     warn_saturated(saturated, m * (m - 1) // 2)
     return S, sites.info(saturated)
 
@@ -371,6 +389,8 @@ class Sites:
     overlap: int
     saturate: bool
     threads: int
+    scale: float | None
+    numbers: NDArray[np.int32] | None = None  # of the rows, where they are a part of more
 
     @property
     def codes(self) -> Codes:
@@ -385,22 +405,29 @@ class Sites:
         k = self.encoded.n_states
         return name, k, self.alpha, self.gamma, pooled, self.pseudocount, self.overlap
 
-    def matrix(self, rows: Any = None) -> tuple[Doubles, int]:
+    def part(self, rows: NDArray[np.int32]) -> Sites:
+        """Some of the sequences alone."""
+        return replace(self, encoded=Encoded(self.codes[rows], self.encoded.n_states, 0), numbers=rows)
+
+    def matrix(self, rows: Any = None, dtype: Any = np.float64) -> tuple[Any, int]:
         """Similarities of some leaves (None: all) to each other, and the number of saturated pairs."""
         codes = self.codes if rows is None else self.codes[rows]
-        return self._fill(codes, 0, np.empty((len(codes), len(codes))), rows)
+        return self._fill(codes, 0, np.empty((len(codes), len(codes)), dtype), rows)
 
     def between(self, rows: Any, columns: Any) -> Doubles:
         """Similarities of some leaves to others."""
         both = np.concatenate([columns, rows])
-        S = np.empty((len(rows), len(columns)))
-        return self._fill(self.codes[both], len(columns), S, both)[0]
+        S: Doubles = np.empty((len(rows), len(columns)))
+        self._fill(self.codes[both], len(columns), S, both)
+        return S
 
-    def _fill(self, codes: Codes, split: int, S: Doubles, rows: Any) -> tuple[Doubles, int]:
+    def _fill(self, codes: Codes, split: int, S: Any, rows: Any) -> tuple[Any, int]:
         core = _backend.extension()
         saturated, apart, i, j = core.phylo_similarity(codes, self.options, split, S, self.threads)
         if apart and not self.saturate:
-            i, j = sorted((i, j) if rows is None else (int(rows[i]), int(rows[j])))
+            for numbers in (rows, self.numbers):
+                i, j = (i, j) if numbers is None else (int(numbers[i]), int(numbers[j]))
+            i, j = sorted((i, j))
             raise ValueError(
                 f"{apart} pairs of leaves have fewer than {self.overlap} joint sites, the first ({i}, {j}); "
                 "on_no_overlap='saturate' takes them for unrelated"
@@ -410,10 +437,112 @@ class Sites:
     def info(self, saturated: int) -> SimilarityInfo:
         """What is known about the similarities."""
         codes, k, unknown = self.encoded
-        scale = {"jc69": float(k), "tn93": 4.0}.get(self.model)
         present = float((codes != MISSING).mean())
         resolved = _resolved(k, present * present * codes.shape[1], self.alpha, self.gamma)
-        return SimilarityInfo(self.model, k, scale, self.alpha, saturated, unknown, resolved)
+        return SimilarityInfo(self.model, k, self.scale, self.alpha, saturated, unknown, resolved)
+
+
+class SimilarityOperator:
+    """The matrix of similarities as its products, which compute it tile by tile and keep nothing.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        (m, m) for m sequences.
+    dtype : dtype
+        float64.
+    info : SimilarityInfo
+        What is known about the similarities; saturated pairs are not counted (0).
+    """
+
+    def __init__(self, sites: Sites) -> None:
+        m = len(sites.codes)
+        self.shape, self.dtype, self.info = (m, m), np.dtype(np.float64), sites.info(0)
+        self._sites = sites
+
+    @cached_property
+    def degree(self) -> Doubles:
+        """Sums of the rows."""
+        return self.matvec(np.ones(self.shape[0]))
+
+    def matmat(self, x: Any) -> Doubles:
+        """Multiply the matrix with the columns of `x`, of shape (m, k)."""
+        m = self.shape[0]
+        block = np.ascontiguousarray(np.asarray(x, dtype=np.float64).T)
+        if block.ndim != 2 or block.shape[1] != m:
+            raise ValueError(f"x must have {m} rows, got shape {np.shape(x)}")
+        out = np.empty((m, len(block)))
+        everyone = np.arange(m)
+        height = max(1, TILE_ENTRIES // m)
+        for start in range(0, m, height):
+            rows = everyone[start : start + height]
+            part = np.empty((len(block), len(rows)))
+            K = self._sites.between(rows, everyone)
+            _backend.extension().dense_times(K, block, part, self._sites.threads)
+            out[rows] = part.T
+        return out
+
+    def matvec(self, x: Any) -> Doubles:
+        """Multiply the matrix with a vector."""
+        return np.asarray(self.matmat(np.reshape(x, (-1, 1)))[:, 0])
+
+    def __matmul__(self, x: Any) -> Doubles:
+        return self.matvec(x) if np.ndim(x) == 1 else self.matmat(x)
+
+
+def similarity_operator(
+    X: Any,
+    model: str = "jc69",
+    *,
+    n_states: int | None = None,
+    missing: Any = None,
+    alpha: float = 1.0,
+    gamma: float | None = None,
+    frequencies: str = "pair",
+    pseudocount: float = 0.0,
+    min_overlap: int = 1,
+    on_no_overlap: str = "raise",
+    rates: Any = None,
+    n_jobs: int | None = None,
+) -> SimilarityOperator:
+    """Similarities of sequences as an operator, for more of them than a matrix has room for.
+
+    Parameters
+    ----------
+    X, n_states, missing, alpha, gamma, pseudocount, min_overlap, on_no_overlap, rates, n_jobs
+        As in `similarity_matrix`.
+    model : {"jc69", "tn93", "logdet"}, default="jc69"
+        As in `similarity_matrix`.
+    frequencies : {"pair"}, default="pair"
+        "pooled" is not offered: a tile does not see the whole alignment.
+
+    Returns
+    -------
+    SimilarityOperator
+        With `matmat`, `matvec`, `@` and `degree`: ``graph.fiedler_vector(S, degree=S.degree)`` cuts the
+        leaves of a tree without a matrix. A product takes the time of computing all similarities once.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not as described. Pairs without joint sites are found by the first product.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing.trees import similarity_matrix, similarity_operator
+    >>> X = ["ACGTACGT", "ACGTACGA", "ACGAACGA"]
+    >>> S, _ = similarity_matrix(X)
+    >>> bool(np.allclose(similarity_operator(X) @ np.ones(3), S.sum(axis=1)))
+    True
+    """
+    _validate.check_choice(model, "model", ("jc69", "tn93", "logdet"))
+    _validate.check_choice(frequencies, "frequencies", ("pair",))
+    sites = sites_of(
+        X, model, n_states=n_states, missing=missing, alpha=alpha, gamma=gamma, pseudocount=pseudocount,
+        min_overlap=min_overlap, on_no_overlap=on_no_overlap, rates=rates, n_jobs=n_jobs,
+    )  # fmt: skip
+    return SimilarityOperator(sites)
 
 
 def sites_of(
@@ -428,6 +557,7 @@ def sites_of(
     pseudocount: float = 0.0,
     min_overlap: int = 1,
     on_no_overlap: str = "raise",
+    rates: Any = None,
     n_jobs: int | None = None,
 ) -> Sites:
     """Check and encode sequences; arguments as in `similarity_matrix`."""
@@ -448,7 +578,22 @@ def sites_of(
             f"{X.unknown} unknown characters are taken for missing sites", UserWarning, stacklevel=3
         )
     saturate, threads = on_no_overlap == "saturate", _threads.resolve(n_jobs)
-    return Sites(X, model, alpha, shape, frequencies, pseudocount, overlap, saturate, threads)
+    k = X.n_states
+    scale = {"jc69": float(k), "tn93": 4.0}.get(model) if rates is None else _scale_of(rates, k, model)
+    return Sites(X, model, alpha, shape, frequencies, pseudocount, overlap, saturate, threads, scale)
+
+
+def _scale_of(rates: Any, k: int, model: str) -> float:
+    """``-trace Q``, by which the logarithm of a determinant falls in one unit of time."""
+    if model != "logdet":
+        raise ValueError(f"rates are for 'logdet', not for {model!r}")
+    Q = np.asarray(_validate.check_points(rates, "rates"), dtype=np.float64)
+    if Q.shape != (k, k):
+        raise ValueError(f"rates must have shape ({k}, {k}) for {k} states, got {Q.shape}")
+    off = Q - np.diag(np.diagonal(Q))
+    if (off < 0).any() or (np.abs(Q.sum(axis=1)) > 1e-8 * np.abs(Q).max()).any() or not off.any():
+        raise ValueError("rates must not be negative off the diagonal, not all 0, and its rows must sum to 0")
+    return float(-np.trace(Q))
 
 
 def _resolved(k: int, n: float, alpha: float, gamma: float) -> float | None:
@@ -548,7 +693,7 @@ def distance_matrix(
     if cap is not None:
         cap = _validate.check_positive(cap, "cap")
     similarities, _ = check_similarities(S)
-    D = distances_of(similarities, threads)
+    D: Doubles = distances_of(similarities, threads)
     if cap is not None:
         np.minimum(D, cap, out=D)
     if scale != 1:
@@ -556,8 +701,8 @@ def distance_matrix(
     return D
 
 
-def distances_of(S: Doubles, threads: int) -> Doubles:
-    """``-log(S)`` of similarities that were checked."""
+def distances_of(S: Any, threads: int) -> Any:
+    """``-log(S)`` of similarities that were checked, in their type."""
     D = np.empty_like(S)
     _backend.extension().phylo_distances(S, D, threads)
     return D

@@ -14,7 +14,7 @@ __all__ = ["register"]
 
 # Nothing but argparse is imported before the verb runs: `lapwing config` and `--help` stay quick.
 
-_BASES = ("nj", "bionj", "snj", "upgma", "fasttree", "iqtree", "raxml-ng")
+_BASES = ("nj", "bionj", "snj", "upgma", "quartet_exact", "fasttree", "iqtree", "raxml-ng")
 
 
 def register(verbs: Any) -> None:
@@ -43,6 +43,9 @@ def register(verbs: Any) -> None:
         "--merge", choices=["balanced", "spectral"], default="balanced",
         help="join subtrees where the tree is the shortest (default), or by the published spectral score",
     )  # fmt: skip
+    method.add_argument(
+        "--no-polish", action="store_true", help="do not interchange subtrees to make the tree shorter"
+    )
     method.add_argument(
         "--gamma", type=float, default=None, metavar="A", help="shape of gamma distributed rates of the sites"
     )
@@ -73,6 +76,14 @@ def register(verbs: Any) -> None:
     method.add_argument(
         "--outgroup", metavar="NAME,NAME", help="root the tree on the edge to these sequences"
     )
+    method.add_argument(
+        "--dtype", choices=["float64", "float32"], default="float64",
+        help="of the matrices of all pairs: float32 takes half of the memory (default float64)",
+    )  # fmt: skip
+    method.add_argument(
+        "--dense-limit", type=int, default=10_000, metavar="N",
+        help="most sequences of which all pairs are compared (default 10000)",
+    )  # fmt: skip
     method.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
     method.add_argument("--jobs", type=int, default=None, metavar="N", help="threads (default: all)")
     parser.add_argument(
@@ -140,9 +151,11 @@ def _tree(args: argparse.Namespace) -> None:
     if args.gamma is not None:
         options["gamma"] = args.gamma
     model = STDR(
-        tau=args.tau, base=args.base, similarity=args.similarity, merge=args.merge, n_states=args.states,
+        tau=args.tau, base=args.base, similarity=args.similarity, merge=args.merge,
+        polish=False if args.no_polish else "auto", n_states=args.states,
         similarity_params=options, root=root, n_bootstrap=args.bootstrap, n_jobs=args.jobs,
-        random_state=args.seed, verbose=int(not args.quiet and sys.stderr.isatty()),
+        random_state=args.seed, dtype=args.dtype,
+        dense_limit=args.dense_limit, verbose=int(not args.quiet and sys.stderr.isatty()),
     )  # fmt: skip
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:

@@ -15,6 +15,7 @@ import lapwing
 from lapwing.generative import PCDM, VDM
 from lapwing.generative.pcdm import _algorithm as algorithm
 from lapwing.generative.pcdm import vdm_bound
+from lapwing.generative.pcdm._data import Images
 from lapwing.generative.pcdm._estimator import _Times
 from lapwing.generative.pcdm._networks import ScaleNetwork, Schedule, multiply_adds
 from lapwing.multiscale import make_map
@@ -268,7 +269,7 @@ def test_scales_can_be_trained_apart(digits):
     joint = PCDM(**QUICK).fit(X)
     apart = PCDM(**QUICK)
     apart._check_parameters()
-    x = apart._read(X, channels_last=False, reset=True)
+    x = Images(apart._read(X, channels_last=False, reset=True))
     apart._fit_labels(None, len(x))
     apart._build(x, 0)
     times = _Times(2, "stratified")

@@ -22,10 +22,12 @@ from lapwing.trees import (
     balanced,
     birth_death,
     caterpillar,
+    distance_matrix,
     kingman,
     partition_correct,
     population_similarity,
     robinson_foulds,
+    similarity_matrix,
     simulate_gaussian,
     simulate_sequences,
 )
@@ -42,9 +44,10 @@ def exact(model: Any, m: int, seed: int) -> Tree:
 
 @given(
     st.integers(2, 120), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]),
-    st.sampled_from([3, 4, 10, 32]), st.sampled_from(["nj", "bionj", "snj"]),
+    st.sampled_from([3, 4, 10, 32]), st.sampled_from(["nj", "bionj", "snj", "quartet_exact"]),
 )  # fmt: skip
 def test_exact_similarities_give_the_tree(m: int, seed: int, model: Any, tau: int, base: str) -> None:
+    tau = min(tau, 10) if base == "quartet_exact" else tau
     tree = exact(model, m, seed)
     S = population_similarity(tree, 0.3)
     found = STDR(tau=tau, base=base, similarity="precomputed", eig_tol=1e-9).fit(S, names=tree.names)
@@ -89,10 +92,28 @@ def test_both_kinds_of_merges() -> None:
         tree = birth_death(300, random_state=seed)
         X = simulate_sequences(tree, 800, model="hky85", rate=0.05, random_state=seed)
         for merge in wrong:
-            model = STDR(tau=16, merge=merge).fit(X, names=tree.names)
+            model = STDR(tau=16, merge=merge, polish=False).fit(X, names=tree.names)
             wrong[merge] += robinson_foulds(model.tree_, tree, normalized=True) / 3
             assert (model.diagnostics_["moved"] > 0) == (merge == "balanced")
     assert wrong["balanced"] < 0.9 * wrong["spectral"]
+
+
+def test_interchanges_better_the_tree() -> None:
+    wrong = {True: 0.0, False: 0.0}
+    for seed in range(3):
+        tree = birth_death(300, random_state=seed)
+        X = simulate_sequences(tree, 800, model="hky85", rate=0.05, random_state=seed)
+        for polish in wrong:
+            model = STDR(tau=16, polish=polish).fit(X, names=tree.names)
+            wrong[polish] += robinson_foulds(model.tree_, tree, normalized=True) / 3
+            assert (model.diagnostics_["interchanges"] > 0) == polish
+    assert wrong[True] < 0.95 * wrong[False]
+
+    def base(S: Any, X: Any, names: Any, seed: int) -> Tree:
+        return nj(distance_matrix(S), names)
+
+    assert STDR(tau=16, base=base).fit(X).diagnostics_["interchanges"] == 0  # it may know better
+    assert STDR(tau=16, base=base, polish=True).fit(X).diagnostics_["interchanges"] > 0
 
 
 @pytest.mark.parametrize("model", [kingman, birth_death, caterpillar])
@@ -171,7 +192,7 @@ def test_attributes() -> None:
     found = model.diagnostics_
     assert found["margins"].shape == found["scores"].shape == (labels.max(), 2)
     assert set(found["seconds"]) == {
-        "similarity", "partition", "distances", "base", "merge", "lengths",
+        "similarity", "partition", "distances", "base", "merge", "polish", "lengths",
     }  # fmt: skip
     assert model.support_ is not None
     assert np.isnan(model.support_[:90]).all()
@@ -216,12 +237,13 @@ def test_roots() -> None:
         STDR(root=["nobody"]).fit(X)
 
 
-@pytest.mark.parametrize("base", ["nj", "bionj", "snj", "upgma"])
+@pytest.mark.parametrize("base", ["nj", "bionj", "snj", "upgma", "quartet_exact"])
 def test_threads_do_not_change_a_bit(base: str) -> None:
     _, X = data(150, 300)
-    one = STDR(tau=16, base=base, n_jobs=1).fit(X)
+    tau = 10 if base == "quartet_exact" else 16
+    one = STDR(tau=tau, base=base, n_jobs=1).fit(X)
     for n_jobs in (2, 4):
-        other = STDR(tau=16, base=base, n_jobs=n_jobs).fit(X)
+        other = STDR(tau=tau, base=base, n_jobs=n_jobs).fit(X)
         assert one.newick_ == other.newick_
         assert np.array_equal(one.similarity_, other.similarity_)
         assert np.array_equal(one.tree_.length, other.tree_.length)
@@ -343,6 +365,10 @@ def test_progress_and_stopping() -> None:
     assert model.diagnostics_["stopped"]
     assert len(model.partition_tree_) < parts - 1
     assert model.tree_.n_leaves == 90
+    # pieces that are too large for it are solved by neighbour joining
+    model = STDR(tau=10, base="quartet_exact", callback=lambda info: True).fit(X)
+    assert model.diagnostics_["stopped"]
+    assert np.bincount(model.labels_).max() > 16
 
     def fail(info: Any) -> None:
         raise KeyError("mine")
@@ -363,6 +389,7 @@ def test_progress_and_stopping() -> None:
         ({"similarity": "hamming"}, "similarity must be one of"),
         ({"normalization": "sym"}, "normalization must be one of"),
         ({"merge": "angle"}, "merge must be one of"),
+        ({"polish": "nni"}, "polish must be 'auto', True or False"),
         ({"eig_tol": 0.0}, "eig_tol must be > 0"),
         ({"branch_lengths": "ml"}, "branch_lengths must be one of"),
         ({"negative": "zero"}, "negative must be one of"),
@@ -374,6 +401,8 @@ def test_progress_and_stopping() -> None:
         ({"similarity": "precomputed", "n_bootstrap": 2}, "n_bootstrap needs observations"),
         ({"similarity": "correlation", "base": "fasttree"}, "needs sequences"),
         ({"n_jobs": 0}, "n_jobs must be"),
+        ({"dtype": "float16"}, "dtype must be 'float64' or 'float32'"),
+        ({"base": "quartet_exact"}, "parts of at most 16 leaves, got tau=64"),
     ],
 )
 def test_bad_parameters(options: dict[str, Any], words: str) -> None:
@@ -435,3 +464,63 @@ def test_rules_of_scikit_learn() -> None:
     assert again.newick_ == model.newick_
     assert again.tree_ == model.tree_
     assert lapwing.STDR is STDR
+
+
+@pytest.mark.parametrize("similarity", ["jc69", "precomputed", "precomputed_distance"])
+def test_single_precision(similarity: str) -> None:
+    tree, X = data(150, 2000)
+    shown: Any = X
+    if similarity != "jc69":
+        shown = similarity_matrix(X)[0]
+        shown = shown if similarity == "precomputed" else distance_matrix(shown)
+    double = STDR(tau=16, similarity=similarity).fit(shown, names=tree.names)
+    for kind in (shown, shown.astype(np.float32)) if similarity != "jc69" else (shown,):
+        single = STDR(tau=16, similarity=similarity, dtype="float32").fit(kind, names=tree.names)
+        assert single.similarity_.dtype == np.float32
+        assert robinson_foulds(single.tree_, double.tree_) == 0
+        assert np.allclose(single.tree_.path_lengths(), double.tree_.path_lengths(), atol=1e-5)
+    for lengths in ("nnls", None):
+        STDR(tau=16, similarity=similarity, dtype="float32", branch_lengths=lengths).fit(shown)
+    one = STDR(tau=16, similarity=similarity, dtype="float32", n_jobs=1).fit(shown, names=tree.names)
+    assert one.newick_ == single.newick_
+    few = STDR(tau=16, dtype="float32", dense_limit=60, random_state=0).fit(X, names=tree.names)
+    assert robinson_foulds(few.tree_, double.tree_, normalized=True) < 0.1
+
+
+@given(st.integers(4, 80), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))
+def test_exact_similarities_in_single_precision(m: int, seed: int, model: Any) -> None:
+    """Cuts stay edges, and short parts are right, where similarities have seven digits."""
+    tree = exact(model, m, seed)
+    S = population_similarity(tree, 0.2)
+    found = STDR(tau=10, similarity="precomputed", dtype="float32").fit(S, names=tree.names)
+    for split in found.partition_tree_:
+        inside = np.zeros(m, dtype=bool)
+        inside[np.r_[split.one, split.two]] = True
+        below = tree.pruned([tree.names[i] for i in np.flatnonzero(inside)])
+        mask = [i in set(split.one.tolist()) for i in np.flatnonzero(inside).tolist()]
+        assert partition_correct(below, mask)
+    assert robinson_foulds(found.tree_, tree) == 0
+
+
+def test_dask_arrays() -> None:
+    """From memory that is elsewhere: the same trees."""
+    dask_array = pytest.importorskip("dask.array")
+    tree, X = data(120, 400)
+    S, _ = similarity_matrix(X)
+    for shown, options in (
+        (X, {"tau": 16}),
+        (X, {"tau": 16, "dense_limit": 40, "random_state": 0}),
+        (S, {"tau": 16, "similarity": "precomputed"}),
+    ):
+        here = STDR(**options).fit(shown, names=tree.names)
+        there = STDR(**options).fit(dask_array.from_array(shown, chunks=50), names=tree.names)
+        assert there.newick_ == here.newick_
+        assert there.n_features_in_ == here.n_features_in_
+    # parts of the work are sent to other processes
+    import dask
+
+    with dask.config.set(scheduler="processes", num_workers=2):
+        apart = STDR(tau=16, dense_limit=40, random_state=0).fit(
+            dask_array.from_array(X, chunks=50), names=tree.names
+        )
+    assert apart.newick_ == STDR(tau=16, dense_limit=40, random_state=0).fit(X, names=tree.names).newick_

@@ -217,6 +217,11 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         == 0
     )
     assert json.loads((tmp_path / "out.json").read_text())["parameters"]["merge"] == "spectral"
+    for extra in (
+        ["--dtype", "float32"], ["--dense-limit", "30"], ["--base", "quartet_exact"], ["--no-polish"],
+    ):  # fmt: skip
+        assert main(["tree", str(file), "-o", str(out), "--tau", "12", "--no-picture", "-q", *extra]) == 0
+        assert robinson_foulds(read_newick(out), tree, normalized=True) < 0.15
 
 
 @pytest.mark.parametrize(

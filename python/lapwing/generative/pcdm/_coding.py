@@ -8,8 +8,9 @@ A link of images is coded as ::
         for i = 1..T:  pop z_i ~ q(z_i | z_{i-1});  push z_{i-1} with p(z_{i-1} | z_i, condition)
         push z_T with N(0, 1)
 
-and decoded by the same steps backwards. Links grow with what lies on the stack, so that the bits that the
-first image needs to begin with are all that is wasted.
+and decoded by the same steps backwards. The bits that the first link takes off the stack are those of the
+first few images, which are predicted from their neighbouring pixels alone: some bits more than by the
+networks, but fewer than they would waste. Links grow with what lies on the stack.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -173,18 +175,22 @@ class Stack:
                     self._push_far(int(offsets[i]), width)
                 self._coder.encode_reverse(symbols[some], models[c])
 
-    def _pop_uniform(self, size: int) -> int:
-        return int(self._coder.decode(self._stream.model.Uniform(size)))
+    def pop_uniform(self, size: int) -> int:
+        """One of so many numbers, all alike."""
+        value = int(self._coder.decode(self._stream.model.Uniform(size)))
+        self._popped()
+        return value
 
-    def _push_uniform(self, value: int, size: int) -> None:
+    def push_uniform(self, value: int, size: int) -> None:
+        """Undo `pop_uniform`."""
         self._coder.encode_reverse(value, self._stream.model.Uniform(size))
 
     def _pop_far(self, width: int) -> int:
         """An offset beyond the window: length, sign, then the bits by sixteens."""
-        length, negative = self._pop_uniform(49), self._pop_uniform(2)
+        length, negative = self.pop_uniform(49), self.pop_uniform(2)
         value = 0
         for shift in range(0, length, 16):
-            value |= self._pop_uniform(2 ** min(16, length - shift)) << shift
+            value |= self.pop_uniform(2 ** min(16, length - shift)) << shift
         return (-1 if negative else 1) * (value + width + 1)
 
     def _push_far(self, offset: int, width: int) -> None:
@@ -194,9 +200,9 @@ class Stack:
             raise OverflowError("a latent is too far from its prediction to be coded")
         for shift in range(16 * ((length - 1) // 16), -1, -16) if length else ():
             bits = min(16, length - shift)
-            self._push_uniform((value >> shift) & (2**bits - 1), 2**bits)
-        self._push_uniform(int(offset < 0), 2)
-        self._push_uniform(length, 49)
+            self.push_uniform((value >> shift) & (2**bits - 1), 2**bits)
+        self.push_uniform(int(offset < 0), 2)
+        self.push_uniform(length, 49)
 
     # --- grey values ------------------------------------------------------------------------------
 
@@ -225,7 +231,7 @@ class Stack:
             symbols = np.asarray(self._coder.decode(self._rows, weights), dtype=np.int64)
             values = base + symbols
             for i in np.flatnonzero(symbols == weights.shape[1] - 1):
-                values[i] = low + self._pop_uniform(max(2, high - low + 1))
+                values[i] = low + self.pop_uniform(max(2, high - low + 1))
             out[part] = values
         self._popped()
         if out.min() < low or out.max() > high:
@@ -242,8 +248,41 @@ class Stack:
             inside = (symbols >= 0) & (symbols < last)
             inside &= weights[np.arange(len(symbols)), np.clip(symbols, 0, last)] > 0
             for i in np.flatnonzero(~inside)[::-1]:
-                self._push_uniform(int(values[part][i]) - low, max(2, high - low + 1))
+                self.push_uniform(int(values[part][i]) - low, max(2, high - low + 1))
             self._coder.encode_reverse(np.where(inside, symbols, last).astype(np.int32), self._rows, weights)
+
+
+def push_plain(stack: Stack, x: Ints, vocab_size: int) -> None:
+    """Push images (n, C, H, W), each pixel given those above and to the left."""
+    for image in x.reshape(-1, *x.shape[2:])[::-1]:
+        for place in range(image.size - 1, 0, -1):
+            i, j = divmod(place, image.shape[1])
+            mean, sd = _predicted(image, i, j, vocab_size)
+            stack.push_gaussian(image[i, j : j + 1], np.array([mean]), sd, True)
+        stack.push_uniform(int(image[0, 0]), vocab_size)
+
+
+def pop_plain(stack: Stack, shape: Sequence[int], vocab_size: int) -> Ints:
+    """Undo `push_plain`."""
+    x = np.zeros(shape, dtype=np.int64)
+    for image in x.reshape(-1, *shape[2:]):
+        image[0, 0] = stack.pop_uniform(vocab_size)
+        for place in range(1, image.size):
+            i, j = divmod(place, image.shape[1])
+            mean, sd = _predicted(image, i, j, vocab_size)
+            image[i, j] = stack.pop_gaussian(np.array([mean]), sd, True)[0]
+    return x
+
+
+def _predicted(image: Ints, i: int, j: int, vocab_size: int) -> tuple[float, float]:
+    """A pixel from those before it: the median of what three of them foretell, wider where these differ."""
+    least = max(0.5, vocab_size / 128)
+    if i == 0 or j == 0:
+        return float(image[i, j - 1] if i == 0 else image[i - 1, j]), 4 * least
+    left, above, corner = int(image[i, j - 1]), int(image[i - 1, j]), int(image[i - 1, j - 1])
+    mean = sorted((left, above, left + above - corner))[1]
+    unrest = abs(left - corner) + abs(above - corner)
+    return float(mean), least + 0.25 * (2 ** min(unrest.bit_length(), 11) - 1)
 
 
 class Chain:
@@ -425,9 +464,9 @@ Header = dict[str, Any]
 _FIXED = struct.Struct("<8sHII")  # magic, version, length of the header, checksum of these and the header
 #: What every header says, so that it need not be said in full. Part of the format.
 _WORDS = (
-    b'{"batch":256,"count":1000,"device":"cpu","dtype":"float32","grid":[[-12,-12,-11,-11,-10,-10,-9,-9,-8,-8,-7,-7,'
-    b'-6,-6,-6,-5,-5,-5,-4,-4]],"labels":false,"links":[1,1,2,3,4,6,8,12,17,24],"model":"","payload":[],"pixels":[],'
-    b'"prefix":[],"seed":0,"shape":[1,16,16],"steps":100,"threads":1,"torch":"2.13.0+cpu"}'
+    b'{"batch":256,"count":1000,"device":"cpu","dtype":"float32","grid":[[-14,3,-13,4,-12,5,-11,6,-10,7,-9,8,-8,9,'
+    b'-7,10,-6,11,-5,12,-4,1]],"labels":false,"links":[1,1,2,3,4,6,8,12,17,24],"model":0,"payload":[10,1],"pixels":10,'
+    b'"plain":3,"prefix":[16,0],"seed":0,"shape":[1,16,16],"steps":50,"threads":1,"torch":"2.13.0+cpu"}'
 )
 
 
@@ -455,8 +494,8 @@ def compress_images(chain: Chain, x: Ints, labels: Any, header: Header, seed: in
         Of the bits that the stack begins with.
     """
     need_bits = chain.bits_to_begin()
-    words = math.ceil(1.15 * need_bits / 32) + 16
-    for _ in range(8):
+    words = 16
+    for _ in range(16):
         try:
             return _compress(chain, x, labels, header, seed, words, need_bits)
         except _Exhausted:  # noqa: PERF203 - it hardly ever happens
@@ -468,7 +507,13 @@ def _compress(
     chain: Chain, x: Ints, labels: Any, header: Header, seed: int, words: int, need_bits: float
 ) -> bytes:
     stack = Stack(_prefix(seed, words))
-    done, links, checksums = 0, [], []
+    vocab_size, done = chain.scales.vocab_size, 0
+    while done < len(x) and (stack.height - 8) * 32 < 1.15 * need_bits:
+        push_plain(stack, x[done : done + 1], vocab_size)
+        done += 1
+    plain, links, checksums = done, [], []
+    if plain:
+        checksums.append(_pixels_checksum(x[:plain]))
     while done < len(x):
         affordable = int((stack.height - 8) * 32 / (1.1 * need_bits))
         n = max(1, min(affordable, len(x) - done, MOST_IN_LINK))
@@ -487,6 +532,7 @@ def _compress(
         "count": len(x),
         "shape": list(chain.scales.shape),
         "steps": chain.steps,
+        "plain": plain,
         "links": links,
         "pixels": checksums,
         "grid": chain.exponents,
@@ -498,11 +544,24 @@ def _compress(
 
 
 def write_header(about: Header) -> bytes:
-    """All that comes before the payload."""
-    deflate = zlib.compressobj(9, zdict=_WORDS)
-    body = (
-        deflate.compress(json.dumps(about, separators=(",", ":"), sort_keys=True).encode()) + deflate.flush()
-    )
+    """All that comes before the payload.
+
+    The hash of the model and the checksums of pixels stand behind the rest as they are, and rows of the grid
+    are pairs of a number and how often it comes.
+    """
+    short, tail = dict(about), b""
+    if isinstance(about.get("model"), str) and len(about["model"]) == 32:
+        short["model"], tail = 0, bytes.fromhex(about["model"])
+    if isinstance(about.get("pixels"), list):
+        short["pixels"] = len(about["pixels"])
+        tail += np.array(about["pixels"], dtype="<u4").tobytes()
+    if isinstance(about.get("grid"), list):
+        short["grid"] = [
+            [n for value, same in groupby(row) for n in (value, len(list(same)))] for row in about["grid"]
+        ]
+    deflate = zlib.compressobj(9, wbits=-15, zdict=_WORDS)
+    text = json.dumps(short, separators=(",", ":"), sort_keys=True).encode()
+    body = deflate.compress(text) + deflate.flush() + tail
     start = _FIXED.pack(MAGIC, VERSION, len(body), 0)
     return _FIXED.pack(MAGIC, VERSION, len(body), zlib.crc32(start + body)) + body
 
@@ -526,13 +585,15 @@ def read_header(data: bytes) -> tuple[Header, bytes]:
     if zlib.crc32(_FIXED.pack(magic, version, length, 0) + body) != checksum:
         raise DecodeError("the header is damaged: its checksum does not match")
     try:
-        inflate = zlib.decompressobj(zdict=_WORDS)
+        inflate = zlib.decompressobj(wbits=-15, zdict=_WORDS)
         header = json.loads(inflate.decompress(body, 2**24))
+        _restore(header, inflate.unused_data)
         size, expected = (int(v) for v in header["payload"])
-        counts = [int(n) for n in header["links"]]
-        if sum(counts) != header["count"] or min(counts, default=1) < 1 or max(counts) > MOST_IN_LINK:
+        counts, plain = [int(n) for n in header["links"]], int(header["plain"])
+        small = all(1 <= n <= MOST_IN_LINK for n in counts) and plain >= 0
+        if sum(counts) + plain != header["count"] or not small:
             raise ValueError("its links do not add up")
-        if len(header["pixels"]) != len(counts):
+        if len(header["pixels"]) != len(counts) + (plain > 0):
             raise ValueError("it has not one checksum a link")
     except (zlib.error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DecodeError(f"the header cannot be read: {error}") from error
@@ -545,6 +606,22 @@ def read_header(data: bytes) -> tuple[Header, bytes]:
     if size % 4:
         raise DecodeError("the payload is no whole number of words")
     return header, payload
+
+
+def _restore(header: Header, tail: bytes) -> None:
+    """Undo what `write_header` does to make the header short."""
+    if header["model"] == 0:
+        header["model"], tail = tail[:16].hex(), tail[16:]
+    if len(tail) != 4 * header["pixels"]:
+        raise ValueError("it does not end where it says")
+    header["pixels"] = np.frombuffer(tail, dtype="<u4").tolist()
+    rows = [[int(n) for n in row] for row in header["grid"]]
+    if any(sum(row[1::2]) > 2**21 or min(row[1::2], default=1) < 1 for row in rows):
+        raise ValueError("its grids are too long")
+    header["grid"] = [
+        [value for value, count in zip(row[::2], row[1::2], strict=True) for _ in range(count)]
+        for row in rows
+    ]
 
 
 def decompress_images(chain: Chain, header: Header, payload: bytes, labels: Any) -> Ints:
@@ -561,12 +638,17 @@ def decompress_images(chain: Chain, header: Header, payload: bytes, labels: Any)
             raise ValueError("its prefix is impossible")
         prefix = _prefix(int(header["seed"]), words)
         stack = Stack(np.concatenate([prefix[:kept], np.frombuffer(payload, "<u4").astype(np.uint32)]))
-        counts = [int(n) for n in header["links"]]
+        plain = int(header["plain"])
+        counts = [*([plain] if plain else []), *(int(n) for n in header["links"])]
         ends = np.cumsum(counts)
         parts: list[Ints] = []
         for n, end, checksum in zip(counts[::-1], ends[::-1], header["pixels"][::-1], strict=True):
-            some = None if labels is None else labels[end - n : end]
-            x = chain.decode(stack, n, some)
+            if end == plain:
+                ones = [pop_plain(stack, (1, *chain.scales.shape), chain.scales.vocab_size) for _ in range(n)]
+                x = np.concatenate(ones[::-1])
+            else:
+                some = None if labels is None else labels[end - n : end]
+                x = chain.decode(stack, n, some)
             if _pixels_checksum(x) != checksum:
                 raise DecodeError(
                     f"images {end - n} to {end - 1} decode to other pixels than were coded: the file is "

@@ -9,6 +9,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from lapwing.multiscale import make_map
 
 from . import _algorithm as algorithm
 from ._algorithm import LN2, Rows, Scales
+from ._data import Images, source
 
 __all__ = ["PCDM", "VDM"]
 
@@ -148,7 +150,9 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Results are the same for a `random_state` on one machine at one number of threads and one batch size.
-    `X` may be a memory map; batches are read from it as they are needed. The data are integers, so that
+    `X` may be a memory map, an array of Dask, a dataset or a stream; batches are read from it as they are
+    needed. What is not drawn from all of it (statistics before and after the training) comes, of a stream,
+    from its first 4096 images. The data are integers, so that
     scikit-learn's generic checks of estimators, which pass real numbers, do not apply.
 
     References
@@ -249,9 +253,13 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : array or tensor of int of shape (n, C, H, W), (n, H, W, C), (n, H, W) or (n, H * W)
             Grey values in 0..vocab_size - 1, at least two images. (n, H, W, C) with `channels_last`; rows
-            with `image_shape`.
+            with `image_shape`. Or what need not be in memory: an array of Dask of such a shape, whose blocks
+            along the first axis are read one by one, in another order in each epoch; a dataset with a length
+            (as torch's), whose items are images or tuples that begin with one; or an iterable of batches (as
+            torch's DataLoader), arrays of such a shape or tuples that begin with one, which is read from the
+            start again when it ends. The grey values of datasets and streams are checked as they are read.
         y : array of shape (n,) or None, default=None
-            Labels, which the networks are given.
+            Labels, which the networks are given; None for a stream.
         X_val : array or None, default=None
             Images that tell when to stop, and are scored in the history.
         channels_last : bool, default=False
@@ -281,9 +289,11 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """
         torch = algorithm.torch_module()
         self._check_parameters()
-        x = self._read(X, channels_last=channels_last, reset=True)
+        x = source(X, partial(self._read, channels_last=channels_last))
         if len(x) < 2:
             raise ValueError(f"X must hold at least 2 images, got {len(x)}")
+        if y is not None and x.endless:
+            raise ValueError("y must be None where X is a stream")
         labels = self._fit_labels(y, len(x))
         validation = None if X_val is None else self._read(X_val, name="X_val")
         if self.patience is not None and validation is None:
@@ -313,14 +323,14 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
         every = max(1, min(500, self.n_steps // 20))
         trainer = Trainer(
-            modules, loss, len(x), self.n_steps, self.batch_size, self.learning_rate,
+            modules, loss, x.epoch(self.batch_size), self.n_steps, self.batch_size, self.learning_rate,
             schedule=self.lr_schedule, warmup=self.warmup, weight_decay=self.weight_decay,
             ema_decay=self.ema_decay, seed=seed,
             validate=None if validation is None else lambda: self._validation(validation, seed),
             validate_every=every, patience=self.patience, checkpoint=self.checkpoint,
             identity=None if self.checkpoint is None else self._identity(x, labels, validation),
             extra=times, after_backward=replace_interior if self.gamma == "monotone" else None,
-            callback=self.callback, verbose=self.verbose,
+            callback=self.callback, verbose=self.verbose, blocks=x.blocks,
         )  # fmt: skip
         with self._threads():
             for net in self.networks_:
@@ -412,12 +422,12 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
             )
         return np.asarray(codes, dtype=np.int64)
 
-    def _build(self, x: NDArray[Any], seed: int) -> None:
+    def _build(self, x: Images, seed: int) -> None:
         """Scales, their standard deviations, and untrained networks."""
         self._set_scales()
         rng = np.random.default_rng([seed, 1])
         some = np.sort(rng.choice(len(x), min(len(x), 4096), replace=False))
-        bands, conditions, _ = self._scales.split(np.asarray(x[some]))
+        bands, conditions, _ = self._scales.split(x[some])
         step = 2.0 / self.vocab_size
         stds = [band.std((0, 2, 3)) for band in bands]
         if any((std < step).any() for std in stds):
@@ -472,9 +482,11 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _noisy(self) -> bool:
         return self.conditioning == "noisy"
 
-    def _losses(self, x: Any, labels: Any, batch: Any, times: _Times, interior: list[Any]) -> dict[str, Any]:
+    def _losses(
+        self, x: Images, labels: Any, batch: Any, times: _Times, interior: list[Any]
+    ) -> dict[str, Any]:
         torch = algorithm.torch_module()
-        rows = self._rows(np.asarray(x[batch.indices]))
+        rows = self._rows(x.batch(batch.step, batch.indices))
         device, n = self._device(), len(rows)
         per_bit = 1.0 / (self._scales.n_dims * LN2)
         ends = self.schedule_(torch.tensor([0.0, 1.0], dtype=torch.float64, device=device))[0]
@@ -523,19 +535,14 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
             out["prior"] = per_bit * sum(algorithm.prior_terms(b, ends[1]).mean() for b in rows.bands)
         return out
 
-    def _identity(self, x: Any, labels: Any, validation: Any) -> dict[str, Any]:
+    def _identity(self, x: Images, labels: Any, validation: Any) -> dict[str, Any]:
         def fingerprint(a: Any) -> str:
-            if a is None:
-                return ""
-            digest = hashlib.sha256(repr((a.shape, str(a.dtype))).encode())
-            for i in range(0, len(a), 4096):
-                digest.update(np.ascontiguousarray(a[i : i + 4096]).tobytes())
-            return digest.hexdigest()
+            return "" if a is None else Images(a).fingerprint()
 
         chosen = {k: v for k, v in self._plain_parameters().items() if k not in _CIRCUMSTANCE}
         if self.lr_schedule == "constant":
             del chosen["n_steps"]
-        return {**chosen, "X": fingerprint(x), "y": fingerprint(labels), "X_val": fingerprint(validation)}
+        return {**chosen, "X": x.fingerprint(), "y": fingerprint(labels), "X_val": fingerprint(validation)}
 
     def _plain_parameters(self) -> dict[str, Any]:
         """The parameters as JSON can hold them."""
@@ -569,11 +576,11 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ends = self.schedule_(torch.tensor([0.0, 1.0], dtype=torch.float64, device=self._device()))[0]
         self.gamma_ = (float(ends[0]), float(ends[1]))
 
-    def _summarise(self, x: NDArray[Any], labels: Any, seed: int) -> None:
+    def _summarise(self, x: Images, labels: Any, seed: int) -> None:
         """The tables and moments that come after the training."""
         rng = np.random.default_rng([seed, 2])
         some = np.sort(rng.choice(len(x), min(len(x), 512), replace=False))
-        images = np.asarray(x[some])
+        images = x[some]
         codes = None if labels is None else labels[some]
         self.mse_times_ = np.linspace(0.0, 1.0, _MSE_TIMES)
         rows = self._rows(images)

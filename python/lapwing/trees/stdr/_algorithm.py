@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapwing.phylo import Tree
+from lapwing.phylo._matrix import Reals
 from lapwing.phylo._merge import Cut, Part, as_part, cut_leaves, merge_parts, part_tree
 
 __all__ = ["Recovery", "Split", "assemble", "checked_part", "partition"]
 
 Ints = NDArray[np.int32]
-Doubles = NDArray[np.float64]
 #: Solves the leaves with these numbers; names go along for those who write files.
 Base = Callable[[Ints], Tree]
 
@@ -61,6 +61,7 @@ class Recovery:
     disconnected: int = 0
     blind_merges: int = 0
     moved: int = 0
+    interchanges: int = 0
     unconverged: int = 0
     fallbacks: int = 0
     saturated: int = 0
@@ -69,7 +70,7 @@ class Recovery:
 
 
 def partition(
-    S: Doubles,
+    S: Reals,
     *,
     tau: int,
     num_gaps: int,
@@ -84,7 +85,7 @@ def partition(
 
     Parameters
     ----------
-    S : float64 array of shape (m, m)
+    S : float64 or float32 array of shape (m, m)
         Similarities.
     tau : int
         Most leaves of a part.
@@ -139,8 +140,8 @@ def partition(
 def assemble(
     result: Recovery,
     plan: list[Ints | None],
-    S: Doubles,
-    D: Doubles | None,
+    S: Reals,
+    D: Reals | None,
     names: tuple[str, ...],
     base: Base,
     *,
@@ -155,9 +156,9 @@ def assemble(
     ----------
     result, plan
         From `partition`.
-    S : float64 array of shape (m, m)
+    S : float64 or float32 array of shape (m, m)
         Similarities.
-    D : float64 array of shape (m, m) or None
+    D : array like S, or None
         Distances, for merges by the length of the tree; None: merges by the spectral score alone.
     names : tuple of str
         Names of the leaves.

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing.phylo import Tree, bionj, nj, read_newick, snj, upgma
+from lapwing.phylo import Tree, bionj, nj, quartet_tree, read_newick, snj, upgma
+from lapwing.phylo._join import MOST_QUARTET_LEAVES
+from lapwing.phylo._matrix import Reals
 
 __all__ = ["EXTERNAL", "OWN", "external", "from_matrix"]
 
 Ints = NDArray[np.int32]
-Doubles = NDArray[np.float64]
-OWN = ("nj", "bionj", "snj", "upgma")
+OWN = ("nj", "bionj", "snj", "upgma", "quartet_exact")
 EXTERNAL = ("fasttree", "iqtree", "raxml-ng")
 _PROGRAMS = {
     "fasttree": ("FastTree", "fasttree", "FastTreeDbl", "VeryFastTree"),
@@ -30,7 +31,7 @@ LEAST = 4
 
 
 def from_matrix(
-    method: str, S: Doubles, D: Doubles, names: tuple[str, ...], cap: float | None, n_jobs: int
+    method: str, S: Reals, D: Reals, names: tuple[str, ...], cap: float | None, n_jobs: int
 ) -> Callable[[Ints], Tree]:
     """A method of the core for parts of S and D; distances are cut off at `cap`."""
     top = np.inf if cap is None else cap
@@ -42,9 +43,11 @@ def from_matrix(
         block = np.ix_(leaves, leaves)
         if method == "snj":
             return snj(S[block], labels, n_jobs=n_jobs)
+        if method == "quartet_exact" and len(leaves) <= MOST_QUARTET_LEAVES:  # more: a run that was stopped
+            return quartet_tree(S[block], labels, n_jobs=n_jobs)
         if method == "upgma":
             return upgma(np.minimum(D[block], top), labels)
-        return (nj if method == "nj" else bionj)(np.minimum(D[block], top), labels, n_jobs=n_jobs)
+        return (bionj if method == "bionj" else nj)(np.minimum(D[block], top), labels, n_jobs=n_jobs)
 
     return solve
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import check_random_state
 
 from lapwing import _threads, _validate
+from lapwing._optional import need
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import DisconnectedSimilarityWarning
 from lapwing.phylo import SimilarityInfo, Tree, similarity_matrix
-from lapwing.phylo._matrix import check_distances, check_names, check_similarities
-from lapwing.phylo._merge import MERGES, fit_lengths
+from lapwing.phylo._join import MOST_QUARTET_LEAVES
+from lapwing.phylo._matrix import Reals, check_distances, check_dtype, check_names, check_similarities
+from lapwing.phylo._merge import MERGES, fit_lengths, shortened
 from lapwing.phylo._similarity import (
     MISSING,
     MODELS,
@@ -35,7 +37,6 @@ from lapwing.trees.stdr._support import split_support
 
 __all__ = ["STDR"]
 
-Doubles = NDArray[np.float64]
 SIMILARITIES = (*MODELS, "precomputed", "precomputed_distance")
 #: Characters for the states of an external program.
 LETTERS = {4: b"ACGT", 20: b"ARNDCQEGHILKMFPSTWYV"}
@@ -54,9 +55,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Most leaves that the base method gets, >= 3. More (128 to 256) for base methods that are better than
         neighbour joining.
     base : str or callable, default="nj"
-        "nj", "bionj", "snj" or "upgma"; the programs "fasttree", "iqtree" or "raxml-ng", if they are
-        installed; or a function ``base(S, X, names, random_state)`` that gets the similarities, rows and
-        names of a part and returns an unrooted `Tree` on these names.
+        "nj", "bionj", "snj", "upgma" or, for `tau` <= 16, "quartet_exact" (see `quartet_tree`); the programs
+        "fasttree", "iqtree" or "raxml-ng", if they are installed; or a function
+        ``base(S, X, names, random_state)`` that gets the similarities, rows and names of a part and returns
+        an unrooted `Tree` on these names.
     similarity : str or callable, default="jc69"
         A model of `similarity_matrix`; "precomputed" if `X` is a similarity matrix, "precomputed_distance" if
         it holds distances D: similarities ``exp(-alpha D)``; or a function from `X` to the matrix.
@@ -69,6 +71,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     merge : {"balanced", "spectral"}, default="balanced"
         What tells where two subtrees are joined: the length of the tree in the sense of balanced minimum
         evolution, or the spectral score of the paper. See `merge_trees`.
+    polish : {"auto", True, False}, default="auto"
+        Interchange subtrees where that makes the tree shorter in the sense of balanced minimum evolution, see
+        `balanced_nni`, in the end. "auto": unless the parts are solved by an external program or a function,
+        which may know better than distances do.
     normalization : {None, "rw"}, default=None
         Laplacian of the cuts: ``D - S``, or that of the random walk.
     eig_tol : float, default=1e-6
@@ -76,7 +82,8 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_states, missing : default=None
         See `similarity_matrix`.
     similarity_params : dict or None, default=None
-        Further arguments of `similarity_matrix`: gamma, frequencies, pseudocount, min_overlap, on_no_overlap.
+        Further arguments of `similarity_matrix`: gamma, frequencies, pseudocount, min_overlap, on_no_overlap,
+        rates.
     branch_lengths : {"ols", "nnls", None}, default="ols"
         Least squares on the distances ``-log S``, the same with lengths >= 0, or none.
     negative : {"clip", "keep"}, default="clip"
@@ -88,10 +95,12 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         subtrees.
     n_bootstrap : int, default=0
         Number of times that the sites are drawn anew for the support of the edges.
+    dtype : {"float64", "float32"}, default="float64"
+        Of the matrices of similarities and distances. Sums, eigenvectors and scores are float64 either way.
     dense_limit : int, default=10000
-        Most sequences whose similarities are all computed, at 16 bytes a pair, >= 16. Of more, landmarks are
-        drawn by `random_state` and cut, the parts are solved, and merges and lengths look at what is near;
-        `merge` and `branch_lengths` must then be the defaults (or no lengths).
+        Most sequences whose similarities are all computed, at 16 bytes a pair (8 for float32), >= 16. Of
+        more, landmarks are drawn by `random_state` and cut, the parts are solved, and merges and lengths look
+        at what is near; `merge` and `branch_lengths` must then be the defaults (or no lengths).
     n_jobs : int or None, default=None
         Number of threads; None or -1: every core that the process may use. The result does not depend on it.
     random_state : int, RandomState or None, default=None
@@ -110,7 +119,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         The tree.
     newick_ : str
         The same in Newick format.
-    similarity_ : float64 array of shape (m, m) or None
+    similarity_ : float64 or float32 array of shape (m, m) or None
         Similarities; None: there are more than `dense_limit` leaves.
     similarity_info_ : SimilarityInfo
         What is known about them. Beyond `dense_limit` the saturated pairs are those of landmarks and parts.
@@ -120,14 +129,13 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         The part that each leaf was solved in.
     support_ : float64 array of shape (n_nodes,) or None
         With `n_bootstrap`: for the edge above each node, the part of the bootstrap trees that have its split;
-        NaN
-        for edges to leaves.
+        NaN for edges to leaves.
     diagnostics_ : dict
         "margins" of the merges (how much worse the second best edge was, for both trees), "scores",
         "sigma_ratio" of the cuts, "saturated" pairs, "seconds" of each stage, counts of "disconnected" parts,
         "blind_merges" (without similarity), "moved" edges (where the tree is shorter than with the best by
-        the spectral score), "unconverged" eigenvectors, "fallbacks" (cuts in the middle), and
-        whether `callback` "stopped" the cutting.
+        the spectral score), "interchanges" of subtrees, "unconverged" eigenvectors, "fallbacks" (cuts in the
+        middle), and whether `callback` "stopped" the cutting.
     names_in_ : tuple of str
         Names of the leaves.
     n_features_in_ : int
@@ -161,6 +169,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         num_gaps: int = 1,
         min_split: int = 1,
         merge: str = "balanced",
+        polish: bool | str = "auto",
         normalization: str | None = None,
         eig_tol: float = 1e-6,
         n_states: int | None = None,
@@ -171,6 +180,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         units: str = "substitutions",
         root: str | Sequence[str] | None = None,
         n_bootstrap: int = 0,
+        dtype: Any = "float64",
         dense_limit: int = 10_000,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -185,6 +195,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.num_gaps = num_gaps
         self.min_split = min_split
         self.merge = merge
+        self.polish = polish
         self.normalization = normalization
         self.eig_tol = eig_tol
         self.n_states = n_states
@@ -195,6 +206,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.units = units
         self.root = root
         self.n_bootstrap = n_bootstrap
+        self.dtype = dtype
         self.dense_limit = dense_limit
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -209,7 +221,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : sequence of str, array of characters or integers of shape (m, n), or matrix of shape (m, m)
             Aligned sequences, leaves in rows; real observations; or similarities or distances: see
-            `similarity`.
+            `similarity`. A dask array is brought into memory; of more sequences than `dense_limit` the parts
+            are then solved by dask's scheduler, each sequence being sent to one worker, and nothing is
+            reported to `callback` from there.
         y : ignored
         names : sequence of str or None, default=None
             Names of the leaves; None: "0", "1", ...
@@ -250,7 +264,9 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 assert S is not None
                 found, D = self._recover(S, info, data, self.names_in_, threads, seed, progress.hook)
             else:
-                found = self._recover_large(sites, info, self.names_in_, threads, seed, progress.hook)
+                found = self._recover_large(
+                    sites, info, self.names_in_, threads, seed, progress.hook, hasattr(X, "__dask_graph__")
+                )
                 info = sites.info(found.saturated)
             self.support_ = None
             if self.n_bootstrap:
@@ -291,6 +307,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             "disconnected": found.disconnected,
             "blind_merges": found.blind_merges,
             "moved": found.moved,
+            "interchanges": found.interchanges,
             "unconverged": found.unconverged,
             "fallbacks": found.fallbacks,
             "stopped": found.stopped,
@@ -307,13 +324,21 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         _validate.check_integer(self.num_gaps, "num_gaps", 0, 20)
         _validate.check_integer(self.min_split, "min_split", 1)
         _validate.check_choice(self.merge, "merge", MERGES)
+        if not (isinstance(self.polish, bool) or self.polish == "auto"):
+            raise ValueError(f"polish must be 'auto', True or False, got {self.polish!r}")
         _validate.check_choice(self.normalization, "normalization", (None, "rw"))
         _validate.check_positive(self.eig_tol, "eig_tol")
         _validate.check_choice(self.branch_lengths, "branch_lengths", ("ols", "nnls", None))
         _validate.check_choice(self.negative, "negative", ("clip", "keep"))
         _validate.check_choice(self.units, "units", ("substitutions", "similarity"))
         _validate.check_integer(self.n_bootstrap, "n_bootstrap", 0)
+        check_dtype(self.dtype)
         _validate.check_integer(self.dense_limit, "dense_limit", 16)
+        if self.base == "quartet_exact" and self.tau > MOST_QUARTET_LEAVES:
+            raise ValueError(
+                f"base='quartet_exact' takes parts of at most {MOST_QUARTET_LEAVES} leaves, "
+                f"got tau={self.tau}"
+            )
         if isinstance(self.root, str) and self.root not in ("midpoint", "min_var"):
             raise ValueError(
                 f"root must be None, 'midpoint', 'min_var' or the names of an outgroup, got {self.root!r}"
@@ -325,7 +350,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             _base.find_program(str(self.base))
         if self.n_bootstrap and self.similarity in ("precomputed", "precomputed_distance"):
             raise ValueError("n_bootstrap needs observations, but X is a matrix of similarities or distances")
-        allowed = {"gamma", "frequencies", "pseudocount", "min_overlap", "on_no_overlap"}
+        allowed = {"gamma", "frequencies", "pseudocount", "min_overlap", "on_no_overlap", "rates"}
         unknown = sorted(set(self.similarity_params or {}) - allowed)
         if unknown:
             raise ValueError(f"similarity_params has unknown names: {', '.join(unknown)}")
@@ -351,9 +376,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         states = 4 if self.similarity == "tn93" and self.n_states is None else self.n_states
         return check_encoded(encode(X, states, self.missing))
 
-    def _similarities(self, data: Any, *, drawn: bool = False) -> tuple[Doubles, SimilarityInfo]:
+    def _similarities(self, data: Any, *, drawn: bool = False) -> tuple[Reals, SimilarityInfo]:
+        dtype = check_dtype(self.dtype)
         if self.similarity == "precomputed":
-            S, negative = check_similarities(data, "X")
+            S, negative = check_similarities(data, "X", dtype)
             if negative:
                 warnings.warn(
                     f"{negative} similarities are negative and were made 0",
@@ -363,10 +389,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             S = S**self.alpha if self.alpha != 1 else S
             return S, SimilarityInfo("precomputed", None, None, self.alpha, int((S == 0).sum()) // 2)
         if self.similarity == "precomputed_distance":
-            S = np.exp(-self.alpha * check_distances(data, "X"))
+            S = np.exp(-self.alpha * check_distances(data, "X", dtype))
             return S, SimilarityInfo("precomputed_distance", None, 1.0, self.alpha, int((S == 0).sum()) // 2)
         return similarity_matrix(
-            data, self.similarity, alpha=self.alpha, n_jobs=self.n_jobs, **self._options(drawn)
+            data, self.similarity, alpha=self.alpha, dtype=dtype, n_jobs=self.n_jobs, **self._options(drawn)
         )
 
     def _options(self, drawn: bool) -> dict[str, Any]:
@@ -377,13 +403,14 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def _prepare(
         self, data: Any, *, drawn: bool = False
-    ) -> tuple[Doubles | None, SimilarityInfo, Sites | None]:
+    ) -> tuple[Reals | None, SimilarityInfo, Sites | None]:
         """All similarities; or, of too many sequences, what they are computed from."""
         if not isinstance(data, Encoded):
             return *self._similarities(data), None
         most = min(len(data.codes), self.dense_limit)
         what = f"the similarities and distances of {most} leaves"
-        _validate.check_memory(16.0 * most**2, what, "lower dense_limit")
+        size = check_dtype(self.dtype).itemsize
+        _validate.check_memory(2.0 * size * most**2, what, "lower dense_limit")
         if len(data.codes) <= self.dense_limit:
             return *self._similarities(data, drawn=drawn), None
         for name, value, instead in (
@@ -408,39 +435,50 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         threads: int,
         seed: int,
         report: Any,
+        distributed: bool = False,
     ) -> Recovery:
-        def cut(S: Doubles, most: int) -> tuple[Recovery, list[NDArray[np.int32] | None]]:
+        def cut(S: Reals, most: int) -> tuple[Recovery, list[NDArray[np.int32] | None]]:
             return partition(
                 S, tau=most, num_gaps=self.num_gaps, min_split=self.min_split,
                 normalization=self.normalization, eig_tol=self.eig_tol, strict=self.strict, threads=threads,
             )  # fmt: skip
 
-        def solve(leaves: NDArray[np.int32], done: int) -> Recovery:
-            def tell(stage: str, count: int, error: float) -> Any:
-                return report(stage, count if stage == "merge" else done + count, error)
+        # what a worker elsewhere needs, and no more
+        model = type(self)(**{**self.get_params(), "callback": None, "verbose": 0})
 
-            start = time.perf_counter()
-            S, saturated = sites.matrix(leaves)
-            seconds = time.perf_counter() - start
-            part = Encoded(sites.codes[leaves], sites.encoded.n_states, 0)
-            own = tuple(names[i] for i in leaves.tolist())
-            found, _ = self._recover(S, info, part, own, threads, seed, tell if report is not None else None)
-            found.saturated = saturated
-            found.seconds["similarity"] = seconds
-            return found
+        def solve(parts: list[NDArray[np.int32]]) -> Iterator[Recovery]:
+            tasks = [
+                (sites.part(leaves), info, tuple(names[i] for i in leaves.tolist()), threads, seed)
+                for leaves in parts
+            ]
+            if distributed:
+                dask = need("dask", extra="dask", purpose="the parts of a dask array")
+                # the same scheduler, or cluster, that computes the user's arrays
+                yield from dask.compute(*(dask.delayed(_solve_part)(model, *task) for task in tasks))
+                return
+            done = 0
+            for leaves, task in zip(parts, tasks, strict=True):
 
-        return recover_large(sites, names, self.dense_limit, cut, solve, cap=_cap(info), seed=seed)
+                def tell(stage: str, count: int, error: float, before: int = done) -> Any:
+                    return report(stage, count if stage == "merge" else before + count, error)
+
+                yield _solve_part(model, *task, tell if report is not None else None)
+                done += len(leaves)
+
+        found = recover_large(sites, names, self.dense_limit, cut, solve, cap=_cap(info), seed=seed)
+        self._polish(found, sites, info, threads)
+        return found
 
     def _recover(
         self,
-        S: Doubles,
+        S: Reals,
         info: SimilarityInfo,
         data: Any,
         names: tuple[str, ...],
         threads: int,
         seed: int,
         report: Any,
-    ) -> tuple[Recovery, Doubles]:
+    ) -> tuple[Recovery, Reals]:
         """The tree, and the distances."""
         result, plan = partition(
             S, tau=self.tau, num_gaps=self.num_gaps, min_split=self.min_split,
@@ -456,10 +494,19 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             workers=_threads.effective(self.n_jobs) if self.base in _base.EXTERNAL else 1,
             report=report,
         )  # fmt: skip
+        self._polish(result, D, info, threads)
         return result, D
 
+    def _polish(self, found: Recovery, D: Reals | Sites, info: SimilarityInfo, threads: int) -> None:
+        if self.polish is False or (self.polish == "auto" and self.base not in _base.OWN):
+            return
+        start = time.perf_counter()
+        found.tree, count = shortened(found.tree, D, _cap(info), threads)
+        found.interchanges += count
+        found.seconds["polish"] = found.seconds.get("polish", 0.0) + time.perf_counter() - start
+
     def _solver(
-        self, S: Doubles, D: Doubles, info: SimilarityInfo, data: Any, names: tuple[str, ...], seed: int
+        self, S: Reals, D: Reals, info: SimilarityInfo, data: Any, names: tuple[str, ...], seed: int
     ) -> Callable[[NDArray[np.int32]], Tree]:
         if callable(self.base):
             base = self.base
@@ -535,6 +582,25 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _solve_part(
+    model: STDR,
+    sites: Sites,
+    info: SimilarityInfo,
+    names: tuple[str, ...],
+    threads: int,
+    seed: int,
+    report: Any = None,
+) -> Recovery:
+    """The tree of sequences that are few enough for all of their similarities."""
+    start = time.perf_counter()
+    S, saturated = sites.matrix(dtype=check_dtype(model.dtype))
+    seconds = time.perf_counter() - start
+    found, _ = model._recover(S, info, sites.encoded, names, threads, seed, report)
+    found.saturated = saturated
+    found.seconds["similarity"] = seconds
+    return found
 
 
 def _cap(info: SimilarityInfo) -> float:

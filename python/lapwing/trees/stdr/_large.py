@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ NEAR = 1024  # leaves of a tree that stand for it in a merge
 CHUNK = 4096  # leaves whose similarities to the others are in memory at a time
 
 #: Cuts a matrix of similarities into parts of at most so many leaves.
-Cutter = Callable[[Doubles, int], tuple[Recovery, list[Ints | None]]]
+Cutter = Callable[[Any, int], tuple[Recovery, list[Ints | None]]]
 
 
 def recover_large(
@@ -32,7 +33,7 @@ def recover_large(
     names: tuple[str, ...],
     limit: int,
     cut: Cutter,
-    solve: Callable[[Ints, int], Recovery],
+    solve: Callable[[list[Ints]], Iterable[Recovery]],
     *,
     cap: float,
     seed: int,
@@ -53,7 +54,7 @@ def recover_large(
     limit : int
         Most leaves of a part that is solved.
     cut, solve : callable
-        Cut landmarks; solve a part, given its leaves and how many were solved before.
+        Cut landmarks; solve parts, given their leaves, in order.
     cap : float
         The largest distance that counts in merges.
     seed : int
@@ -66,26 +67,29 @@ def recover_large(
     m = len(names)
     rng = np.random.default_rng(seed)
     result = Recovery(Tree([-1]), np.zeros(m, dtype=np.intp))
-    result.seconds = dict.fromkeys(("similarity", "partition", "distances", "base", "merge"), 0.0)
+    result.seconds = dict.fromkeys(("similarity", "partition", "distances", "base", "merge", "polish"), 0.0)
     work: list[Ints | None] = [np.arange(m, dtype=np.int32)]
-    stack: list[Part] = []
-    solved = 0
+    plan: list[Ints | None] = []
+    start = time.perf_counter()
     while work:
         leaves = work.pop()
-        if leaves is None:
-            start = time.perf_counter()
-            second, first = stack.pop(), stack.pop()
-            stack.append(_merge(sites, first, second, cap, rng, result))
-            result.seconds["merge"] += time.perf_counter() - start
-        elif len(leaves) > limit:
-            start = time.perf_counter()
+        if leaves is not None and len(leaves) > limit:
             work += reversed(_landmark_plan(sites, leaves, limit, cut, rng, result))
-            result.seconds["partition"] += time.perf_counter() - start
         else:
-            found = solve(leaves, solved)
-            stack.append(checked_part(found.tree, leaves, names))
-            _add(result, found, leaves)
-            solved += len(leaves)
+            plan.append(leaves)
+    result.seconds["partition"] += time.perf_counter() - start
+    following = iter(solve([leaves for leaves in plan if leaves is not None]))
+    stack: list[Part] = []
+    for step in plan:
+        if step is not None:
+            found = next(following)
+            stack.append(checked_part(found.tree, step, names))
+            _add(result, found, step)
+            continue
+        start = time.perf_counter()
+        second, first = stack.pop(), stack.pop()
+        stack.append(_merge(sites, first, second, cap, rng, result))
+        result.seconds["merge"] += time.perf_counter() - start
     result.tree = part_tree(stack[0], names)
     return result
 
@@ -192,7 +196,15 @@ def _add(result: Recovery, found: Recovery, leaves: Ints) -> None:
 
 def _count(result: Recovery, found: Recovery) -> None:
     """What happened on the way."""
-    for key in ("disconnected", "blind_merges", "moved", "unconverged", "fallbacks", "saturated"):
+    for key in (
+        "disconnected",
+        "blind_merges",
+        "moved",
+        "interchanges",
+        "unconverged",
+        "fallbacks",
+        "saturated",
+    ):
         setattr(result, key, getattr(result, key) + getattr(found, key))
     result.stopped = result.stopped or found.stopped
 
