@@ -150,7 +150,7 @@ void bind(nb::module_& m) {
          const std::vector<std::ptrdiff_t>& rows, const std::vector<std::ptrdiff_t>& cols, double reg,
          bool scaling, double tol, std::ptrdiff_t max_iter, const std::string& acceleration,
          const std::string& method, double max_bytes, int threads, nb::object callback) {
-        ot::options o{.tol = tol, .max_iter = max_iter, .max_bytes = max_bytes};
+        ot::options o{.schedule = {}, .tol = tol, .max_iter = max_iter, .max_bytes = max_bytes};
         read(acceleration, method, o);
         const std::size_t count = x.shape(0);
         check(rows.size() == count && cols.size() == count, "rows and cols must have length ", count);

@@ -309,9 +309,22 @@ class driver {
         return false;
       }
       const newton_options o{.tol = tol, .max_bytes = o_.max_bytes};
+      vector phi_before = ex_.make_rows(), gamma_before = ex_.make_cols();
+      std::copy_n(phi.data(), ex_.rows(), phi_before.data());
+      std::copy_n(gamma.data(), ex_.cols(), gamma_before.data());
       const newton_result n = maximise(ctx_, set_, ex_.a(), ex_.b(), o,
                                        std::span<double>(phi.data(), static_cast<std::size_t>(ex_.rows())),
                                        std::span<double>(gamma.data(), static_cast<std::size_t>(ex_.cols())));
+      bool finite = std::isfinite(n.error);
+      for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) finite = finite && std::isfinite(phi[i]);
+      for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) finite = finite && std::isfinite(gamma[j]);
+      if (!finite) {  // a pattern of forbidden pairs that no plan fits drives the potentials apart
+        std::swap(phi, phi_before);
+        std::swap(gamma, gamma_before);
+        refused_ = true;
+        r_.reason = "sweeps: Newton's method left the range of numbers";
+        return false;
+      }
       r_.newton_steps += n.steps;
       r_.inner_steps += n.inner;
       r_.history.push_back({reg, n.error, step_kind::newton});
