@@ -1,12 +1,14 @@
 // lapwing::ot for Python: arrays in, views out.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <lapwing/linalg.hpp>
 #include <lapwing/ot.hpp>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "convert.hpp"
@@ -33,6 +35,25 @@ ot::geometry<T> geometry(const mat_in<T>& x, const std::optional<mat_in<T>>& y, 
       return ot::geometry<T>::points(view<T>(x), view<T>(*y), static_cast<ot::metric>(k));
   check(false, "metric must be 'sqeuclidean', 'euclidean', 'cosine' or 'dot', got '", metric, "'");
   return {};
+}
+
+void read(const std::string& acceleration, const std::string& method, ot::options& o) {
+  check(acceleration == "none" || acceleration == "anderson" || acceleration == "sor",
+        "acceleration must be 'none', 'anderson' or 'sor', got '", acceleration, "'");
+  o.accelerate = acceleration == "none"  ? ot::acceleration::none
+                 : acceleration == "sor" ? ot::acceleration::sor
+                                         : ot::acceleration::anderson;
+  check(method == "auto" || method == "sinkhorn" || method == "newton",
+        "method must be 'auto', 'sinkhorn' or 'newton', got '", method, "'");
+  o.solver = method == "auto"     ? ot::method::automatic
+             : method == "newton" ? ot::method::newton
+                                  : ot::method::sinkhorn;
+}
+
+nb::list steps(const std::vector<ot::step>& history) {
+  nb::list out;
+  for (const auto& s : history) out.append(nb::make_tuple(s.reg, s.error, ot::name(s.kind)));
+  return out;
 }
 
 // Blocks of vectors are columns in Python and rows in the core.
@@ -96,32 +117,139 @@ void bind(nb::module_& m) {
       "ot_solve",
       [](cost x, optional_cost y, const std::string& metric, vec_in<double> a, vec_in<double> b,
          vec_out<double> f, vec_out<double> g, const std::vector<double>& schedule, double tol,
-         std::ptrdiff_t max_iter, bool init, const std::string& acceleration, int threads,
-         nb::object callback) {
-        ot::options o{.schedule = schedule, .tol = tol, .max_iter = max_iter, .init = init};
-        check(acceleration == "none" || acceleration == "anderson" || acceleration == "sor",
-              "acceleration must be 'none', 'anderson' or 'sor', got '", acceleration, "'");
-        o.accelerate = acceleration == "none"  ? ot::acceleration::none
-                       : acceleration == "sor" ? ot::acceleration::sor
-                                               : ot::acceleration::anderson;
+         std::ptrdiff_t max_iter, bool init, const std::string& acceleration, const std::string& method,
+         double max_bytes, int threads, nb::object callback) {
+        ot::options o{
+            .schedule = schedule, .tol = tol, .max_iter = max_iter, .init = init, .max_bytes = max_bytes};
+        read(acceleration, method, o);
         const auto r = run(threads, callback, [&](const context& ctx) {
           return ot::solve<T>(ctx, geometry<T>(x, y, metric), view<double>(a), view<double>(b), o,
                               view<double>(f), view<double>(g));
         });
-        nb::list history;
-        for (const auto& s : r.history) history.append(nb::make_tuple(s.reg, s.error, ot::name(s.kind)));
         nb::dict out;
         out["converged"] = r.converged;
         out["stopped"] = r.stopped;
         out["status"] = r.status;
         out["n_sweeps"] = r.sweeps;
+        out["n_newton"] = r.newton_steps;
+        out["n_inner"] = r.inner_steps;
+        out["reason"] = r.reason;
         out["marginal_error"] = r.marginal_error;
-        out["history"] = history;
+        out["history"] = steps(r.history);
         return out;
       },
       X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(),
-      "schedule"_a, "tol"_a, "max_iter"_a, "init"_a, "acceleration"_a, "threads"_a, "callback"_a.none(),
-      "Balanced entropic transport; f and g are written.");
+      "schedule"_a, "tol"_a, "max_iter"_a, "init"_a, "acceleration"_a, "method"_a, "max_bytes"_a, "threads"_a,
+      "callback"_a.none(), "Balanced entropic transport; f and g are written.");
+
+  m.def(
+      "ot_solve_batch",
+      [](nb::ndarray<const T, nb::ndim<3>, nb::c_contig, nb::device::cpu> x,
+         std::optional<nb::ndarray<const T, nb::ndim<3>, nb::c_contig, nb::device::cpu>> y,
+         const std::string& metric, mat_in<double> a, mat_in<double> b, mat_out<double> f, mat_out<double> g,
+         const std::vector<std::ptrdiff_t>& rows, const std::vector<std::ptrdiff_t>& cols, double reg,
+         bool scaling, double tol, std::ptrdiff_t max_iter, const std::string& acceleration,
+         const std::string& method, double max_bytes, int threads, nb::object callback) {
+        ot::options o{.schedule = {}, .tol = tol, .max_iter = max_iter, .max_bytes = max_bytes};
+        read(acceleration, method, o);
+        const std::size_t count = x.shape(0);
+        check(rows.size() == count && cols.size() == count, "rows and cols must have length ", count);
+        std::vector<ot::batch_item<T>> items;
+        const auto signed_of = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
+        for (std::size_t k = 0; k < count; ++k) {
+          const std::ptrdiff_t n = rows[k], m = cols[k];
+          check(n >= 1 && n <= signed_of(a.shape(1)) && m >= 1 && m <= signed_of(b.shape(1)), "problem ", k,
+                " has an impossible size, ", n, " x ", m);
+          ot::geometry<T> geo;
+          const T* first = x.data() + k * x.shape(1) * x.shape(2);
+          if (!y) {
+            geo = ot::geometry<T>::dense({first, n, m, signed_of(x.shape(2))});
+          } else {
+            constexpr const char* names[] = {"sqeuclidean", "euclidean", "cosine", "dot"};
+            int kind = 0;
+            while (kind < 3 && metric != names[kind]) ++kind;
+            const std::ptrdiff_t d = signed_of(x.shape(2));
+            geo = ot::geometry<T>::points({first, n, d, d},
+                                          {y->data() + k * y->shape(1) * y->shape(2), m, d, d},
+                                          static_cast<ot::metric>(kind));
+          }
+          const auto row = [k](auto& z, std::ptrdiff_t size) {
+            return std::span(z.data() + k * z.shape(1), static_cast<std::size_t>(size));
+          };
+          items.push_back({geo, row(a, n), row(b, m), row(f, n), row(g, m)});
+        }
+        const auto results = run(threads, callback, [&](const context& ctx) {
+          return ot::solve_batch<T>(ctx, items, reg, scaling, o);
+        });
+        nb::list out;
+        for (const auto& r : results)
+          out.append(nb::make_tuple(r.converged, r.status, r.sweeps, r.newton_steps, r.marginal_error));
+        return out;
+      },
+      X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "rows"_a,
+      "cols"_a, "reg"_a, "scaling"_a, "tol"_a, "max_iter"_a, "acceleration"_a, "method"_a, "max_bytes"_a,
+      "threads"_a, "callback"_a.none(), "Many balanced problems; f and g are written.");
+
+  m.def(
+      "ot_barycenter",
+      [](const std::vector<std::tuple<cost, optional_cost, vec_in<double>>>& measures,
+         const std::string& metric, const std::vector<double>& shares, optional_cost own_x,
+         optional_cost own_y, const std::vector<double>& schedule, double tol, std::ptrdiff_t max_iter,
+         vec_out<double> log_p, int threads, nb::object callback) {
+        check(shares.size() == measures.size(), "shares must have length ", measures.size());
+        std::vector<ot::measure<T>> parts;
+        for (std::size_t k = 0; k < measures.size(); ++k) {
+          const auto& [x, y, weights] = measures[k];
+          parts.push_back({geometry<T>(x, y, metric), view<double>(weights), shares[k]});
+        }
+        std::optional<ot::geometry<T>> own;
+        if (own_x) own = geometry<T>(*own_x, own_y, metric);
+        const auto r = run(threads, callback, [&](const context& ctx) {
+          return ot::barycenter<T>(ctx, parts, own ? &*own : nullptr,
+                                   {.schedule = schedule, .tol = tol, .max_iter = max_iter},
+                                   view<double>(log_p));
+        });
+        return nb::make_tuple(r.converged, r.stopped, r.iterations, r.error);
+      },
+      "measures"_a, "metric"_a, "shares"_a, "own_x"_a.none(), "own_y"_a.none(), "schedule"_a, "tol"_a,
+      "max_iter"_a, "log_p"_a.noconvert(), "threads"_a, "callback"_a.none(),
+      "Entropic barycentre on a fixed support; log p is written.");
+
+  m.def(
+      "ot_solve_relaxed",
+      [](cost x, optional_cost y, const std::string& metric, vec_in<double> a, vec_in<double> b,
+         vec_out<double> f, vec_out<double> g, vec_in<double> rho_a, vec_in<double> rho_b, bool clip,
+         double mass, bool product, const std::vector<double>& schedule, double tol, std::ptrdiff_t max_iter,
+         bool init, bool accelerate, int threads, nb::object callback) {
+        const ot::relaxed_options o{.schedule = schedule,
+                                    .tol = tol,
+                                    .max_iter = max_iter,
+                                    .init = init,
+                                    .accelerate = accelerate,
+                                    .kind = clip ? ot::penalty::total_variation : ot::penalty::kl,
+                                    .rho_a = view<double>(rho_a),
+                                    .rho_b = view<double>(rho_b),
+                                    .mass = mass,
+                                    .product_reference = product};
+        const auto r = run(threads, callback, [&](const context& ctx) {
+          return ot::solve_relaxed<T>(ctx, geometry<T>(x, y, metric), view<double>(a), view<double>(b), o,
+                                      view<double>(f), view<double>(g));
+        });
+        nb::dict out;
+        out["converged"] = r.converged;
+        out["stopped"] = r.stopped;
+        out["status"] = r.status;
+        out["n_sweeps"] = r.sweeps;
+        out["change"] = r.change;
+        out["mass"] = r.mass;
+        out["shift"] = r.shift;
+        out["history"] = steps(r.history);
+        return out;
+      },
+      X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(),
+      "rho_a"_a.noconvert(), "rho_b"_a.noconvert(), "clip"_a, "mass"_a, "product"_a, "schedule"_a, "tol"_a,
+      "max_iter"_a, "init"_a, "accelerate"_a, "threads"_a, "callback"_a.none(),
+      "Transport with penalised or bounded marginals; f and g are written.");
 
   m.def(
       "ot_softmin",

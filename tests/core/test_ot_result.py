@@ -329,7 +329,7 @@ def test_history(oracle):
     X, Y = oracle.clouds(19, 50, 60, 2)
     result = ot.solve_sample(X, Y, reg=0.05, schedule=[5.0, 0.5, 0.05])
     assert [*dict.fromkeys(h.reg for h in result.history)] == [5.0, 0.5, 0.05]
-    assert {h.kind for h in result.history} <= {"sweep", "anderson", "sor", "rejected"}
+    assert {h.kind for h in result.history} <= {"sweep", "anderson", "sor", "rejected", "newton"}
     assert all(np.isfinite(h.error) for h in result.history)
     assert len(result.history) >= result.n_sweeps
 

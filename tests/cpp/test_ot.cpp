@@ -6,6 +6,7 @@
 #include <lapwing/error.hpp>
 #include <lapwing/ot.hpp>
 #include <limits>
+#include <memory>
 #include <numbers>
 #include <numeric>
 #include <string>
@@ -250,8 +251,11 @@ TEST(the_driver_on_the_naive_executor_takes_the_same_steps) {
         const problem<double> data(what, 23, 37, 12, 11);
         const sides w(23, 37, 12);
         const dense cost = costs(data.geo).cost;
-        const ot::options o{
-            .schedule = schedule(1.0, reg), .tol = 1e-9, .max_iter = 400, .accelerate = accelerate};
+        const ot::options o{.schedule = schedule(1.0, reg),
+                            .tol = 1e-9,
+                            .max_iter = 400,
+                            .accelerate = accelerate,
+                            .solver = ot::method::sinkhorn};
         const solution s = solve<double>(one_thread(), data.geo, w.a, w.b, o),
                        t = solve_naively(cost, w.a, w.b, o);
         CHECK(s.r.status == t.r.status && s.r.converged == t.r.converged && s.r.sweeps == t.r.sweeps);
@@ -621,7 +625,8 @@ TEST(an_unmet_tolerance_is_said) {
                                       {.schedule = scaled ? schedule(4, 0.01) : std::vector<double>{0.01},
                                        .tol = sizeof(T) == 4 ? 1e-5 : 1e-9,
                                        .max_iter = most,
-                                       .accelerate = accelerate});
+                                       .accelerate = accelerate,
+                                       .solver = ot::method::sinkhorn});
           CHECK(!s.r.converged && s.r.status == "max_iter");
           CHECK(s.r.sweeps >= most && s.r.sweeps <= most + 1 && s.r.history.size() == at(s.r.sweeps));
           // the last sweep is at the last reg and leaves exact rows
@@ -760,6 +765,119 @@ TEST(bad_input_is_named_before_anything_is_written) {
                  ot::solve<float>(ctx, single.geo, a, b, with([&](auto& o) { o.schedule = {reg}; }), f, g),
                  "for the type of the cost");
   }
+}
+
+TEST(newton_reaches_small_regularisations) {
+  if (too_slow()) return;
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    constexpr bool single = sizeof(T) == 4;
+    const double reg = single ? 5e-3 : 1e-3, tol = single ? 1e-5 : 1e-10;
+    for (const kind what : {kind::dense, kind::sqeuclidean, kind::euclidean}) {
+      const problem<T> data(what, 70, 60, 3, 91);
+      const sides w(70, 60, 92);
+      ot::options o{.schedule = schedule(4, reg), .tol = tol};
+      o.solver = ot::method::newton;
+      const solution s = solve<T>(one_thread(), data.geo, w.a, w.b, o);
+      CHECK(s.r.converged && s.r.newton_steps > 0 && s.r.sweeps < 100);
+      CHECK(certified(costs(data.geo).cost, reg, w.a, w.b, s, single ? 2e-3 : 1e-9));
+      CHECK(centred(w.a, w.b, s, 1e-6));
+    }
+  });
+}
+
+TEST(newton_without_memory_is_sweeps) {
+  const problem<double> data(kind::sqeuclidean, 40, 40, 2, 93);
+  const sides w(40, 40, 94);
+  ot::options o{.schedule = schedule(4, 0.02), .tol = 1e-8};
+  o.max_bytes = 0;
+  const solution s = solve<double>(one_thread(), data.geo, w.a, w.b, o);
+  CHECK(s.r.converged && s.r.newton_steps == 0);
+}
+
+// At the optimum P 1 = a exp(-f / rho) and P^T 1 = b exp(-g / rho); with a mass, its sum and the bounds.
+TEST(relaxed_marginals_follow_the_potentials) {
+  const problem<double> data(kind::sqeuclidean, 30, 25, 3, 95);
+  sides w(30, 25, 96);
+  for (double& v : w.b) v *= 1.4;
+  const dense cost = costs(data.geo).cost;
+  const double reg = 0.1;
+  std::vector<double> f(30), g(25), rho_a(30, 0.5), rho_b(25, 2.0);
+  rho_b[3] = infinity;
+  ot::relaxed_options o{.schedule = schedule(4, reg), .tol = 1e-13};
+  o.rho_a = rho_a;
+  o.rho_b = rho_b;
+  const auto r = ot::solve_relaxed<double>(one_thread(), data.geo, w.a, w.b, o, f, g);
+  CHECK(r.converged);
+  dense p = dense_plan(cost, reg, w.a, w.b, f, g);
+  for (ptrdiff_t i = 0; i < 30; ++i) {
+    real sum = 0;
+    for (ptrdiff_t j = 0; j < 25; ++j) sum += p(i, j);
+    CHECK(std::fabs(sum - w.a[at(i)] * std::exp(-f[at(i)] / 0.5)) <= 1e-12);
+  }
+  for (ptrdiff_t j = 0; j < 25; ++j) {
+    real sum = 0;
+    for (ptrdiff_t i = 0; i < 30; ++i) sum += p(i, j);
+    CHECK(std::fabs(sum - w.b[at(j)] * std::exp(-g[at(j)] / rho_b[at(j)])) <= 1e-12);
+  }
+  ot::relaxed_options partial{.schedule = schedule(4, reg), .tol = 1e-13};
+  partial.mass = 0.6;
+  CHECK(ot::solve_relaxed<double>(one_thread(), data.geo, w.a, w.b, partial, f, g).converged);
+  p = dense_plan(cost, reg, w.a, w.b, f, g);
+  real total = 0;
+  for (ptrdiff_t i = 0; i < 30; ++i) {
+    real sum = 0;
+    for (ptrdiff_t j = 0; j < 25; ++j) sum += p(i, j);
+    CHECK(sum <= w.a[at(i)] * (1 + 1e-10));
+    total += sum;
+  }
+  CHECK(std::fabs(total - 0.6) <= 1e-10);
+  partial.mass = 7;
+  CHECK_THROWS(std::invalid_argument,
+               ot::solve_relaxed<double>(one_thread(), data.geo, w.a, w.b, partial, f, g), "mass must be");
+}
+
+TEST(a_batch_is_a_loop) {
+  std::vector<std::unique_ptr<problem<float>>> data;
+  std::vector<sides> w;
+  std::vector<std::vector<double>> f, g;
+  for (std::uint64_t k = 0; k < 5; ++k) {
+    data.push_back(
+        std::make_unique<problem<float>>(kind::sqeuclidean, 10 + static_cast<ptrdiff_t>(k), 12, 2, k));
+    w.emplace_back(10 + static_cast<ptrdiff_t>(k), 12, 100 + k);
+    f.emplace_back(10 + k);
+    g.emplace_back(12);
+  }
+  std::vector<ot::batch_item<float>> items;
+  for (std::size_t k = 0; k < 5; ++k) items.push_back({data[k]->geo, w[k].a, w[k].b, f[k], g[k]});
+  const context two({.threads = 2});
+  const auto results = ot::solve_batch<float>(two, items, 0.2, false, {.tol = 1e-5});
+  for (std::size_t k = 0; k < 5; ++k) {
+    const solution s =
+        solve<float>(one_thread(), data[k]->geo, w[k].a, w[k].b, {.schedule = {0.2}, .tol = 1e-5});
+    CHECK(results[k].converged && s.f == f[k] && s.g == g[k]);
+  }
+}
+
+// The barycentre of one measure, with the entropy as it is, is the second marginal that its own kernel makes
+// of it; of copies of one measure it is that of the measure.
+TEST(barycentres_of_copies) {
+  const problem<double> data(kind::sqeuclidean, 20, 20, 2, 97);
+  const weights a = uniform(20);
+  std::vector<double> one(20), three(20);
+  const std::vector<ot::measure<double>> single = {{data.geo, a, 1.0}},
+                                         copies = {
+                                             {data.geo, a, 1.0}, {data.geo, a, 2.0}, {data.geo, a, 0.5}};
+  const ot::barycenter_options o{.schedule = schedule(4, 0.1), .tol = 1e-12};
+  CHECK(ot::barycenter<double>(one_thread(), single, nullptr, o, one).converged);
+  const auto r = ot::barycenter<double>(one_thread(), copies, nullptr, o, three);
+  CHECK(r.converged);
+  double total = 0;
+  for (std::size_t j = 0; j < 20; ++j) {
+    CHECK(std::fabs(std::exp(one[j]) - std::exp(three[j])) <= 1e-12);
+    total += std::exp(one[j]);
+  }
+  CHECK(std::fabs(total - 1) <= 1e-11);
 }
 
 TEST_MAIN

@@ -36,6 +36,11 @@ struct geometry {
 };
 
 enum class acceleration { none, anderson, sor };
+enum class method {
+  automatic,  ///< sweeps, and Newton's method where they would be many and the plan is sparse
+  sinkhorn,   ///< sweeps alone
+  newton      ///< Newton's method on the entries that carry mass as soon as a level allows it
+};
 
 struct options {
   std::vector<double> schedule;     ///< decreasing values of reg, the last one is the problem's (eps-scaling)
@@ -43,9 +48,12 @@ struct options {
   std::ptrdiff_t max_iter = 10000;  ///< full sweeps over the pairs
   bool init = false;                ///< f and g hold a start (cost units)
   acceleration accelerate = acceleration::anderson;
+  method solver = method::automatic;
+  double max_bytes = 2e9;  ///< for the entries of Newton's method, and for a factorisation
 };
 
-enum class step_kind { sweep, anderson, sor, rejected };
+/// newton: Newton's steps on one set of entries; `error` is what they left on the set.
+enum class step_kind { sweep, anderson, sor, rejected, newton };
 const char* name(step_kind) noexcept;
 struct step {
   double reg, error;
@@ -57,6 +65,8 @@ struct result {
   bool stopped = false;  ///< the progress callback asked for it
   std::string status;    ///< "converged", "max_iter", "stopped", "rounding floor ..."
   std::ptrdiff_t sweeps = 0;
+  std::ptrdiff_t newton_steps = 0, inner_steps = 0;  ///< inner: of conjugate gradients
+  std::string reason;                                ///< what was chosen at the last reg, and why
   double marginal_error = 0;  ///< (|P1 - a|_1 + |P^T 1 - b|_1) / mass, of the returned potentials
   std::vector<step> history;
 };
@@ -67,6 +77,77 @@ struct result {
 template <class T>
 result solve(const context&, const geometry<T>&, std::span<const double> a, std::span<const double> b,
              const options&, std::span<double> f, std::span<double> g);
+
+/// One of many small problems; f (n) and g (m) are written.
+template <class T>
+struct batch_item {
+  geometry<T> costs;
+  std::span<const double> a, b;
+  std::span<double> f, g;
+};
+/// `solve` for every item, one problem a thread at a time. reg takes the place of options::schedule: with
+/// `scaling` each problem passes through its own levels, from the range of its costs by factors of 4.
+template <class T>
+std::vector<result> solve_batch(const context&, std::span<const batch_item<T>>, double reg, bool scaling,
+                                const options&);
+
+/// What it costs that a marginal misses its weight.
+enum class penalty {
+  kl,              ///< rho KL(P 1 | a)
+  total_variation  ///< rho |P 1 - a|_1
+};
+struct relaxed_options {
+  std::vector<double> schedule;  ///< as for `solve`
+  double tol = 1e-6;             ///< largest change of g by a full iteration, over reg + max |f|
+  std::ptrdiff_t max_iter = 10000;
+  bool init = false;       ///< f and g hold a start
+  bool accelerate = true;  ///< Anderson mixing where plain sweeps would be many
+  penalty kind = penalty::kl;
+  std::span<const double> rho_a, rho_b;  ///< of every point; +inf, or none at all: the marginal is exact
+  double mass = 0;                ///< > 0: partial transport of so much, marginals at most a and b; no rho
+  bool product_reference = true;  ///< KL(P | a b^T); else sum P (log P - 1)
+};
+struct relaxed_result {
+  bool converged = false, stopped = false;
+  std::string status;  ///< "converged", "max_iter", "stopped", "rounding floor"
+  std::ptrdiff_t sweeps = 0;
+  double change = 0;  ///< what `tol` is about, in the last sweep
+  double mass = 0;    ///< of the plan of the returned potentials
+  double shift = 0;   ///< with a mass: the multiplier of sum P, which is part of the g that is returned
+  std::vector<step> history;
+};
+/// Transport whose marginals need not be a and b (positive, of any sums):
+///   minimise <C, P> + reg KL(P | a b^T) + penalty(P 1, a) + penalty(P^T 1, b),
+/// or, with `mass`, subject to P 1 <= a, P^T 1 <= b, sum P = mass. The plan is that of `solve` in terms of f
+/// and g, without the factor a_i b_j where the reference is not the product.
+template <class T>
+relaxed_result solve_relaxed(const context&, const geometry<T>&, std::span<const double> a,
+                             std::span<const double> b, const relaxed_options&, std::span<double> f,
+                             std::span<double> g);
+
+/// One of the measures that a barycentre is taken of.
+template <class T>
+struct measure {
+  geometry<T> costs;                ///< from its points to the support
+  std::span<const double> weights;  ///< positive
+  double share = 1;                 ///< in the mean
+};
+struct barycenter_options {
+  std::vector<double> schedule;  ///< as for `solve`
+  double tol = 1e-6;             ///< on barycenter_result::error
+  std::ptrdiff_t max_iter = 10000;
+};
+struct barycenter_result {
+  bool converged = false, stopped = false;
+  std::ptrdiff_t iterations = 0;  ///< one sweep of every measure each
+  double error = 0;               ///< mean over the measures of |P_k^T 1 - p|_1 / mass_k
+};
+/// The p on a fixed support that minimises sum_k share_k OT_reg(weights_k, p), with the entropy
+/// sum P (log P - 1): log p is written. own (null: not): the cost of the support with itself, for the
+/// debiased barycentre.
+template <class T>
+barycenter_result barycenter(const context&, std::span<const measure<T>>, const geometry<T>* own,
+                             const barycenter_options&, std::span<double> log_p);
 
 struct interval {
   double low, high;

@@ -202,7 +202,7 @@ void grounded_cholesky::symbolic(const context& ctx, const std::vector<std::vect
   std::vector<std::int32_t> seen(z(n_) + 1, -1);
   std::ptrdiff_t at = 0;
   for (std::size_t s = 0; s < runs.size(); ++s) {
-    supernode node{runs[s].first, runs[s].width, {}, at};
+    supernode node{runs[s].first, runs[s].width, {}, {}, at};
     const std::int32_t end = node.first + node.width;
     const auto add = [&](std::int32_t i) {
       if (i >= end && seen[z(i)] != static_cast<std::int32_t>(s)) {
@@ -388,10 +388,10 @@ void grounded_cholesky::factor(const context& ctx, const double* ground) {
   ground_ = ground;
   std::ptrdiff_t total = 0;
   for (const supernode& s : nodes_) total += s.width * (s.width + static_cast<std::ptrdiff_t>(s.rows.size()));
-  values_ = buffer<double>(ctx, total);  // every entry is written
+  if (values_.size() != total) values_ = buffer<double>(ctx, total);  // every entry is written
   pivot_.assign(z(n_), 0.0);
   update_ = std::vector<buffer<double>>(nodes_.size());
-  divide();
+  if (parts_.empty()) divide();
   std::vector<front> work;
   for (int i = 0; i < ctx.threads(); ++i) work.emplace_back(ctx, z(n_), stack_);
   ctx.parallel_for(static_cast<std::ptrdiff_t>(parts_.size()) - 1, 1,
@@ -407,7 +407,6 @@ void grounded_cholesky::factor(const context& ctx, const double* ground) {
     factor_node(ctx, z(s), work[0], true, true);
   }
   update_.clear();
-  // From now on rows are places in the block of their part.
   std::vector<std::int32_t>& place = work[0].place;
   for (std::size_t p = parts_.size(); p-- > 0;) {
     part& mine = parts_[p];
@@ -420,8 +419,11 @@ void grounded_cholesky::factor(const context& ctx, const double* ground) {
       place[z(n_)] = inside;
     }
     for (std::int32_t c = 0; c < inside; ++c) place[z(mine.columns[z(c)])] = c;
-    for (const std::int32_t s : mine.nodes)
-      for (std::int32_t& i : nodes_[z(s)].rows) i = place[z(i)];
+    for (const std::int32_t s : mine.nodes) {
+      supernode& node = nodes_[z(s)];
+      node.places.resize(node.rows.size());
+      for (std::size_t i = 0; i < node.rows.size(); ++i) node.places[i] = place[z(node.rows[i])];
+    }
   }
 }
 
@@ -440,7 +442,7 @@ void grounded_cholesky::solve(const context& ctx, matrix_view<const double> rhs,
     for (const std::int32_t s : p.nodes) {
       if (++since % 1024 == 0 && ctx.checkpoint(id)) return;
       const supernode& node = nodes_[z(s)];
-      k.front_lower(values_.data() + node.at, node.width, node.rows.data(),
+      k.front_lower(values_.data() + node.at, node.width, node.places.data(),
                     static_cast<long>(node.rows.size()), at, y, b, b);
       at += node.width * b;
     }
@@ -452,7 +454,7 @@ void grounded_cholesky::solve(const context& ctx, matrix_view<const double> rhs,
       if (++since % 1024 == 0 && ctx.checkpoint(id)) return;
       const supernode& node = nodes_[z(p.nodes[q])];
       at -= node.width * b;
-      k.front_upper(values_.data() + node.at, pivot_.data() + node.first, node.width, node.rows.data(),
+      k.front_upper(values_.data() + node.at, pivot_.data() + node.first, node.width, node.places.data(),
                     static_cast<long>(node.rows.size()), at, y, b, b);
     }
     for (std::size_t s = 0; s < p.columns.size(); ++s)
@@ -486,7 +488,7 @@ void grounded_cholesky::solve(const context& ctx, matrix_view<const double> rhs,
     double* at = y;
     for (const std::int32_t s : top.nodes) {
       const supernode& node = nodes_[z(s)];
-      k.front_lower(values_.data() + node.at, node.width, node.rows.data(),
+      k.front_lower(values_.data() + node.at, node.width, node.places.data(),
                     static_cast<long>(node.rows.size()), at, y, b, b);
       at += node.width * b;
     }

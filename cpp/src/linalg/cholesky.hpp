@@ -24,7 +24,8 @@ class grounded_cholesky {
   double entries() const { return entries_; }        // of the factor, padding included
   double operations() const { return operations_; }  // multiply-adds of the factorisation
 
-  // ground: weights, of any sign, of edges from every vertex to one more, which is grounded.
+  // ground: weights, of any sign, of edges from every vertex to one more, which is grounded. May be called
+  // again when the weights of w, or those, have changed.
   void factor(const context&, const double* ground = nullptr);
   // y = some x with (D - W) x = r, for r that sums to 0 over every component: 0 at the grounded vertices.
   void solve(const context&, matrix_view<const double> r, matrix_view<double> x) const;
@@ -32,11 +33,11 @@ class grounded_cholesky {
 
  private:
   struct supernode {
-    std::int32_t first, width;       // columns, in elimination order
-    std::vector<std::int32_t> rows;  // below them, rising; `n` stands for the grounded vertex. In the end:
-                                     // their places in the block of the part
-    std::ptrdiff_t at = 0;           // of its (width + rows) x width block, by rows
-    std::ptrdiff_t left() const {    // numbers that it leaves to its parent
+    std::int32_t first, width;         // columns, in elimination order
+    std::vector<std::int32_t> rows;    // below them, rising; `n` stands for the grounded vertex
+    std::vector<std::int32_t> places;  // of the rows, in the block of the part
+    std::ptrdiff_t at = 0;             // of its (width + rows) x width block, by rows
+    std::ptrdiff_t left() const {      // numbers that it leaves to its parent
       const std::ptrdiff_t r = static_cast<std::ptrdiff_t>(rows.size());
       return r * (r - 1) / 2;
     }

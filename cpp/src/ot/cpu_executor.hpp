@@ -1,8 +1,11 @@
 // The primitives of driver.hpp on the CPU.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
+#include <functional>
+#include <iterator>
 #include <lapwing/context.hpp>
 #include <lapwing/ot.hpp>
 #include <limits>
@@ -13,6 +16,7 @@
 #include <vector>
 
 #include "cost_rows.hpp"
+#include "newton.hpp"
 
 namespace lapwing::ot {
 
@@ -59,14 +63,24 @@ class cpu_executor {
   struct sweep_result {
     double row_error, column_error;
   };
+  // What phi_i becomes, from the phi_i that would make the sum of row i equal to a_i.
+  using row_rule = std::function<double(std::ptrdiff_t, double)>;
+
   // K1, a full iteration from one exponential per pair. phi: updated by omega times the row update for the
   // given gamma; rho_j = log2(b_j / t_j) with t the column sums for the new phi, i.e. the column update.
   // Errors are those of (new phi, given gamma). exact: rows start from their maximum (K2), so that phi need
   // not be near the solution.
   sweep_result sweep(double kappa, double omega, bool exact, vector& phi, const vector& gamma, vector& rho) {
-    pass(kappa, omega, exact, true, phi, gamma);
+    if (omega == 1) return sweep(kappa, row_rule(), exact, phi, gamma, rho);
+    const row_rule rule = [&](std::ptrdiff_t i, double full) { return phi[i] + omega * (full - phi[i]); };
+    return sweep(kappa, rule, exact, phi, gamma, rho);
+  }
+  // The same with phi by a rule; an empty one makes the rows exact.
+  sweep_result sweep(double kappa, const row_rule& rule, bool exact, vector& phi, const vector& gamma,
+                     vector& rho) {
+    pass(kappa, rule, exact, true, phi, gamma);
     double row_error = 0;
-    if (omega != 1)
+    if (rule)
       for (std::ptrdiff_t i = 0; i < n_; ++i) row_error += std::abs(row_sum_[i] - a_[i]);
     double column_error = 0;
     std::vector<std::ptrdiff_t> low;
@@ -83,12 +97,113 @@ class cpu_executor {
     return {row_error, column_error};
   }
 
+  // The entries of the plan of (phi, gamma) above `delta` times the even share of
+  // their row or of their column, and those of `before`. false, and nothing: they are more than `most`.
+  bool extract(double kappa, const vector& phi, const vector& gamma, double delta, std::ptrdiff_t most,
+               active_set& s) {
+    const auto& k = costs_.table();
+    const std::ptrdiff_t stride = costs_.stride();
+    costs_.columns(kappa, gamma, g_.data());
+    buffer<T> bound(ctx_, stride, std::numeric_limits<T>::infinity());
+    for (std::ptrdiff_t j = 0; j < m_; ++j)
+      bound[j] = static_cast<T>(std::log2(delta / static_cast<double>(n_)) + log_b_[j]);
+    struct part {
+      std::vector<std::int32_t> columns;
+      std::vector<double> costs;
+    };
+    std::vector<part> parts(static_cast<std::size_t>(chunks_));
+    std::vector<std::int64_t> counts(static_cast<std::size_t>(n_));
+    std::vector<double> row_rest(static_cast<std::size_t>(n_));
+    std::vector<std::vector<std::int32_t>> hits(static_cast<std::size_t>(ctx_.threads()),
+                                                std::vector<std::int32_t>(static_cast<std::size_t>(stride)));
+    const buffer<T> ones(ctx_, stride, T(1));
+    std::atomic<std::ptrdiff_t> total = 0;
+    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      worker& room = workers_[static_cast<std::size_t>(w)];
+      std::int32_t* found = hits[static_cast<std::size_t>(w)].data();
+      part& mine = parts[static_cast<std::size_t>(lo / rows_per_chunk_)];
+      std::vector<std::int32_t> both;
+      double* sum = partial_.data() + lo / rows_per_chunk_ * stride;
+      std::fill_n(sum, stride, 0.0);
+      T* t;
+      if constexpr (single_precision)
+        t = room.t.data();
+      else
+        t = sum;
+      std::ptrdiff_t pending = 0;
+      for (std::ptrdiff_t i0 = lo; i0 < hi; i0 += costs_.group()) {
+        if (total > most || ctx_.checkpoint(w)) {
+          std::fill(t, t + stride, T(0));
+          return;
+        }
+        row_index index;
+        const std::ptrdiff_t real = row_group(i0, hi, costs_.group(), index);
+        double top[kernels::most_rows];
+        costs_.logits(kappa, index, phi.data(), g_.data(), room.e.data(), top, room.scratch.data());
+        for (std::ptrdiff_t r = 0; r < real; ++r) {
+          const std::ptrdiff_t i = index[r];
+          T* z = room.e.data() + r * stride;
+          const T least = static_cast<T>(std::log2(delta / static_cast<double>(m_)) + log_a_[i]);
+          std::int32_t* const end = found + k.select_above(z, bound.data(), least, stride, found);
+          both.assign(found, end);
+          if (s.entries() > 0) {
+            both.clear();
+            std::set_union(found, end, s.columns.begin() + s.offsets[static_cast<std::size_t>(i)],
+                           s.columns.begin() + s.offsets[static_cast<std::size_t>(i) + 1],
+                           std::back_inserter(both));
+          }
+          for (const std::int32_t j : both)
+            mine.costs.push_back(phi[i] + gamma[j] - static_cast<double>(z[j]));
+          double weighted = 0;
+          k.exp_row(z, T(0), stride, &weighted);
+          for (const std::int32_t j : both) z[j] = 0;  // what stays is the rest: no difference of sums
+          mine.columns.insert(mine.columns.end(), both.begin(), both.end());
+          counts[static_cast<std::size_t>(i)] = std::ssize(both);
+          total += std::ssize(both);
+        }
+        double rest[kernels::most_rows] = {};
+        T one[kernels::most_rows] = {};
+        for (std::ptrdiff_t r = 0; r < real; ++r) one[r] = 1;
+        for (std::ptrdiff_t r = 0; r < real; r += block) {
+          const T* e = room.e.data() + r * stride;
+          k.dot_rows(e, stride, ones.data(), stride, 1, stride, rest + r, 1);
+          k.add_rows(e, stride, one + r, t, stride);
+        }
+        for (std::ptrdiff_t r = 0; r < real; ++r) row_rest[static_cast<std::size_t>(index[r])] = rest[r];
+        if constexpr (single_precision) {
+          pending += costs_.group();
+          if (pending >= rows_between_flushes) {
+            k.flush(t, sum, stride);
+            pending = 0;
+          }
+        }
+      }
+      if constexpr (single_precision) k.flush(t, sum, stride);
+    });
+    if (total > most) {
+      s = {};
+      return false;
+    }
+    s = {};
+    s.row_rest = std::move(row_rest);
+    s.column_rest.assign(static_cast<std::size_t>(m_), 0.0);
+    for (std::ptrdiff_t c = 0; c < chunks_; ++c)
+      for (std::ptrdiff_t j = 0; j < m_; ++j)
+        s.column_rest[static_cast<std::size_t>(j)] += partial_[c * stride + j];
+    for (const std::int64_t c : counts) s.offsets.push_back(s.offsets.back() + c);
+    for (const part& p : parts) {
+      s.columns.insert(s.columns.end(), p.columns.begin(), p.columns.end());
+      s.costs.insert(s.costs.end(), p.costs.begin(), p.costs.end());
+    }
+    return true;
+  }
+
   // Row and column sums of the plan of (phi, gamma), as the working type sees it.
   void marginals(double kappa, const vector& phi, const vector& gamma, std::span<double> row_sum,
                  std::span<double> column_sum) {
     vector copy = make_rows();
     std::copy_n(phi.data(), n_, copy.data());
-    pass(kappa, 1.0, false, false, copy, gamma);
+    pass(kappa, row_rule(), false, false, copy, gamma);
     std::copy_n(row_sum_.data(), n_, row_sum.data());
     std::copy_n(column_sum_.data(), m_, column_sum.data());
   }
@@ -102,7 +217,7 @@ class cpu_executor {
     buffer<T> e, t, scratch;
   };
 
-  void pass(double kappa, double omega, bool exact, bool update, vector& phi, const vector& gamma) {
+  void pass(double kappa, const row_rule& rule, bool exact, bool update, vector& phi, const vector& gamma) {
     const auto& k = costs_.table();
     const std::ptrdiff_t stride = costs_.stride();
     costs_.columns(kappa, gamma, g_.data());
@@ -119,7 +234,7 @@ class cpu_executor {
       std::ptrdiff_t pending = 0, groups = 0;
       for (std::ptrdiff_t i = lo; i < hi; i += group, ++groups) {
         if (groups % every == 0 && ctx_.checkpoint(w)) return;
-        rows(kappa, omega, exact, update, i, hi, phi, s, t);
+        rows(kappa, rule, exact, update, i, hi, phi, s, t);
         pending += group;
         if constexpr (single_precision)
           if (pending >= rows_between_flushes) {
@@ -128,7 +243,7 @@ class cpu_executor {
           }
       }
       if constexpr (single_precision) k.flush(t, sum, stride);
-      if (update && omega == 1) {
+      if (update && !rule) {
         double* p = phi.data();
         // phi += log2(a / s), all at once: a scalar logarithm a row would cost as much as the pairs of a
         // short row
@@ -151,8 +266,8 @@ class cpu_executor {
   }
 
   // One group of rows: exponentials, row sums, update, and what the rows add to the column sums.
-  void rows(double kappa, double omega, bool exact, bool update, std::ptrdiff_t first, std::ptrdiff_t end,
-            vector& phi, worker& s, T* t) {
+  void rows(double kappa, const row_rule& rule, bool exact, bool update, std::ptrdiff_t first,
+            std::ptrdiff_t end, vector& phi, worker& s, T* t) {
     const auto& k = costs_.table();
     const std::ptrdiff_t stride = costs_.stride();
     row_index index;
@@ -178,13 +293,12 @@ class cpu_executor {
           throw std::invalid_argument("row " + std::to_string(i) + " of the cost has no finite entry");
         double weighted = 0;
         sum[r] = k.exp_row(s.e.data() + r * stride, static_cast<T>(top[r]), stride, &weighted);
-        if (omega == 1) {
+        if (!rule) {
           phi[i] = -top[r];  // log2(a / s) is added at the end of the chunk
           row_sum_[i] = sum[r];
           q[r] = static_cast<T>(a_[i] / sum[r]);
         } else {
-          const double full = log_a_[i] - top[r] - std::log2(sum[r]);
-          phi[i] += omega * (full - phi[i]);
+          phi[i] = rule(i, log_a_[i] - top[r] - std::log2(sum[r]));
           const double weight = std::exp2(phi[i] + top[r]);
           row_sum_[i] = weight * sum[r];
           q[r] = static_cast<T>(weight);
@@ -195,10 +309,11 @@ class cpu_executor {
         const std::ptrdiff_t i = index[r];
         row_sum_[i] = sum[r];
         q[r] = T(1);
-        if (update && omega == 1) q[r] = static_cast<T>(a_[i] / sum[r]);
-        if (update && omega != 1) {
-          const double delta = omega * (log_a_[i] - std::log2(sum[r])), weight = std::exp2(delta);
-          phi[i] += delta;
+        if (update && !rule) q[r] = static_cast<T>(a_[i] / sum[r]);
+        if (update && rule) {
+          const double before = phi[i];
+          phi[i] = rule(i, before + log_a_[i] - std::log2(sum[r]));
+          const double weight = std::exp2(phi[i] - before);
           row_sum_[i] = weight * sum[r];
           q[r] = static_cast<T>(weight);
         }

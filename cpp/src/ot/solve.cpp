@@ -3,14 +3,16 @@
 #include <lapwing/error.hpp>
 #include <lapwing/ot.hpp>
 #include <limits>
+#include <memory>
 
 #include "cpu_executor.hpp"
 #include "driver.hpp"
+#include "relaxed.hpp"
 
 namespace lapwing::ot {
 
 const char* name(step_kind k) noexcept {
-  constexpr const char* names[] = {"sweep", "anderson", "sor", "rejected"};
+  constexpr const char* names[] = {"sweep", "anderson", "sor", "rejected", "newton"};
   return names[static_cast<int>(k)];
 }
 
@@ -28,6 +30,25 @@ void check_start(std::span<const double> f, const char* what) {
     check(std::isfinite(f[i]), what, " must be finite to start from, got ", f[i], " at ", i);
 }
 
+template <class T>
+void check_schedule(const std::vector<double>& schedule) {
+  check(!schedule.empty(), "schedule must hold at least reg");
+  for (std::size_t k = 0; k < schedule.size(); ++k) {
+    check(schedule[k] > 0 && schedule[k] <= std::numeric_limits<double>::max(),
+          "reg must be > 0 and finite, got ", schedule[k]);
+    check(static_cast<T>(log2e / schedule[k]) >= std::numeric_limits<T>::min(),
+          "reg is too large for the type of the cost, got ", schedule[k]);
+    check(k == 0 || schedule[k] < schedule[k - 1], "schedule must decrease, got ", schedule[k - 1], " then ",
+          schedule[k]);
+  }
+}
+
+void check_rho(std::span<const double> rho, std::ptrdiff_t n, const char* what) {
+  check(rho.empty() || std::ssize(rho) == n, what, " must be empty or of length ", n, ", got ", rho.size());
+  for (std::size_t i = 0; i < rho.size(); ++i)
+    check(rho[i] > 0, what, " must be > 0, got ", rho[i], " at ", i);
+}
+
 }  // namespace
 
 template <class T>
@@ -43,17 +64,10 @@ result solve(const context& ctx, const geometry<T>& geo, std::span<const double>
     check_start(f, "f");
     check_start(g, "g");
   }
-  check(!o.schedule.empty(), "schedule must hold at least reg");
-  for (std::size_t k = 0; k < o.schedule.size(); ++k) {
-    check(o.schedule[k] > 0 && o.schedule[k] <= std::numeric_limits<double>::max(),
-          "reg must be > 0 and finite, got ", o.schedule[k]);
-    check(static_cast<T>(log2e / o.schedule[k]) >= std::numeric_limits<T>::min(),
-          "reg is too large for the type of the cost, got ", o.schedule[k]);
-    check(k == 0 || o.schedule[k] < o.schedule[k - 1], "schedule must decrease, got ", o.schedule[k - 1],
-          " then ", o.schedule[k]);
-  }
+  check_schedule<T>(o.schedule);
   check(o.tol > 0, "tol must be > 0, got ", o.tol);
   check(o.max_iter >= 1, "max_iter must be >= 1, got ", o.max_iter);
+  check(o.max_bytes >= 0, "max_bytes must be >= 0, got ", o.max_bytes);
   double mass_a = 0, mass_b = 0;
   for (const double v : a) mass_a += v;
   for (const double v : b) mass_b += v;
@@ -80,6 +94,66 @@ result solve(const context& ctx, const geometry<T>& geo, std::span<const double>
   for (std::ptrdiff_t i = 0; i < n; ++i) f[i] = (phi[i] - ex.log_a()[i]) / kappa;
   for (std::ptrdiff_t j = 0; j < m; ++j) g[j] = (gamma[j] - ex.log_b()[j]) / kappa;
   return r;
+}
+
+template <class T>
+std::vector<result> solve_batch(const context& ctx, std::span<const batch_item<T>> items, double reg,
+                                bool scaling, const options& o) {
+  check(reg > 0 && reg <= std::numeric_limits<double>::max(), "reg must be > 0 and finite, got ", reg);
+  // Progress is that of the batch; a problem runs on the thread that took it.
+  std::vector<std::unique_ptr<context>> alone;
+  context::options one;
+  one.threads = 1;
+  one.level = ctx.level();
+  one.memory = ctx.memory();
+  for (int w = 0; w < ctx.threads(); ++w) alone.push_back(std::make_unique<context>(one));
+  std::vector<result> out(items.size());
+  ctx.parallel_for(std::ssize(items), 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    for (std::ptrdiff_t k = lo; k < hi; ++k) {
+      if (ctx.checkpoint(w)) return;
+      const batch_item<T>& item = items[static_cast<std::size_t>(k)];
+      const context& mine = *alone[static_cast<std::size_t>(w)];
+      options own = o;
+      own.schedule.clear();
+      if (scaling) {
+        const interval r = range(mine, item.costs);
+        for (double level = r.high - r.low; level > reg; level /= 4) own.schedule.push_back(level);
+      }
+      own.schedule.push_back(reg);
+      out[static_cast<std::size_t>(k)] = solve(mine, item.costs, item.a, item.b, own, item.f, item.g);
+    }
+  });
+  return out;
+}
+
+template <class T>
+relaxed_result solve_relaxed(const context& ctx, const geometry<T>& geo, std::span<const double> a,
+                             std::span<const double> b, const relaxed_options& o, std::span<double> f,
+                             std::span<double> g) {
+  const std::ptrdiff_t n = geo.rows(), m = geo.cols();
+  check_geometry(geo);
+  check_weights(a, n, "a");
+  check_weights(b, m, "b");
+  check(std::ssize(f) == n && std::ssize(g) == m, "f and g must have lengths ", n, " and ", m, ", got ",
+        f.size(), " and ", g.size());
+  if (o.init) {
+    check_start(f, "f");
+    check_start(g, "g");
+  }
+  check_schedule<T>(o.schedule);
+  check_rho(o.rho_a, n, "rho_a");
+  check_rho(o.rho_b, m, "rho_b");
+  check(o.tol > 0, "tol must be > 0, got ", o.tol);
+  check(o.max_iter >= 1, "max_iter must be >= 1, got ", o.max_iter);
+  double mass_a = 0, mass_b = 0;
+  for (const double v : a) mass_a += v;
+  for (const double v : b) mass_b += v;
+  check(o.mass >= 0 && o.mass <= std::min(mass_a, mass_b) * (1 + 1e-12),
+        "mass must be between 0 and the smaller of the sums of a and b, ", std::min(mass_a, mass_b), ", got ",
+        o.mass);
+  check(o.mass == 0 || (o.rho_a.empty() && o.rho_b.empty()), "mass and rho exclude each other");
+  cpu_executor<T> ex(ctx, geo, a, b, log2e / o.schedule.back());
+  return relaxed_driver<cpu_executor<T>>(ctx, ex, o).run(f, g);
 }
 
 template <class T>
@@ -184,10 +258,15 @@ interval range(const context& ctx, const geometry<T>& geo) {
   return {-most, most};
 }
 
-#define LAPWING_INSTANTIATE(T)                                                                             \
-  template result solve<T>(const context&, const geometry<T>&, std::span<const double>,                    \
-                           std::span<const double>, const options&, std::span<double>, std::span<double>); \
-  template scan_result scan<T>(const context&, matrix_view<const T>);                                      \
+#define LAPWING_INSTANTIATE(T)                                                                              \
+  template result solve<T>(const context&, const geometry<T>&, std::span<const double>,                     \
+                           std::span<const double>, const options&, std::span<double>, std::span<double>);  \
+  template std::vector<result> solve_batch<T>(const context&, std::span<const batch_item<T>>, double, bool, \
+                                              const options&);                                              \
+  template relaxed_result solve_relaxed<T>(const context&, const geometry<T>&, std::span<const double>,     \
+                                           std::span<const double>, const relaxed_options&,                 \
+                                           std::span<double>, std::span<double>);                           \
+  template scan_result scan<T>(const context&, matrix_view<const T>);                                       \
   template interval range<T>(const context&, const geometry<T>&);
 LAPWING_INSTANTIATE(float)
 LAPWING_INSTANTIATE(double)

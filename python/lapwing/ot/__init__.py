@@ -5,7 +5,10 @@ The plan is kept as two potentials and applied without being stored; `OTResult` 
 
 from __future__ import annotations
 
+from lapwing.ot._barycenter import Barycenter, barycenter
+from lapwing.ot._batch import OTResultBatch, solve_batch
 from lapwing.ot._cost import METRICS, c_transform, cost_quantile
+from lapwing.ot._divergence import SinkhornDivergence, sinkhorn_divergence
 from lapwing.ot._doubly import DoublyStochasticResult, doubly_stochastic
 from lapwing.ot._operator import kernel_operator
 from lapwing.ot._result import HistoryEntry, OTResult, SingularTriplets
@@ -13,14 +16,20 @@ from lapwing.ot._solve import solve, solve_sample
 
 __all__ = [
     "METRICS",
+    "Barycenter",
     "DoublyStochasticResult",
     "HistoryEntry",
     "OTResult",
+    "OTResultBatch",
     "SingularTriplets",
+    "SinkhornDivergence",
+    "barycenter",
     "c_transform",
     "cost_quantile",
     "doubly_stochastic",
     "kernel_operator",
+    "sinkhorn_divergence",
     "solve",
+    "solve_batch",
     "solve_sample",
 ]

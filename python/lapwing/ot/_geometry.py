@@ -106,6 +106,17 @@ class Geometry:
         )
         return report
 
+    def solve_relaxed(
+        self, a: Vector, b: Vector, f: Vector, g: Vector, rho_a: Vector, rho_b: Vector, *options: Any,
+        threads: int, hook: Hook,
+    ) -> dict[str, Any]:  # fmt: skip
+        if self.swapped:
+            a, b, f, g, rho_a, rho_b = b, a, g, f, rho_b, rho_a
+        report: dict[str, Any] = _backend.extension().ot_solve_relaxed(
+            *self._key, a, b, f, g, rho_a, rho_b, *options, threads, hook
+        )
+        return report
+
     def softmin(
         self, h: Vector, reg: float, *, transpose: bool = False, threads: int = 0, hook: Hook = None
     ) -> Vector:

@@ -14,6 +14,7 @@ from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.ot import _geometry
 from lapwing.ot._geometry import Geometry, Stats, Vector
+from lapwing.ot._relaxed import Relaxation
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -36,8 +37,9 @@ class HistoryEntry(NamedTuple):
     error : float
         Marginal error seen in this step.
     kind : str
-        What the step was: ``"sweep"`` (plain), ``"anderson"`` or ``"sor"`` (from an extrapolated start), or
-        ``"rejected"`` (an extrapolation that made things worse and was taken back).
+        What the step was: ``"sweep"`` (plain), ``"anderson"`` or ``"sor"`` (from an extrapolated start),
+        ``"rejected"`` (an extrapolation that made things worse and was taken back), or ``"newton"`` (a
+        round of Newton's method; its error is that of the entries that it saw).
     """
 
     reg: float
@@ -81,13 +83,19 @@ class OTResult:
     weights : (a, b), arrays of shape (n,) and (m,)
         The weights used; `b` scaled to the total of `a`.
     value : float
-        ⟨C, P⟩ + ε KL(P ‖ a bᵀ), from the potentials: ⟨a, f⟩ + ⟨b, g⟩ + ε (M² - M) with M the total mass.
+        ⟨C, P⟩ + ε KL(P ‖ a bᵀ), from the potentials: ⟨a, f⟩ + ⟨b, g⟩ + ε (M² - M) with M the total mass. With
+        ``reg_type="entropy"`` the entropy is Σ P (log P - 1); of an unbalanced problem the penalties are part
+        of it, and it is the value of the plan.
+    gap : float
+        Primal minus dual value of these potentials.
     value_linear : float
         ⟨C, P⟩ of the plan of these potentials.
     reg, cost_scale : float
         Regularisation ε in units of the cost, and the statistic it includes (1 without `reg_scale`).
     marginal_error : float
-        (‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / M of the plan of these potentials, measured.
+        (‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / M of the plan of these potentials, measured. Of an unbalanced problem: over
+        the marginals that are fixed. Of a partial one: what P1 and Pᵀ1 have above a and b, and the
+        difference of the mass, over the mass.
     marginal_a, marginal_b : arrays of shape (n,) and (m,)
         P1 and Pᵀ1.
     converged : bool
@@ -98,6 +106,10 @@ class OTResult:
         The tolerance that was asked for.
     n_sweeps : int
         Sweeps over all pairs; 0 for the closed form of one point against many.
+    n_newton : int
+        Newton's steps, each on the entries that carry mass.
+    reason : str
+        What was chosen at the regularisation that was asked for, and why.
     history : list of HistoryEntry
         (reg, error, kind) of every step.
     plan : array of shape (n, m)
@@ -128,9 +140,13 @@ class OTResult:
         cost_scale: float,
         tol: float,
         marginal_error: float,
+        reg_type: str,
+        relaxed: Relaxation | None,
         converged: bool,
         status: str,
         n_sweeps: int,
+        n_newton: int,
+        reason: str,
         history: list[HistoryEntry],
         n_jobs: int | None,
         max_plan_bytes: int,
@@ -141,10 +157,14 @@ class OTResult:
         self.reg = reg
         self.cost_scale = cost_scale
         self.tol = tol
-        self.marginal_error = marginal_error
+        self._marginal_error = marginal_error
+        self.reg_type = reg_type
+        self._relaxed = relaxed
         self.converged = converged
         self.status = status
         self.n_sweeps = n_sweeps
+        self.n_newton = n_newton
+        self.reason = reason
         self.history = history
         self.n_jobs = n_jobs
         self.max_plan_bytes = max_plan_bytes
@@ -167,9 +187,21 @@ class OTResult:
         """The metric of `solve_sample`, or ``"dense"``."""
         return self._geometry.metric
 
+    @cached_property
+    def marginal_error(self) -> float:
+        if self._relaxed is None:
+            return self._marginal_error
+        return self._relaxed.violation(self._stats, self._a, self._b)
+
     @property
     def potentials(self) -> tuple[Array, Array]:
-        return self._out(self._f), self._out(self._g)
+        if self.reg_type == "kl":
+            return self._out(self._f), self._out(self._g)
+        with np.errstate(divide="ignore"):  # the factor of a point of weight 0 is 0
+            return (
+                self._out(self._f + self.reg * np.log(self._a)),
+                self._out(self._g + self.reg * np.log(self._b)),
+            )
 
     @property
     def weights(self) -> tuple[Array, Array]:
@@ -177,9 +209,35 @@ class OTResult:
 
     @cached_property
     def value(self) -> float:
+        if self._relaxed is not None:
+            r = self._relaxed
+            penalties = r.penalties(self._stats, self._a, self._b)
+            return self._stats.linear + self.reg * r.entropy(self._stats, self._a, self._b) + penalties
         mass = float(self._a.sum())
         dual = _dot(self._a, self._f) + _dot(self._b, self._g)
-        return dual + self.reg * (mass**2 - mass)
+        if self.reg_type == "kl":
+            return dual + self.reg * (mass**2 - mass)
+        return dual + self.reg * (_entropy(self._a) + _entropy(self._b) - mass)
+
+    @cached_property
+    def gap(self) -> float:
+        """Primal minus dual value of these potentials: a bound on what `value` is above the optimum.
+
+        The plan must be feasible for that: up to `marginal_error`.
+        """
+        r, stats = self._relaxed, self._stats
+        if r is not None:
+            f, g = self._f, self._g
+            if not r.product:
+                f, g = _plus_log(f, self._a, self.reg), _plus_log(g, self._b, self.reg)
+            return self.value - r.dual(stats, self._a, self._b, f, g, self.reg)
+        mass = float(self._a.sum())
+        entropy = (
+            stats.plogp - _dot(stats.rows, _log(self._a)) - _dot(stats.columns, _log(self._b)) - stats.mass
+        )
+        primal = stats.linear + self.reg * (entropy + mass**2)
+        dual = _dot(self._a, self._f) + _dot(self._b, self._g) - self.reg * (stats.mass - mass**2)
+        return primal - dual
 
     @property
     def value_linear(self) -> float:
@@ -714,9 +772,26 @@ def _cast(x: Array, name: str, geometry: Geometry) -> NDArray[Any]:
 
 def _log_scaling(potential: Vector, weight: NDArray[Any], reg: float) -> Vector:
     out = np.full(potential.shape, -np.inf)
-    positive = weight > 0
+    positive = (weight > 0) & np.isfinite(potential)  # infinite: every pair is forbidden
     out[positive] = potential[positive] / reg + np.log(weight[positive])
     return out
+
+
+def _log(weight: Vector) -> Vector:
+    out = np.full(weight.shape, -np.inf)
+    np.log(weight, out=out, where=weight > 0)
+    return out
+
+
+def _plus_log(potential: Vector, weight: Vector, reg: float) -> Vector:
+    positive = weight > 0
+    out: Vector = potential.copy()
+    out[positive] += reg * np.log(weight[positive])
+    return out
+
+
+def _entropy(weight: Vector) -> float:
+    return _dot(weight, _log(weight))
 
 
 def _dot(weights: Vector, potential: Vector) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,18 +13,23 @@ from lapwing import _array, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import InfeasibleError
-from lapwing.ot import _cost, _geometry
+from lapwing.ot import _cost, _geometry, _relaxed
 from lapwing.ot._geometry import Extent, Geometry, Vector
+from lapwing.ot._relaxed import Relaxation
 from lapwing.ot._result import HistoryEntry, OTResult
 
 __all__ = ["solve", "solve_sample"]
 
 SCALES = (None, "median", "mean", "max")
 ACCELERATIONS = (None, "anderson", "sor")
+METHODS = ("auto", "sinkhorn", "newton")
 PLAN_BYTES = 2 * 2**30
+ACTIVE_BYTES = 2e9
 
 Scale = Literal["median", "mean", "max"]
 Acceleration = Literal["anderson", "sor"]
+Method = Literal["auto", "sinkhorn", "newton"]
+Penalty = float | Array | None
 Start = OTResult | tuple[Array, Array]
 
 
@@ -35,6 +40,11 @@ def solve(
     *,
     reg: float,
     reg_scale: Scale | None = None,
+    reg_type: Literal["kl", "entropy"] = "kl",
+    unbalanced: Penalty | tuple[Penalty, Penalty] = None,
+    unbalanced_type: Literal["kl", "tv"] = "kl",
+    mass: float | None = None,
+    method: Method = "auto",
     tol: float | None = None,
     max_iter: int = 10_000,
     init: Start | None = None,
@@ -44,6 +54,7 @@ def solve(
     random_state: int | None = 0,
     callback: Callback | None = None,
     verbose: int = 0,
+    max_memory: float | None = None,
     max_plan_bytes: int = PLAN_BYTES,
 ) -> OTResult:
     r"""Entropic optimal transport with a given cost matrix.
@@ -68,6 +79,25 @@ def solve(
         Multiply `reg` (and a given `schedule`) by this statistic of the finite costs. The median is exact
         when n m is at most 2^26, else estimated from 2^22 random pairs. ``result.reg`` is the product and
         ``result.cost_scale`` the statistic.
+    reg_type : {"kl", "entropy"}
+        What ε multiplies: ``KL(P | a bᵀ)``, or ``Σ P (log P - 1)``. The balanced plan is the same, the value
+        and the potentials are not; unbalanced and partial plans differ.
+    unbalanced : float, array or pair of them, optional
+        Penalty ρ > 0 for missing the weights, for both sides or as ``(ρ_a, ρ_b)``; each a number, an array
+        with one number a point, or None (or inf) for weights that are met exactly. The weights need not have
+        the same total then.
+    unbalanced_type : {"kl", "tv"}
+        ``ρ KL(P1 | a)``, or total variation ``ρ ‖P1 - a‖₁``, under which mass that would travel further than
+        about 2ρ is dropped.
+    mass : float, optional
+        Partial transport: move exactly this much, with ``P1 ≤ a`` and ``Pᵀ1 ≤ b``. At most the smaller total
+        of the two. Not together with `unbalanced`.
+    method : {"auto", "sinkhorn", "newton"}
+        ``"sinkhorn"``: sweeps over all pairs alone. ``"newton"``: Newton's method on the entries of the plan
+        that carry mass, as soon as a level of the regularisation allows it, between sweeps that measure the
+        true error. ``"auto"``: sweeps, and Newton's method where they would be many and few entries carry the
+        mass (small regularisations); only with ``acceleration="anderson"``. ``result.history`` and
+        ``result.reason`` tell what ran.
     tol : float, optional
         Stop when ``(‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / sum(a)`` is at most this. Default 1e-6; 1e-5 in float32, which
         can reach about 5e-7. Below what rounding permits, the run ends at the floor and says so.
@@ -91,6 +121,9 @@ def solve(
         (seconds) and ``reg``. Returning True stops the run, which returns what it has.
     verbose : int
         Above 0: a progress bar, once the run has taken a second.
+    max_memory : float, optional
+        Bytes that Newton's method may take for its entries and for a factorisation; None: 2e9. Above it there
+        are sweeps alone.
     max_plan_bytes : int
         Largest size of ``result.plan`` and ``result.sparse_plan``; above it they raise ``MemoryError``.
 
@@ -148,8 +181,8 @@ def solve(
     True
     """
     options = _Options.check(
-        reg, reg_scale, tol, max_iter, acceleration, schedule, n_jobs, random_state, callback, verbose,
-        max_plan_bytes,
+        reg, reg_scale, reg_type, unbalanced, unbalanced_type, mass, method, tol, max_iter, acceleration,
+        schedule, n_jobs, random_state, callback, verbose, max_memory, max_plan_bytes,
     )  # fmt: skip
     geometry = _geometry.dense(C, threads=_threads.resolve(n_jobs))
     return _solve(geometry, _array.kind_of(C), a, b, init, options)
@@ -164,6 +197,11 @@ def solve_sample(
     reg: float,
     metric: str = "sqeuclidean",
     reg_scale: Scale | None = None,
+    reg_type: Literal["kl", "entropy"] = "kl",
+    unbalanced: Penalty | tuple[Penalty, Penalty] = None,
+    unbalanced_type: Literal["kl", "tv"] = "kl",
+    mass: float | None = None,
+    method: Method = "auto",
     tol: float | None = None,
     max_iter: int = 10_000,
     init: Start | None = None,
@@ -173,6 +211,7 @@ def solve_sample(
     random_state: int | None = 0,
     callback: Callback | None = None,
     verbose: int = 0,
+    max_memory: float | None = None,
     max_plan_bytes: int = PLAN_BYTES,
 ) -> OTResult:
     r"""Entropic optimal transport between two point clouds, without a cost matrix.
@@ -197,6 +236,25 @@ def solve_sample(
     reg_scale : {None, "median", "mean", "max"}
         Multiply `reg` (and a given `schedule`) by this statistic of the costs; see `solve`. The mean of
         ``"euclidean"`` is an estimate above 2^22 pairs.
+    reg_type : {"kl", "entropy"}
+        What ε multiplies: ``KL(P | a bᵀ)``, or ``Σ P (log P - 1)``. The balanced plan is the same, the value
+        and the potentials are not; unbalanced and partial plans differ.
+    unbalanced : float, array or pair of them, optional
+        Penalty ρ > 0 for missing the weights, for both sides or as ``(ρ_a, ρ_b)``; each a number, an array
+        with one number a point, or None (or inf) for weights that are met exactly. The weights need not have
+        the same total then.
+    unbalanced_type : {"kl", "tv"}
+        ``ρ KL(P1 | a)``, or total variation ``ρ ‖P1 - a‖₁``, under which mass that would travel further than
+        about 2ρ is dropped.
+    mass : float, optional
+        Partial transport: move exactly this much, with ``P1 ≤ a`` and ``Pᵀ1 ≤ b``. At most the smaller total
+        of the two. Not together with `unbalanced`.
+    method : {"auto", "sinkhorn", "newton"}
+        ``"sinkhorn"``: sweeps over all pairs alone. ``"newton"``: Newton's method on the entries of the plan
+        that carry mass, as soon as a level of the regularisation allows it, between sweeps that measure the
+        true error. ``"auto"``: sweeps, and Newton's method where they would be many and few entries carry the
+        mass (small regularisations); only with ``acceleration="anderson"``. ``result.history`` and
+        ``result.reason`` tell what ran.
     tol : float, optional
         Stop when ``(‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / sum(a)`` is at most this. Default 1e-6; 1e-5 in float32.
     max_iter : int
@@ -217,6 +275,9 @@ def solve_sample(
         Called after every sweep; returning True stops. See `solve`.
     verbose : int
         Above 0: a progress bar, once the run has taken a second.
+    max_memory : float, optional
+        Bytes that Newton's method may take for its entries and for a factorisation; None: 2e9. Above it there
+        are sweeps alone.
     max_plan_bytes : int
         Largest size of ``result.plan`` and ``result.sparse_plan``.
 
@@ -255,8 +316,8 @@ def solve_sample(
            [0.134471, 0.365529]])
     """
     options = _Options.check(
-        reg, reg_scale, tol, max_iter, acceleration, schedule, n_jobs, random_state, callback, verbose,
-        max_plan_bytes,
+        reg, reg_scale, reg_type, unbalanced, unbalanced_type, mass, method, tol, max_iter, acceleration,
+        schedule, n_jobs, random_state, callback, verbose, max_memory, max_plan_bytes,
     )  # fmt: skip
     geometry = _geometry.points(X, Y, metric)
     return _solve(geometry, _array.kind_of(X, Y), a, b, init, options)
@@ -268,6 +329,11 @@ class _Options:
 
     reg: float
     reg_scale: Scale | None
+    reg_type: str
+    unbalanced: Any
+    unbalanced_type: str
+    mass: Any
+    method: str
     tol: float | None
     max_iter: int
     acceleration: str
@@ -276,12 +342,14 @@ class _Options:
     seed: int
     callback: Callback | None
     verbose: int
+    max_memory: float
     max_plan_bytes: int
 
     @classmethod
     def check(
-        cls, reg: Any, reg_scale: Any, tol: Any, max_iter: Any, acceleration: Any, schedule: Any, n_jobs: Any,
-        random_state: Any, callback: Any, verbose: Any, max_plan_bytes: Any,
+        cls, reg: Any, reg_scale: Any, reg_type: Any, unbalanced: Any, unbalanced_type: Any, mass: Any,
+        method: Any, tol: Any, max_iter: Any, acceleration: Any, schedule: Any, n_jobs: Any,
+        random_state: Any, callback: Any, verbose: Any, max_memory: Any, max_plan_bytes: Any,
     ) -> _Options:  # fmt: skip
         _threads.resolve(n_jobs)
         hint = "; for the limit 0 use lapwing.ot.c_transform or an exact solver" if _is_zero(reg) else ""
@@ -289,6 +357,11 @@ class _Options:
         return cls(
             reg=_validate.check_positive(reg, "reg", hint=hint),
             reg_scale=_validate.check_choice(reg_scale, "reg_scale", SCALES),
+            reg_type=_validate.check_choice(reg_type, "reg_type", _relaxed.REFERENCES),
+            unbalanced=unbalanced,
+            unbalanced_type=_validate.check_choice(unbalanced_type, "unbalanced_type", _relaxed.PENALTIES),
+            mass=mass,
+            method=_validate.check_choice(method, "method", METHODS),
             tol=None if tol is None else _validate.check_positive(tol, "tol"),
             max_iter=_validate.check_integer(max_iter, "max_iter", 1),
             acceleration=_validate.check_choice(acceleration, "acceleration", ACCELERATIONS) or "none",
@@ -297,6 +370,9 @@ class _Options:
             seed=_validate.check_seed(random_state),
             callback=callback,
             verbose=int(verbose),
+            max_memory=ACTIVE_BYTES
+            if max_memory is None
+            else (_validate.check_positive(max_memory, "max_memory", zero=True)),
             max_plan_bytes=int(_validate.check_positive(max_plan_bytes, "max_plan_bytes", zero=True)),
         )
 
@@ -337,8 +413,8 @@ def _levels(options: _Options, reg: float, scale: float, extent: Extent, warm: b
     return np.array([*levels, reg])
 
 
-def _weights(a: object, b: object, geometry: Geometry) -> tuple[Vector, Vector]:
-    """Check both weights, fill in the uniform ones, and give b the total of a."""
+def _weights(a: object, b: object, geometry: Geometry, equal: bool) -> tuple[Vector, Vector]:
+    """Check both weights, fill in the uniform ones, and with `equal` give b the total of a."""
     single = geometry.dtype == np.float32
     weights: list[Vector | None] = []
     for given, size, name in ((a, geometry.n, "a"), (b, geometry.m, "b")):
@@ -355,11 +431,13 @@ def _weights(a: object, b: object, geometry: Geometry) -> tuple[Vector, Vector]:
     total = float(first.sum())
     if second is None:
         return first, np.full(geometry.m, total / geometry.m)
+    if not equal:
+        return first, second
     other = float(second.sum())
     if abs(total - other) > (1e-4 if single else 1e-6) * total:
         raise ValueError(
             f"a and b must have the same total, but sum(a) = {total:.9g} and sum(b) = {other:.9g}; "
-            "normalise them, for example a / a.sum() and b / b.sum()"
+            "normalise them, for example a / a.sum() and b / b.sum(), or see unbalanced and mass"
         )
     return first, second * (total / other)
 
@@ -405,17 +483,21 @@ def _subset(keep: Any, x: Vector) -> Vector:
 
 def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, options: _Options) -> OTResult:
     threads = _threads.resolve(options.n_jobs)
-    a, b = _weights(a, b, geometry)
+    relaxed = _relaxed.check(
+        options.unbalanced, options.unbalanced_type, options.mass, options.reg_type, geometry.n, geometry.m
+    )
+    a, b = _weights(a, b, geometry, equal=relaxed is None)
     start = _start(init, geometry)
 
     # The core sees positive weights only.
     rows = None if a.all() else np.flatnonzero(a)
     columns = None if b.all() else np.flatnonzero(b)
     part = geometry.take(rows, columns)
-    part_a, part_b = _subset(rows, a), _subset(columns, b)
     extent = part.extent(threads)
     if extent.forbidden:
-        _check_feasible(part, rows, columns, threads)
+        rows, columns = _feasible(part, rows, columns, relaxed, threads)
+        part = geometry.take(rows, columns)
+    part_a, part_b = _subset(rows, a), _subset(columns, b)
     reg, scale = _regularisation(part, options, extent, threads)
     levels = _levels(options, reg, scale, extent, start is not None)
     tol = options.tol if options.tol is not None else 1e-5 if geometry.dtype == np.float32 else 1e-6
@@ -427,13 +509,32 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
         for potential, name in ((f, "init[0]"), (g, "init[1]")):
             _validate.check_finite(potential, name)
 
-    if min(part.n, part.m) == 1:
+    if relaxed is not None:
+        if relaxed.mass > min(a.sum(), b.sum()) * (1 + 1e-12):
+            raise ValueError(
+                f"mass = {relaxed.mass:g} is above the smaller total of the weights, "
+                f"{min(a.sum(), b.sum()):g}"
+            )
+        with Progress(options.callback, options.verbose, unit=" sweeps", reg=reg) as progress:
+            none = np.empty(0)
+            rho = (none, none) if relaxed.mass > 0 else relaxed.take(rows, columns)
+            report = part.solve_relaxed(
+                part_a, part_b, f, g, *rho, relaxed.clip, relaxed.mass,
+                relaxed.product, levels, tol, options.max_iter, start is not None,
+                options.acceleration == "anderson", threads=threads, hook=progress.hook,
+            )  # fmt: skip
+        report |= {"n_newton": 0, "reason": "sweeps: the marginals are not fixed", "marginal_error": np.nan}
+        relaxed = replace(relaxed, shift=float(report["shift"]))
+        if not relaxed.product:  # from here on P_ij = a_i b_j exp((f_i + g_j - C_ij) / reg)
+            f -= reg * np.log(part_a)
+            g -= reg * np.log(part_b)
+    elif min(part.n, part.m) == 1:
         report = _closed_form(part, part_a, part_b, f, g, reg, tol, threads)
     else:
         with Progress(options.callback, options.verbose, unit=" sweeps", reg=reg) as progress:
             report = part.solve(
                 part_a, part_b, f, g, levels, tol, options.max_iter, start is not None, options.acceleration,
-                threads=threads, hook=progress.hook,
+                options.method, options.max_memory, threads=threads, hook=progress.hook,
             )  # fmt: skip
 
     result = OTResult(
@@ -447,9 +548,13 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
         cost_scale=scale,
         tol=tol,
         marginal_error=float(report["marginal_error"]),
+        reg_type=options.reg_type,
+        relaxed=relaxed,
         converged=bool(report["converged"]),
         status=str(report["status"]),
         n_sweeps=int(report["n_sweeps"]),
+        n_newton=int(report["n_newton"]),
+        reason=str(report["reason"]),
         history=[HistoryEntry(float(r), float(e), str(k)) for r, e, k in report["history"]],
         n_jobs=options.n_jobs,
         max_plan_bytes=options.max_plan_bytes,
@@ -457,26 +562,45 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
     if not result.converged and not report["stopped"]:
         from lapwing.exceptions import ConvergenceWarning
 
+        what = (
+            f"marginal error {result.marginal_error:.2e}"
+            if relaxed is None
+            else f"relative change {report['change']:.2e} of the potentials"
+        )
         warnings.warn(
-            f"marginal error {result.marginal_error:.2e} is above tol = {tol:g} after {result.n_sweeps} "
-            f"sweeps at reg = {reg:g} ({result.status})",
+            f"{what} is above tol = {tol:g} after {result.n_sweeps} sweeps at reg = {reg:g} "
+            f"({result.status})",
             ConvergenceWarning,
             stacklevel=3,
         )
     return result
 
 
-def _check_feasible(part: Geometry, rows: Any, columns: Any, threads: int) -> None:
+def _feasible(
+    part: Geometry, rows: Any, columns: Any, relaxed: Relaxation | None, threads: int
+) -> tuple[Any, Any]:
+    """Rows and columns that have a partner. One without, whose weight must be moved, is an error."""
+    kept = []
     for transpose, keep, name in ((False, rows, "row"), (True, columns, "column")):
+        size = part.m if transpose else part.n
         zeros = np.zeros(part.n if transpose else part.m)
-        smallest = part.softmin(zeros, 0.0, transpose=transpose, threads=threads)
-        if np.isinf(smallest).any():
-            first = int(np.argmax(np.isinf(smallest)))
-            index = first if keep is None else int(keep[first])
+        alone = np.isinf(part.softmin(zeros, 0.0, transpose=transpose, threads=threads))
+        index = np.arange(size) if keep is None else keep
+        if relaxed is None:
+            must = alone
+        elif relaxed.mass > 0:
+            must = np.zeros_like(alone)
+        else:
+            must = alone & np.isinf((relaxed.rho_b if transpose else relaxed.rho_a)[index])
+        if must.any():
             raise InfeasibleError(
-                f"{name} {index} of the cost has positive weight, and every pair it could use is forbidden "
-                "(+inf, or a partner of weight 0)"
+                f"{name} {int(index[np.argmax(must)])} of the cost has positive weight, and every pair it "
+                "could use is forbidden (+inf, or a partner of weight 0)"
             )
+        kept.append(index[~alone] if alone.any() else keep)
+    if any(k is not None and k.size == 0 for k in kept):
+        raise InfeasibleError("every pair of the cost is forbidden")
+    return kept[0], kept[1]
 
 
 def _closed_form(
@@ -497,8 +621,8 @@ def _closed_form(
     converged = error <= tol
     status = "closed form" if converged else f"rounding floor {error:.1e}"
     return {
-        "converged": converged, "stopped": False, "status": status, "n_sweeps": 0, "marginal_error": error,
-        "history": [],
+        "converged": converged, "stopped": False, "status": status, "n_sweeps": 0, "n_newton": 0,
+        "reason": "one point on a side: closed form", "marginal_error": error, "history": [],
     }  # fmt: skip
 
 

@@ -1,0 +1,177 @@
+"""Entropic barycentres of histograms on a fixed support."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lapwing import _array, _backend, _threads, _validate
+from lapwing._array import Array
+from lapwing._progress import Callback, Progress
+from lapwing.ot import _cost
+from lapwing.ot._geometry import Vector
+
+__all__ = ["Barycenter", "barycenter"]
+
+
+class Barycenter(NamedTuple):
+    """A barycentre and its certificate.
+
+    Attributes
+    ----------
+    weights : array of shape (m,)
+        The barycentre.
+    error : float
+        Mean over the measures of ``‖Pₖᵀ1 - p‖₁``: how far the second marginals of the plans are from the
+        barycentre (and from each other).
+    converged : bool
+    n_iter : int
+        Iterations; each is one pass over the pairs of every measure.
+    reg : float
+    """
+
+    weights: Array
+    error: float
+    converged: bool
+    n_iter: int
+    reg: float
+
+
+def barycenter(
+    A: Array,
+    C: Array,
+    Y: Array | None = None,
+    *,
+    weights: Array | None = None,
+    reg: float,
+    metric: str = "sqeuclidean",
+    debias: bool = False,
+    tol: float = 1e-6,
+    max_iter: int = 10_000,
+    n_jobs: int | None = None,
+    callback: Callback | None = None,
+    verbose: int = 0,
+) -> Barycenter:
+    r"""The histogram with the least mean entropic transport cost to given ones.
+
+    Minimises :math:`\sum_k w_k \mathrm{OT}_\varepsilon(a_k, p)` over p, with the entropy
+    :math:`\sum P(\log P - 1)`.
+
+    Parameters
+    ----------
+    A : array of shape (n, K)
+        One histogram a column, at least 0, each of total 1.
+    C : array of shape (n, m) or (n, d)
+        Cost between the points of the histograms and the support of the barycentre; the points themselves if
+        `Y` is given.
+    Y : array of shape (m, d), optional
+        Points of the support.
+    weights : array of shape (K,), optional
+        Of the histograms in the mean, at least 0; made to sum to 1. None: equal.
+    reg : float
+        Regularisation ε > 0, in units of the cost.
+    metric : {"sqeuclidean", "euclidean", "cosine", "dot"}
+        Cost of two points, with `Y`.
+    debias : bool
+        Take the entropic blur out (the barycentre for the Sinkhorn divergence). The cost must be between one
+        set of points and itself (`C` square, or `Y` equal to the points).
+    tol : float
+        Stop when the error of the certificate is at most this.
+    max_iter : int
+        Largest number of iterations.
+    n_jobs : int or None
+        Number of threads; the result has the same bits for any.
+    callback, verbose
+        As for `solve`.
+
+    Returns
+    -------
+    Barycenter
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not as described.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The error did not reach `tol`.
+
+    References
+    ----------
+    J.-D. Benamou, G. Carlier, M. Cuturi, L. Nenna, G. Peyré, "Iterative Bregman projections for regularized
+    transportation problems", 2015.
+    H. Janati, M. Cuturi, A. Gramfort, "Debiased Sinkhorn barycenters", 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing import ot
+    >>> t = np.linspace(0, 1, 5)
+    >>> A = np.eye(5)[:, [1, 3]]  # two points; the mean of their positions is the middle
+    >>> p = ot.barycenter(A, t[:, None], t[:, None], reg=0.005).weights
+    >>> int(p.argmax())
+    2
+    """
+    threads = _threads.resolve(n_jobs)
+    level = _validate.check_positive(reg, "reg")
+    tolerance = _validate.check_positive(tol, "tol")
+    most = _validate.check_integer(max_iter, "max_iter", 1)
+    geometry = _cost.geometry_of(C, Y, metric, threads)
+    histograms = _validate.check_points(A, "A").astype(np.float64)
+    if histograms.shape[0] != geometry.n:
+        raise ValueError(
+            f"A must have {geometry.n} rows, one a point of the cost, got shape {histograms.shape}"
+        )
+    for k in range(histograms.shape[1]):
+        column = _validate.check_weights(np.ascontiguousarray(histograms[:, k]), geometry.n, f"A[:, {k}]")
+        if abs(column.sum() - 1) > 1e-4:
+            raise ValueError(f"every column of A must sum to 1, but A[:, {k}] sums to {column.sum():.6g}")
+    count = histograms.shape[1]
+    shares = np.ones(count) if weights is None else _validate.check_weights(weights, count, "weights")
+    if debias and not _is_own(geometry.x, geometry.y, geometry.n, geometry.m):
+        raise ValueError("debias needs the cost of one set of points with itself: C square, or Y equal to C")
+    extent = geometry.extent(threads)
+    if extent.forbidden:
+        raise ValueError("the cost of a barycentre must be finite, but C has +inf")
+    schedule = [level]
+    while 4 * schedule[0] < extent.high - extent.low:
+        schedule.insert(0, 4 * schedule[0])
+    if geometry.swapped:  # the core takes rows as measures
+        geometry = _cost.geometry_of(np.ascontiguousarray(geometry.x.T), None, metric, threads)
+    measures: list[Any] = []
+    used = np.flatnonzero(shares)
+    for column in histograms[:, used].T:
+        rows = None if column.all() else np.flatnonzero(column)
+        part = geometry.take(rows, None)
+        own = np.ascontiguousarray(column if rows is None else column[rows])
+        measures.append((part.x, part.y, own / own.sum()))
+    log_p: Vector = np.empty(geometry.m)
+    with Progress(callback, verbose, unit=" iterations", reg=level) as progress:
+        converged, stopped, iterations, error = _backend.extension().ot_barycenter(
+            measures, geometry.metric, shares[used].tolist(), geometry.x if debias else None,
+            geometry.y if debias else None, schedule, tolerance, most, log_p, threads, progress.hook,
+        )  # fmt: skip
+    if not converged and not stopped:
+        from lapwing.exceptions import ConvergenceWarning
+
+        warnings.warn(
+            f"the marginals of the plans are {error:.2e} from the barycentre, above tol = {tolerance:g}, "
+            f"after {iterations} iterations",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    out = np.exp(log_p)
+    kind = _array.kind_of(A)
+    return Barycenter(
+        _array.wrap((out / out.sum()).astype(geometry.dtype), kind), error, converged, iterations, level
+    )
+
+
+def _is_own(x: Any, y: Any, n: int, m: int) -> bool:
+    if n != m:
+        return False
+    return bool(np.array_equal(x, x.T if y is None else y))

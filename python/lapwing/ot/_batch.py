@@ -1,0 +1,306 @@
+"""Many small problems in one call."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lapwing import _array, _backend, _threads, _validate
+from lapwing._array import Array, Kind
+from lapwing._progress import Progress
+from lapwing.ot import _geometry, _solve
+from lapwing.ot._geometry import Vector
+from lapwing.ot._result import OTResult
+from lapwing.ot._solve import ACCELERATIONS, METHODS, Acceleration, Method
+
+__all__ = ["OTResultBatch", "solve_batch"]
+
+
+class OTResultBatch:
+    """Solutions of many problems; made by `solve_batch`. ``batch[k]`` is the k-th as an `OTResult`.
+
+    Attributes
+    ----------
+    potentials : (f, g), arrays of shape (B, n) and (B, m)
+        In units of the cost; NaN beyond the length of a problem.
+    value : float64 array of shape (B,)
+        ⟨C, P⟩ + ε KL(P ‖ a bᵀ) of each.
+    marginal_error : float64 array of shape (B,)
+    converged : bool array of shape (B,)
+    n_sweeps : int array of shape (B,)
+    status : list of str
+    reg : float
+    plan : array of shape (B, n, m)
+        All plans, 0 beyond the length of a problem; made on first access.
+    """
+
+    def __init__(
+        self, x: NDArray[Any], y: NDArray[Any] | None, metric: str, kind: Kind, a: Vector, b: Vector,
+        f: Vector, g: Vector, lengths: NDArray[np.int64], reg: float, tol: float,
+        reports: list[tuple[bool, str, int, int, float]], n_jobs: int | None,
+    ) -> None:  # fmt: skip
+        self._x, self._y, self._metric, self._kind = x, y, metric, kind
+        self._a, self._b, self._f, self._g, self._lengths = a, b, f, g, lengths
+        self.reg = reg
+        self.tol = tol
+        self._reports = reports
+        self.n_jobs = n_jobs
+        self.converged = np.array([r[0] for r in reports], dtype=bool)
+        self.status = [r[1] for r in reports]
+        self.n_sweeps = np.array([r[2] for r in reports], dtype=np.int64)
+        self.marginal_error = np.array([r[4] for r in reports])
+
+    def __len__(self) -> int:
+        return len(self._reports)
+
+    def __iter__(self) -> Iterator[OTResult]:
+        return (self[k] for k in range(len(self)))
+
+    def __getitem__(self, k: int) -> OTResult:
+        if not -len(self) <= k < len(self):
+            raise IndexError(f"there are {len(self)} problems, got the index {k}")
+        k = k % len(self)
+        n, m = self._lengths[k]
+        converged, status, sweeps, newton, error = self._reports[k]
+        if self._y is None:
+            geometry = _geometry.Geometry(np.ascontiguousarray(self._x[k, :n, :m]), None, "dense")
+        else:
+            geometry = _geometry.Geometry(self._x[k, :n], self._y[k, :m], self._metric)
+        return OTResult(
+            geometry=geometry,
+            kind=self._kind,
+            a=self._a[k, :n].copy(),
+            b=self._b[k, :m].copy(),
+            f=self._f[k, :n].copy(),
+            g=self._g[k, :m].copy(),
+            reg=self.reg,
+            cost_scale=1.0,
+            tol=self.tol,
+            marginal_error=error,
+            reg_type="kl",
+            relaxed=None,
+            converged=converged,
+            status=status,
+            n_sweeps=sweeps,
+            n_newton=newton,
+            reason="one of a batch",
+            history=[],
+            n_jobs=self.n_jobs,
+            max_plan_bytes=_solve.PLAN_BYTES,
+        )
+
+    @property
+    def potentials(self) -> tuple[Array, Array]:
+        return (
+            _array.wrap(self._f.astype(self._x.dtype), self._kind),
+            _array.wrap(self._g.astype(self._x.dtype), self._kind),
+        )
+
+    @cached_property
+    def value(self) -> Vector:
+        mass = self._a.sum(axis=1)
+        dual = (self._a * np.nan_to_num(self._f)).sum(axis=1) + (self._b * np.nan_to_num(self._g)).sum(axis=1)
+        out: Vector = dual + self.reg * (mass**2 - mass)
+        return out
+
+    @cached_property
+    def plan(self) -> Array:
+        count, n, m = len(self), self._a.shape[1], self._b.shape[1]
+        _validate.check_memory(
+            count * n * m * self._x.dtype.itemsize, "the plans", "take one at a time: batch[k].plan",
+            _solve.PLAN_BYTES,
+        )  # fmt: skip
+        out = np.zeros((count, n, m), dtype=self._x.dtype)
+        for k, result in enumerate(self):
+            rows, columns = self._lengths[k]
+            out[k, :rows, :columns] = np.asarray(result.plan)
+        return _array.wrap(out, self._kind)
+
+
+def solve_batch(
+    C: Array | tuple[Array, Array],
+    a: Array | None = None,
+    b: Array | None = None,
+    *,
+    reg: float,
+    metric: str = "sqeuclidean",
+    lengths: Array | None = None,
+    method: Method = "auto",
+    tol: float | None = None,
+    max_iter: int = 10_000,
+    schedule: str | None = "auto",
+    acceleration: Acceleration | None = "anderson",
+    n_jobs: int | None = None,
+) -> OTResultBatch:
+    """Solve many small problems, each on one thread.
+
+    Parameters
+    ----------
+    C : array of shape (B, n, m), or a pair of arrays of shape (B, n, d) and (B, m, d)
+        Costs, or points of both sides. If all are float32 the computation is in float32, else in float64.
+    a, b : arrays of shape (B, n) and (B, m), optional
+        Positive weights with the same total in each problem. None: uniform, of total 1.
+    reg : float
+        Regularisation ε > 0, in units of the cost; the same for all.
+    metric : {"sqeuclidean", "euclidean", "cosine", "dot"}
+        Cost of two points; see `solve_sample`.
+    lengths : int array of shape (B, 2), optional
+        Rows and columns of each problem that count; what is beyond them in `C`, `a` and `b` is not looked
+        at. None: all.
+    method, tol, max_iter, acceleration, n_jobs
+        As for `solve`.
+    schedule : {"auto", None}
+        ε-scaling of each problem from the range of its own costs, or none.
+
+    Returns
+    -------
+    OTResultBatch
+
+    Raises
+    ------
+    ValueError, TypeError
+        A shape, a number or an entry is not as described.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Some problems did not reach `tol`; it says how many.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lapwing import ot
+    >>> C = np.array([[[0.0, 1.0], [1.0, 0.0]], [[0.0, 2.0], [2.0, 0.0]]])
+    >>> np.round(ot.solve_batch(C, reg=1.0).plan[:, 0, 0], 6)
+    array([0.365529, 0.440399])
+    """
+    _threads.resolve(n_jobs)
+    level = _validate.check_positive(reg, "reg")
+    most = _validate.check_integer(max_iter, "max_iter", 1)
+    _validate.check_choice(schedule, "schedule", ("auto", None))
+    kind_of_sweep = _validate.check_choice(acceleration, "acceleration", ACCELERATIONS) or "none"
+    solver = _validate.check_choice(method, "method", METHODS)
+    clouds = isinstance(C, (tuple, list))
+    if clouds and len(C) != 2:
+        raise ValueError(f"C must be an array of costs or a pair of arrays of points, got {len(C)} arrays")
+    names = ("C[0]", "C[1]") if clouds else ("C",)
+    parts = [_stack(z, name) for z, name in zip(C if clouds else (C,), names, strict=True)]
+    dtype = np.result_type(*parts)
+    x = np.ascontiguousarray(parts[0], dtype=dtype)
+    y = np.ascontiguousarray(parts[1], dtype=dtype) if clouds else None
+    if y is not None:
+        _validate.check_choice(metric, "metric", _geometry.METRICS)
+        if y.shape[0] != x.shape[0] or y.shape[2] != x.shape[2]:
+            raise ValueError(
+                f"C[0] and C[1] must have as many problems and columns, got shapes {x.shape} and {y.shape}"
+            )
+    count, n = x.shape[:2]
+    m = x.shape[2] if y is None else y.shape[1]
+    sizes = _lengths(lengths, count, n, m)
+    whole = bool((sizes == (n, m)).all())
+    for side, (z, name) in enumerate(zip((x,) if y is None else (x, y), names, strict=True)):
+        _check_entries(z, name, None if whole else sizes, side, cost=y is None)
+    first, second = _weights(a, count, n, sizes[:, 0], "a"), _weights(b, count, m, sizes[:, 1], "b")
+    totals, others = first.sum(axis=1), second.sum(axis=1)
+    apart = np.abs(totals - others) > (1e-4 if dtype == np.float32 else 1e-6) * totals
+    if apart.any():
+        k = int(np.argmax(apart))
+        raise ValueError(
+            f"a and b must have the same total, but those of problem {k} are {totals[k]:.9g} and "
+            f"{others[k]:.9g}"
+        )
+    second *= (totals / others)[:, None]
+    tolerance = (
+        _validate.check_positive(tol, "tol") if tol is not None else 1e-5 if dtype == np.float32 else 1e-6
+    )
+    f, g = np.zeros((count, n)), np.zeros((count, m))
+    with Progress(None, 0, reg=level) as progress:
+        reports = _backend.extension().ot_solve_batch(
+            x, y, metric, first, second, f, g, sizes[:, 0].tolist(), sizes[:, 1].tolist(), level,
+            schedule == "auto", tolerance, most, kind_of_sweep, solver, _solve.ACTIVE_BYTES,
+            _threads.resolve(n_jobs), progress.hook,
+        )  # fmt: skip
+    if not whole:
+        f[np.arange(n) >= sizes[:, :1]] = np.nan
+        g[np.arange(m) >= sizes[:, 1:]] = np.nan
+    kind = _array.kind_of(*(C if clouds else (C,)))
+    result = OTResultBatch(x, y, metric, kind, first, second, f, g, sizes, level, tolerance, reports, n_jobs)
+    if not result.converged.all():
+        from lapwing.exceptions import ConvergenceWarning
+
+        missed = int((~result.converged).sum())
+        warnings.warn(
+            f"{missed} of {count} problems did not reach tol = {tolerance:g}: the largest marginal error is "
+            f"{result.marginal_error.max():.2e}",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+def _stack(z: object, name: str) -> NDArray[Any]:
+    array = _array.real(z, name)
+    if array.ndim != 3:
+        raise ValueError(f"{name} must be 3-D, one problem after the other, got shape {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}")
+    return array
+
+
+def _lengths(lengths: Any, count: int, n: int, m: int) -> NDArray[np.int64]:
+    if lengths is None:
+        return np.tile(np.array([n, m], dtype=np.int64), (count, 1))
+    given = np.asarray(lengths)
+    if given.shape != (count, 2) or not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(
+            f"lengths must be integers of shape ({count}, 2), got {given.dtype} of shape {given.shape}"
+        )
+    wrong = (given < 1) | (given > (n, m))
+    if wrong.any():
+        k, side = np.argwhere(wrong)[0]
+        raise ValueError(f"lengths[{k}, {side}] must be between 1 and {(n, m)[side]}, got {given[k, side]}")
+    return given.astype(np.int64)
+
+
+def _check_entries(
+    z: NDArray[Any], name: str, sizes: NDArray[np.int64] | None, side: int, *, cost: bool
+) -> None:
+    if sizes is None:
+        inside = None
+    elif cost:
+        inside = (np.arange(z.shape[1])[:, None] < sizes[:, 0, None, None]) & (
+            np.arange(z.shape[2]) < sizes[:, 1, None, None]
+        )
+    else:
+        inside = np.broadcast_to((np.arange(z.shape[1]) < sizes[:, side, None])[:, :, None], z.shape)
+    bad = ~np.isfinite(z)
+    if inside is not None:
+        bad &= inside
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(
+            f"{name} must be finite, but {name}{_validate.position(first, z.shape)} is {z.flat[first]}"
+        )
+
+
+def _weights(w: Any, count: int, n: int, lengths: NDArray[np.int64], name: str) -> Vector:
+    inside = np.arange(n) < lengths[:, None]
+    if w is None:
+        return np.where(inside, 1.0 / lengths[:, None], 0.0)
+    array = _array.real(w, name)
+    if array.shape != (count, n):
+        raise ValueError(f"{name} must have shape ({count}, {n}), got {array.shape}")
+    out = np.where(inside, array.astype(np.float64), 0.0)
+    bad = inside & ~((out > 0) & np.isfinite(out))
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(
+            f"{name} must be positive and finite, but {name}{_validate.position(first, out.shape)} is "
+            f"{out.flat[first]}"
+        )
+    return out
