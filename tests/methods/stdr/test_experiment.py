@@ -16,8 +16,8 @@ from lapwing.trees import (
     simulate_sequences,
 )
 
-#: Normalised Robinson-Foulds distances reached by an independent implementation of the paper's steps: NJ and STDR + NJ with tn93,
-#: STDR + NJ with jc69; by model and seed. None: not recorded.
+#: Normalised Robinson-Foulds distances reached by an independent implementation of the paper's steps: NJ and
+#: STDR + NJ with tn93, STDR + NJ with jc69; by model and seed. None: not recorded.
 CASES = {
     "kingman": (0.4, 2000, [(0.271, 0.189, 0.185), (0.230, 0.202, None), (0.197, 0.197, 0.200)]),
     "yule": (0.05, 800, [(0.106, 0.081, 0.083), (0.228, 0.096, None), (0.128, 0.108, 0.106)]),
