@@ -158,7 +158,7 @@ effort effort_of(refinement r, std::ptrdiff_t parts) {
   e.repeats = !e.flow || parts == 2 ? 3 : 4;
   if (r == refinement::multilevel) e.repeats *= 2;
   e.work = e.flow ? 60 : 20;
-  if (!e.flow) e.pull = 0.25;  // a fifth of the time, for cuts that are 1 % larger
+  if (!e.flow) e.pull = 0.25;  // most of the others find nothing
   if (r == refinement::none) e.passes = 0;
   return e;
 }
