@@ -149,6 +149,8 @@ def test_threads_and_layout():
         fortran = ot.solve(np.asfortranarray(C), a, b, reg=0.1, tol=1e-10, **how)
         direct = ot.solve(C, a, b, reg=0.1, tol=1e-10, **how)
         np.testing.assert_allclose(fortran.plan, direct.plan, atol=1e-8)
+        assert abs(fortran.gap) < 1e-6
+        assert abs(direct.gap) < 1e-6
 
 
 def test_weights_of_zero_and_forbidden_rows():

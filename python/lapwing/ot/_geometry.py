@@ -115,6 +115,9 @@ class Geometry:
         report: dict[str, Any] = _backend.extension().ot_solve_relaxed(
             *self._key, a, b, f, g, rho_a, rho_b, *options, threads, hook
         )
+        if self.swapped:  # the multiplier of the mass belongs to our g, which is the core's f
+            g -= report["shift"]
+            f += report["shift"]
         return report
 
     def softmin(
