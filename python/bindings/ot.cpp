@@ -21,6 +21,14 @@ using python::mat_in, python::mat_out, python::vec_in, python::vec_out, python::
 using indices = nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using index_matrix = nb::ndarray<std::int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
+ot::metric metric_of(const std::string& name) {
+  constexpr const char* names[] = {"sqeuclidean", "euclidean", "cosine", "dot"};
+  for (int k = 0; k < 4; ++k)
+    if (name == names[k]) return static_cast<ot::metric>(k);
+  check(false, "metric must be 'sqeuclidean', 'euclidean', 'cosine' or 'dot', got '", name, "'");
+  return {};
+}
+
 // (C, None, "dense") or (X, Y, metric)
 template <class T>
 ot::geometry<T> geometry(const mat_in<T>& x, const std::optional<mat_in<T>>& y, const std::string& metric) {
@@ -29,12 +37,7 @@ ot::geometry<T> geometry(const mat_in<T>& x, const std::optional<mat_in<T>>& y, 
     return ot::geometry<T>::dense(view<T>(x));
   }
   check(y.has_value(), "the metric ", metric, " needs Y");
-  constexpr const char* names[] = {"sqeuclidean", "euclidean", "cosine", "dot"};
-  for (int k = 0; k < 4; ++k)
-    if (metric == names[k])
-      return ot::geometry<T>::points(view<T>(x), view<T>(*y), static_cast<ot::metric>(k));
-  check(false, "metric must be 'sqeuclidean', 'euclidean', 'cosine' or 'dot', got '", metric, "'");
-  return {};
+  return ot::geometry<T>::points(view<T>(x), view<T>(*y), metric_of(metric));
 }
 
 void read(const std::string& acceleration, const std::string& method, ot::options& o) {
@@ -165,13 +168,9 @@ void bind(nb::module_& m) {
           if (!y) {
             geo = ot::geometry<T>::dense({first, n, m, signed_of(x.shape(2))});
           } else {
-            constexpr const char* names[] = {"sqeuclidean", "euclidean", "cosine", "dot"};
-            int kind = 0;
-            while (kind < 3 && metric != names[kind]) ++kind;
             const std::ptrdiff_t d = signed_of(x.shape(2));
-            geo = ot::geometry<T>::points({first, n, d, d},
-                                          {y->data() + k * y->shape(1) * y->shape(2), m, d, d},
-                                          static_cast<ot::metric>(kind));
+            geo = ot::geometry<T>::points(
+                {first, n, d, d}, {y->data() + k * y->shape(1) * y->shape(2), m, d, d}, metric_of(metric));
           }
           const auto row = [k](auto& z, std::ptrdiff_t size) {
             return std::span(z.data() + k * z.shape(1), static_cast<std::size_t>(size));

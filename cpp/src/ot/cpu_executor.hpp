@@ -97,8 +97,8 @@ class cpu_executor {
     return {row_error, column_error};
   }
 
-  // The entries of the plan of (phi, gamma) above `delta` times the even share of
-  // their row or of their column, and those of `before`. false, and nothing: they are more than `most`.
+  // Into s: the entries of the plan of (phi, gamma) above `delta` times the even share of their row or of
+  // their column, and those that s holds. false, and s as it was: they are more than `most`.
   bool extract(double kappa, const vector& phi, const vector& gamma, double delta, std::ptrdiff_t most,
                active_set& s) {
     const auto& k = costs_.table();
@@ -180,10 +180,7 @@ class cpu_executor {
       }
       if constexpr (single_precision) k.flush(t, sum, stride);
     });
-    if (total > most) {
-      s = {};
-      return false;
-    }
+    if (total > most) return false;
     s = {};
     s.row_rest = std::move(row_rest);
     s.column_rest.assign(static_cast<std::size_t>(m_), 0.0);

@@ -275,6 +275,13 @@ class driver {
     return o_.solver == method::newton ? errors.size() >= 3 || errors.back() <= 0.5 : slow(errors);
   }
 
+  bool refuse(const char* reason) {
+    refused_ = true;
+    set_ = {};
+    r_.reason = reason;
+    return false;
+  }
+
   // One round of Newton's method from gamma, whose columns are exact; phi and gamma are moved. Two rounds
   // that do not lower the error of full sweeps, or a plan with too many entries that matter, end it for the
   // level.
@@ -294,20 +301,13 @@ class driver {
       }
       last_error_ = error;
       best_error_ = std::min(best_error_, error);
-      active_set wider = set_;
-      bool fits = ex_.extract(kappa_, phi, gamma, delta_, most, wider);
+      if (futile_ == 8) return refuse("sweeps: Newton's method did not lower the error");
+      bool fits = ex_.extract(kappa_, phi, gamma, delta_, most, set_);
       if (!fits && delta_ < 1e-3) {  // as before, then
-        wider = set_;
         delta_ = 1e-3;
-        fits = ex_.extract(kappa_, phi, gamma, delta_, most, wider);
+        fits = ex_.extract(kappa_, phi, gamma, delta_, most, set_);
       }
-      set_ = std::move(wider);
-      if (futile_ == 8 || !fits) {
-        refused_ = true;
-        r_.reason = futile_ == 8 ? "sweeps: Newton's method did not lower the error"
-                                 : "sweeps: the entries that matter are too many for Newton's method";
-        return false;
-      }
+      if (!fits) return refuse("sweeps: the entries that matter are too many for Newton's method");
       const newton_options o{.tol = tol, .max_bytes = o_.max_bytes};
       vector phi_before = ex_.make_rows(), gamma_before = ex_.make_cols();
       std::copy_n(phi.data(), ex_.rows(), phi_before.data());
@@ -321,9 +321,7 @@ class driver {
       if (!finite) {  // a pattern of forbidden pairs that no plan fits drives the potentials apart
         std::swap(phi, phi_before);
         std::swap(gamma, gamma_before);
-        refused_ = true;
-        r_.reason = "sweeps: Newton's method left the range of numbers";
-        return false;
+        return refuse("sweeps: Newton's method left the range of numbers");
       }
       r_.newton_steps += n.steps;
       r_.inner_steps += n.inner;

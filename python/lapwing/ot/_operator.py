@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lapwing import _array, _threads, _validate
+from lapwing import _threads, _validate
 from lapwing._array import Array
 from lapwing.ot import _geometry
-from lapwing.ot._result import _Block
+from lapwing.ot._result import _Block, _log
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -103,7 +103,4 @@ def kernel_operator(
 def _log_factors(factors: Array | None, n: int, name: str) -> _geometry.Vector:
     if factors is None:
         return np.zeros(n)
-    weights = _validate.check_weights(_array.real(factors, name), n, name)
-    out = np.full(n, -np.inf)
-    np.log(weights, out=out, where=weights > 0)
-    return out
+    return _log(_validate.check_weights(factors, n, name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,11 @@ class Relaxation:
     mass: float
     product: bool
     shift: float = 0.0
+
+    @classmethod
+    def none(cls, n: int, m: int) -> Relaxation:
+        """The balanced problem: both weights are met exactly."""
+        return cls(np.full(n, np.inf), np.full(m, np.inf), False, 0.0, True)
 
     def take(self, rows: Any, columns: Any) -> tuple[Vector, Vector]:
         return (
@@ -101,7 +106,7 @@ def check(
     if amount is not None and unbalanced is not None:
         raise ValueError("unbalanced and mass exclude each other")
     if amount is not None:
-        return Relaxation(np.full(n, np.inf), np.full(m, np.inf), False, amount, product)
+        return replace(Relaxation.none(n, m), mass=amount, product=product)
     if unbalanced is None:
         return None
     pair = unbalanced if isinstance(unbalanced, (tuple, list)) else (unbalanced, unbalanced)

@@ -210,9 +210,7 @@ class OTResult:
     @cached_property
     def value(self) -> float:
         if self._relaxed is not None:
-            r = self._relaxed
-            penalties = r.penalties(self._stats, self._a, self._b)
-            return self._stats.linear + self.reg * r.entropy(self._stats, self._a, self._b) + penalties
+            return self._primal(self._relaxed)
         mass = float(self._a.sum())
         dual = _dot(self._a, self._f) + _dot(self._b, self._g)
         if self.reg_type == "kl":
@@ -225,19 +223,15 @@ class OTResult:
 
         The plan must be feasible for that: up to `marginal_error`.
         """
-        r, stats = self._relaxed, self._stats
-        if r is not None:
-            f, g = self._f, self._g
-            if not r.product:
-                f, g = _plus_log(f, self._a, self.reg), _plus_log(g, self._b, self.reg)
-            return self.value - r.dual(stats, self._a, self._b, f, g, self.reg)
-        mass = float(self._a.sum())
-        entropy = (
-            stats.plogp - _dot(stats.rows, _log(self._a)) - _dot(stats.columns, _log(self._b)) - stats.mass
-        )
-        primal = stats.linear + self.reg * (entropy + mass**2)
-        dual = _dot(self._a, self._f) + _dot(self._b, self._g) - self.reg * (stats.mass - mass**2)
-        return primal - dual
+        r = self._relaxed or Relaxation.none(*self.shape)
+        f, g = self._f, self._g
+        if not r.product:
+            f, g = _plus_log(f, self._a, self.reg), _plus_log(g, self._b, self.reg)
+        return self._primal(r) - r.dual(self._stats, self._a, self._b, f, g, self.reg)
+
+    def _primal(self, r: Relaxation) -> float:
+        entropy = r.entropy(self._stats, self._a, self._b)
+        return self._stats.linear + self.reg * entropy + r.penalties(self._stats, self._a, self._b)
 
     @property
     def value_linear(self) -> float:
