@@ -29,9 +29,14 @@ ot::metric metric_of(const std::string& name) {
   return {};
 }
 
-// (C, None, "dense") or (X, Y, metric)
+// (C, None, "dense") or (X, Y, metric); "hollow " before the last word: without the pairs (i, i)
 template <class T>
 ot::geometry<T> geometry(const mat_in<T>& x, const std::optional<mat_in<T>>& y, const std::string& metric) {
+  if (const std::string word = "hollow "; metric.starts_with(word)) {
+    auto whole = geometry<T>(x, y, metric.substr(word.size()));
+    whole.hollow = true;
+    return whole;
+  }
   if (metric == "dense") {
     check(!y, "a dense cost goes with Y = None");
     return ot::geometry<T>::dense(view<T>(x));
@@ -262,6 +267,17 @@ void bind(nb::module_& m) {
       "callback"_a.none(), "out_i = -reg log sum_j exp((h_j - C_ij) / reg).");
 
   m.def(
+      "ot_softmin_lines",
+      [](cost x, optional_cost y, const std::string& metric, mat_in<double> h, double reg,
+         mat_out<double> out, bool transpose, int threads, nb::object callback) {
+        run(threads, callback, [&](const context& ctx) {
+          ot::softmin<T>(ctx, geometry<T>(x, y, metric), view<double>(h), reg, view<double>(out), transpose);
+        });
+      },
+      X, Y, "metric"_a, "h"_a.noconvert(), "reg"_a, "out"_a.noconvert(), "transpose"_a, "threads"_a,
+      "callback"_a.none(), "ot_softmin for every row of h.");
+
+  m.def(
       "ot_ctransform",
       [](cost x, optional_cost y, const std::string& metric, vec_in<double> h, vec_out<double> out,
          indices index, bool transpose, int threads) {
@@ -358,6 +374,21 @@ void bind(nb::module_& m) {
       },
       X, Y, "metric"_a, "reg"_a, "u"_a.noconvert(), "v"_a.noconvert(), "index"_a.noconvert(),
       "value"_a.noconvert(), "transpose"_a, "threads"_a, "The largest entry of every row of P.");
+
+  m.def(
+      "ot_sample",
+      [](cost x, optional_cost y, const std::string& metric, double reg, vec_in<double> u, vec_in<double> v,
+         indices rows, indices offsets, vec_in<double> uniform, indices columns, bool transpose,
+         int threads) {
+        run(threads, nb::none(), [&](const context& ctx) {
+          ot::sample<T>(ctx, {geometry<T>(x, y, metric), reg, view<double>(u), view<double>(v)},
+                        {rows.data(), rows.size()}, {offsets.data(), offsets.size()}, view<double>(uniform),
+                        {columns.data(), columns.size()}, transpose);
+        });
+      },
+      X, Y, "metric"_a, "reg"_a, "u"_a.noconvert(), "v"_a.noconvert(), "rows"_a.noconvert(),
+      "offsets"_a.noconvert(), "uniform"_a.noconvert(), "columns"_a.noconvert(), "transpose"_a, "threads"_a,
+      "Draws columns from the rows of P.");
 
   m.def(
       "ot_quantile",

@@ -208,3 +208,53 @@ def test_noise_of_different_strength():
 def test_bad_input(K, options, error, message):
     with pytest.raises(error, match=message):
         ot.doubly_stochastic(K, **options)
+
+
+# -- points, without a matrix ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zero_diagonal", [True, False])
+@pytest.mark.parametrize(("d", "reg"), [(3, 0.05), (3, 1.0), (3, 100.0), (30, 1.0), (30, 30.0)])
+def test_points_are_their_kernel(zero_diagonal, d, reg):
+    X = np.random.default_rng(0).normal(size=(70, d))
+    C = ((X[:, None] - X) ** 2).sum(axis=2)
+    result = doubly_stochastic(X, reg=reg, zero_diagonal=zero_diagonal, tol=1e-10)
+    assert result.converged
+    logs = result.log_scaling[:, None] + result.log_scaling - C / reg
+    if zero_diagonal:
+        np.fill_diagonal(logs, -np.inf)
+    W = np.exp(logs)
+    np.testing.assert_allclose(W.sum(axis=1), 1, atol=2e-10)
+    V = np.random.default_rng(1).normal(size=(70, 3))
+    np.testing.assert_allclose(result.matrix @ V, W @ V, atol=1e-9)
+    np.testing.assert_allclose(result.matrix.rmatvec(V[:, 0]), W @ V[:, 0], atol=1e-9)
+    if reg >= 1.0 and d == 3:
+        stored = doubly_stochastic(np.exp(-C / reg), zero_diagonal=zero_diagonal, tol=1e-10)
+        np.testing.assert_allclose(result.log_scaling, stored.log_scaling, atol=1e-7)
+
+
+def test_points_with_row_sums_duplicates_and_metrics():
+    X = np.random.default_rng(2).normal(size=(50, 4))
+    X[10] = X[11]
+    r = np.random.default_rng(3).random(50) + 0.1
+    for metric in ot.METRICS:
+        result = doubly_stochastic(X, r, reg=0.7, metric=metric)
+        np.testing.assert_allclose(result.matrix @ np.ones(50), r, rtol=1e-8)
+    answers = {doubly_stochastic(X, r, reg=0.7, n_jobs=j).log_scaling.tobytes() for j in (1, 2, 4)}
+    assert len(answers) == 1
+
+
+def test_points_that_have_no_scaling():
+    with pytest.raises(InfeasibleError, match="one point"):
+        doubly_stochastic(np.zeros((1, 2)), reg=1.0)
+    with pytest.raises(InfeasibleError, match="row 0 is to sum to 3"):
+        doubly_stochastic(np.zeros((3, 2)), [3.0, 1.0, 1.0], reg=1.0)
+    two = doubly_stochastic(np.array([[0.0], [2.0]]), reg=1.0)
+    np.testing.assert_allclose(two.matrix @ np.eye(2), [[0, 1], [1, 0]], atol=1e-12)
+    np.testing.assert_allclose(two.log_scaling, [2, 2], atol=1e-8)  # the balanced one
+    with pytest.raises(ValueError, match="reg must be > 0"):
+        doubly_stochastic(np.zeros((3, 2)), reg=-1.0)
+    with pytest.raises(ValueError, match="K must be finite"):
+        doubly_stochastic(np.array([[np.nan], [1.0]]), reg=1.0)
+    alone = doubly_stochastic(np.array([[5.0]]), reg=1.0, zero_diagonal=False)
+    assert alone.converged

@@ -10,6 +10,7 @@
 #include <memory_resource>
 #include <numeric>
 #include <set>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -322,6 +323,116 @@ TEST(softmin_is_a_log_sum_of_exponentials) {
       }
     }
   });
+}
+
+TEST(softmin_of_many_lines_is_one_by_one) {
+  for_each_plan([]<class T>(const fixture<T>& o) {
+    for (const bool transposed : {false, true}) {
+      const ptrdiff_t n = transposed ? o.p.m : o.p.n, m = transposed ? o.p.n : o.p.m, k = 7;
+      numbers random(16);
+      std::vector<double> h = block_of(random, k, m), out(at(k * n)), one(at(n));
+      h[0] = -infinity;
+      for (const int threads : {1, 3}) {
+        const context ctx({.threads = threads});
+        ot::softmin<T>(ctx, o.data.geo, matrix_view<const double>(h.data(), k, m), 0.3,
+                       matrix_view<double>(out.data(), k, n), transposed);
+        bool same = true;
+        for (ptrdiff_t c = 0; c < k; ++c) {
+          ot::softmin<T>(one_thread(), o.data.geo, std::span<const double>(h).subspan(at(c * m), at(m)), 0.3,
+                         std::span<double>(one), transposed);
+          same = same && std::equal(one.begin(), one.end(), out.begin() + c * n);
+        }
+        CHECK(same);
+      }
+    }
+  });
+}
+
+TEST(hollow_plans_have_no_diagonal) {
+  for_each_plan([]<class T>(fixture<T> o) {
+    const ptrdiff_t n = o.p.n, m = o.p.m;
+    if (std::min(n, m) < 2) return;
+    // what is left out dwarfs the rest
+    for (ptrdiff_t i = 0; i < std::min(n, m); i += 3) o.u[at(i)] += 5;
+    o.finish();
+    o.data.geo.hollow = true;
+    for (ptrdiff_t i = 0; i < std::min(n, m); ++i) o.p(i, i) = 0;
+    numbers random(17);
+    const std::vector<double> v = block_of(random, 3, m), u = block_of(random, 3, n);
+    std::vector<double> forward(at(3 * n)), backward(at(3 * m)), row(at(n)), column(at(m)), soft(at(n));
+    ot::apply(one_thread(), o.plan(), matrix_view<const double>(v.data(), 3, m),
+              matrix_view<double>(forward.data(), 3, n), false);
+    CHECK(right_product("hollow", o, false, 3, {v.data(), 3, m}, {forward.data(), 3, n}));
+    ot::apply(one_thread(), o.plan(), matrix_view<const double>(u.data(), 3, n),
+              matrix_view<double>(backward.data(), 3, m), true);
+    CHECK(right_product("hollow transposed", o, true, 3, {u.data(), 3, n}, {backward.data(), 3, m}));
+    ot::stats(one_thread(), o.plan(), row, column);
+    std::vector<T> entries(at(n * m));
+    ot::rows(one_thread(), o.plan(), 0, matrix_view<T>(entries.data(), n, m));
+    // far from the rest, the pair with itself has nearly all of a soft minimum
+    std::vector<double> h(at(m), 0.0);
+    ot::softmin(one_thread(), o.data.geo, std::span<const double>(h), 0.01, std::span<double>(soft), false);
+    bool good = true;
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      real sum = 0, least = infinity;
+      for (ptrdiff_t j = 0; j < m; ++j) {
+        sum += o.p(i, j);
+        if (i != j) least = std::min(least, o.costs.cost(i, j));
+        if (i == j) good = good && entries[at(i * m + j)] == 0;
+      }
+      good = good && std::fabs(row[at(i)] - sum) <= sum * o.sum_error(m) + o.tiny;
+      const real unit = std::numeric_limits<T>::epsilon() / 2;
+      good = good && soft[at(i)] <= least + unit * (8 + 4 * o.costs.size) &&
+             soft[at(i)] >= least - 0.01L * std::log(real(m)) - unit * (8 + 4 * o.costs.size);
+    }
+    CHECK(good);
+  });
+}
+
+TEST(samples_invert_the_sums_of_a_row) {
+  for_each_plan([]<class T>(const fixture<T>& o) {
+    for (const bool transposed : {false, true}) {
+      const ptrdiff_t n = transposed ? o.p.m : o.p.n, m = transposed ? o.p.n : o.p.m;
+      constexpr ptrdiff_t draws = 9;
+      std::vector<std::int64_t> rows, offsets{0}, columns;
+      for (ptrdiff_t i = 0; i < n; i += 2) {
+        rows.push_back(i);
+        offsets.push_back(offsets.back() + draws);
+      }
+      std::vector<double> uniform;
+      for (std::size_t k = 0; k < rows.size(); ++k)
+        for (ptrdiff_t q = 0; q < draws; ++q)
+          uniform.push_back(static_cast<double>(q) / (draws - 1) * (1 - 0x1p-53));
+      columns.assign(uniform.size(), -7);
+      ot::sample(one_thread(), o.plan(), rows, offsets, uniform, columns, transposed);
+      bool good = true;
+      for (std::size_t k = 0; k < rows.size(); ++k) {
+        const auto entry = [&](ptrdiff_t j) { return transposed ? o.p(j, rows[k]) : o.p(rows[k], j); };
+        real total = 0;
+        for (ptrdiff_t j = 0; j < m; ++j) total += entry(j);
+        for (ptrdiff_t q = 0; q < draws; ++q) {
+          const std::int64_t j = columns[at(offsets[k] + q)];
+          if (total == 0) {
+            good = good && j == -1;
+            continue;
+          }
+          good = good && j >= 0 && j < m && entry(j) > 0;
+          if (!good) break;
+          real below = 0;
+          for (ptrdiff_t i = 0; i < j; ++i) below += entry(i);
+          const real wanted = real(uniform[at(offsets[k] + q)]) * total, error = 4 * total * o.sum_error(m);
+          good = good && below <= wanted + error && wanted <= below + entry(j) + error;
+        }
+      }
+      CHECK(good);
+    }
+  });
+  const std::vector<std::int64_t> rows{5}, offsets{0, 1};
+  std::vector<std::int64_t> columns(1);
+  const std::vector<double> uniform(1, 0.5);
+  const fixture<double> o(kind::sqeuclidean, 3, 4, 2, 0.3);
+  CHECK_THROWS(std::invalid_argument,
+               ot::sample(one_thread(), o.plan(), rows, offsets, uniform, columns, false), "rows[0]");
 }
 
 TEST(c_transform_finds_the_minimum_and_its_place) {

@@ -25,6 +25,8 @@ struct geometry {
   matrix_view<const T> cost;  ///< n x m; used when cost.data is not null
   matrix_view<const T> x, y;  ///< n x d, m x d
   metric kind = metric::sqeuclidean;
+  bool hollow =
+      false;  ///< the pairs (i, i) are forbidden; `range` and `order_statistics` count them all the same
 
   static geometry dense(matrix_view<const T> c) { return {c, {}, {}, metric::sqeuclidean}; }
   static geometry points(matrix_view<const T> x, matrix_view<const T> y, metric kind) {
@@ -169,6 +171,10 @@ scan_result scan(const context&, matrix_view<const T>);
 template <class T>
 void softmin(const context&, const geometry<T>&, std::span<const double> h, double reg, std::span<double> out,
              bool transposed);
+/// The same for every row of h (k x m); out is k x n.
+template <class T>
+void softmin(const context&, const geometry<T>&, matrix_view<const double> h, double reg,
+             matrix_view<double> out, bool transposed);
 /// The hard minimum (c-transform) with its position; the first one on ties.
 template <class T>
 void c_transform(const context&, const geometry<T>&, std::span<const double> h, std::span<double> out,
@@ -211,6 +217,14 @@ void rows(const context&, const plan<T>&, std::ptrdiff_t first, matrix_view<T> o
 template <class T>
 void top_k(const context&, const plan<T>&, matrix_view<std::int64_t> index, matrix_view<double> value,
            bool transposed);
+
+/// Draws a column from the distribution P_i. / sum_j P_ij of a row, as often as there are numbers for it:
+/// those of the row rows[k] are offsets[k] ... offsets[k + 1] - 1 in `uniform` (in [0, 1)) and in `columns`.
+/// -1 where the row is empty. transposed: rows and columns change places.
+template <class T>
+void sample(const context&, const plan<T>&, std::span<const std::int64_t> rows,
+            std::span<const std::int64_t> offsets, std::span<const double> uniform,
+            std::span<std::int64_t> columns, bool transposed);
 
 struct neighbours {
   double low, high, fraction;  ///< the quantile by linear interpolation is low + fraction (high - low)

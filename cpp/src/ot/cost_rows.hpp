@@ -46,7 +46,8 @@ class cost_rows {
       : kernels_(kernels::get<T>(ctx.level())),
         rows_(transposed ? geo.cols() : geo.rows()),
         cols_(transposed ? geo.rows() : geo.cols()),
-        stride_(padded(cols_)) {
+        stride_(padded(cols_)),
+        hollow_(geo.hollow) {
     check_geometry(geo);
     check(kappa == 0 || (kappa >= std::numeric_limits<T>::min() && kappa <= std::numeric_limits<T>::max()),
           "reg is too ", kappa < 1 ? "large" : "small", " for the type of the cost, got ", log2e / kappa);
@@ -121,6 +122,7 @@ class cost_rows {
       for (std::ptrdiff_t r = 0; r < block; ++r)
         p[r] = gathered_ ? scratch + r * real : cost_.data + index[r] * cost_.stride + first;
       (raw ? kernels_.logit_dense : kernels_.exp_dense)(p, f, g, scale, real, e, width, result);
+      if (hollow_) clear_diagonal<raw>(index, first, width, e, result);
       return;
     }
     const auto call = [&](auto* kernel) {
@@ -136,6 +138,33 @@ class cost_rows {
       case form::product:
         call(raw ? kernels_.logit_product : kernels_.exp_product);
         break;
+    }
+    if (hollow_) clear_diagonal<raw>(index, first, width, e, result);
+  }
+
+  // Takes the pairs (i, i) out again, from the maxima or sums as well. A sum that was mostly theirs is made
+  // anew: the difference would be rounding.
+  template <bool raw>
+  void clear_diagonal(const row_index& index, std::ptrdiff_t first, std::ptrdiff_t width, T* e,
+                      double* result) const {
+    for (std::ptrdiff_t r = 0; r < group_; ++r) {
+      const std::ptrdiff_t j = index[r] - first;
+      if (j < 0 || j >= width) continue;
+      T* row = e + r * width;
+      const double own = static_cast<double>(row[j]);
+      row[j] = raw ? -std::numeric_limits<T>::infinity() : T(0);
+      if constexpr (raw) {
+        if (own < result[r]) continue;
+        result[r] = static_cast<double>(*std::max_element(row, row + width));
+      } else {
+        if (own < 0.5 * result[r]) {
+          result[r] -= own;
+          continue;
+        }
+        double part[8] = {};
+        for (std::ptrdiff_t k = 0; k < width; ++k) part[k % 8] += static_cast<double>(row[k]);
+        result[r] = ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+      }
     }
   }
 
@@ -242,6 +271,7 @@ class cost_rows {
   enum class form { sqeuclidean, euclidean, product };
   const kernels::table<T>& kernels_;
   std::ptrdiff_t rows_, cols_, stride_, group_ = block;
+  bool hollow_;
   matrix_view<const T> cost_;
   bool gathered_ = false;
   // points: z = phi_i - kappa x_constant_i + gamma_j - kappa y_constant_j + kappa factor_ * (what the form

@@ -18,6 +18,16 @@ constexpr std::ptrdiff_t chunk = 256;  // rows or columns, fixed: sums do not de
 
 std::size_t z(std::ptrdiff_t i) { return static_cast<std::size_t>(i); }
 
+// sum of v[q] x[index[q]]; several sums at once, since a chain of additions would wait for each
+double gathered(const float* v, const std::int32_t* index, std::int64_t n, const double* x) {
+  double s[4] = {};
+  std::int64_t q = 0;
+  for (; q + 4 <= n; q += 4)
+    for (int k = 0; k < 4; ++k) s[k] += static_cast<double>(v[q + k]) * x[index[q + k]];
+  for (; q < n; ++q) s[0] += static_cast<double>(v[q]) * x[index[q]];
+  return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
 // sum over [0, n) of what body(lo, hi) returns for fixed chunks, in order
 template <class Body>
 double summed(const context& ctx, std::ptrdiff_t n, Body&& body) {
@@ -239,22 +249,57 @@ class restricted_dual {
     }
   }
 
-  // y = c x - P^T (P x / a), where ties that were cut do not count
-  void multiply(const std::vector<double>& x, std::vector<double>& mean, std::vector<double>& y) const {
+  // The entries in single precision, which halves what an inner step reads, times powers of two that bring
+  // rows (columns) near 1 and do not round. The sums are those of the rounded entries, so that the matrix of
+  // `multiply` is dominant by what the rests hold, however little that is.
+  void round_entries() {
+    rounded_rows_.entries.resize(value_.size());
+    rounded_columns_.entries.resize(value_.size());
+    rounded_rows_.sum.resize(z(n_));
+    rounded_columns_.sum.resize(z(m_));
+    rounded_columns_.unit.resize(z(m_));
+    rounded_rows_.unit.resize(z(n_));
+    const auto round = [](const double* values, std::int64_t n, double size, double rest, float* out,
+                          double& unit, double& sum) {
+      unit = size > 0 ? std::exp2(std::ilogb(size)) : 1.0;
+      double s = rest / unit;
+      for (std::int64_t q = 0; q < n; ++q)
+        s += static_cast<double>(out[q] = static_cast<float>(values[q] / unit));
+      sum = s;
+    };
     ctx_.parallel_for(n_, chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
       for (std::ptrdiff_t i = lo; i < hi; ++i) {
-        double s = 0;
-        for (std::int64_t q = s_.offsets[z(i)]; q < s_.offsets[z(i) + 1]; ++q)
-          s += value_[z(q)] * x[z(s_.columns[z(q)])];
-        mean[z(i)] = s / a_[z(i)];
+        const std::int64_t first = s_.offsets[z(i)];
+        round(value_.data() + first, s_.offsets[z(i) + 1] - first, a_[z(i)], row_rest_[z(i)],
+              rounded_rows_.entries.data() + first, rounded_rows_.unit[z(i)], rounded_rows_.sum[z(i)]);
       }
     });
     ctx_.parallel_for(m_, chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
       for (std::ptrdiff_t j = lo; j < hi; ++j) {
-        double s = 0;
-        for (std::int64_t q = starts_[z(j)]; q < starts_[z(j) + 1]; ++q)
-          s += by_column_[z(q)] * mean[z(rows_[z(q)])];
-        y[z(j)] = (1 + damping_) * column_sum_[z(j)] * x[z(j)] - s;
+        const std::int64_t first = starts_[z(j)];
+        round(by_column_.data() + first, starts_[z(j) + 1] - first, column_sum_[z(j)], column_rest_[z(j)],
+              rounded_columns_.entries.data() + first, rounded_columns_.unit[z(j)],
+              rounded_columns_.sum[z(j)]);
+      }
+    });
+  }
+
+  // y = c x - P^T (P x / a), where ties that were cut do not count
+  void multiply(const std::vector<double>& x, std::vector<double>& mean, std::vector<double>& y) const {
+    ctx_.parallel_for(n_, chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+      for (std::ptrdiff_t i = lo; i < hi; ++i) {
+        const std::int64_t first = s_.offsets[z(i)], count = s_.offsets[z(i) + 1] - first;
+        mean[z(i)] =
+            gathered(rounded_rows_.entries.data() + first, s_.columns.data() + first, count, x.data()) /
+            rounded_rows_.sum[z(i)];
+      }
+    });
+    ctx_.parallel_for(m_, chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+      for (std::ptrdiff_t j = lo; j < hi; ++j) {
+        const std::int64_t first = starts_[z(j)], count = starts_[z(j) + 1] - first;
+        y[z(j)] = rounded_columns_.unit[z(j)] * ((1 + damping_) * rounded_columns_.sum[z(j)] * x[z(j)] -
+                                                 gathered(rounded_columns_.entries.data() + first,
+                                                          rows_.data() + first, count, mean.data()));
       }
     });
   }
@@ -262,13 +307,17 @@ class restricted_dual {
   // Preconditioned by the diagonal; tol is relative in the norm of the preconditioner.
   bool conjugate_gradients(double tol, const std::vector<double>& rhs, std::vector<double>& x, int most,
                            newton_result& out) {
+    round_entries();
     std::vector<double> r(rhs), p(z(m_), 0.0), q(z(m_)), mean(z(n_)), inverse(z(m_));
     for (std::ptrdiff_t j = 0; j < m_; ++j) {
+      const double unit = rounded_columns_.unit[z(j)], sum = rounded_columns_.sum[z(j)];
       double diagonal = 0;
-      for (std::int64_t e = starts_[z(j)]; e < starts_[z(j) + 1]; ++e)
-        diagonal += by_column_[z(e)] * by_column_[z(e)] / a_[z(rows_[z(e)])];
-      diagonal = (1 + damping_) * column_sum_[z(j)] - diagonal;
-      inverse[z(j)] = 1 / std::max(diagonal, 1e-14 * column_sum_[z(j)]);
+      for (std::int64_t e = starts_[z(j)]; e < starts_[z(j) + 1]; ++e) {
+        const double entry = static_cast<double>(rounded_columns_.entries[z(e)]);
+        const std::size_t i = z(rows_[z(e)]);
+        diagonal += entry * (entry * (unit / rounded_rows_.unit[i]) / rounded_rows_.sum[i]);
+      }
+      inverse[z(j)] = 1 / (unit * std::max((1 + damping_) * sum - diagonal, 1e-14 * sum));
     }
     const auto dot = [&](const std::vector<double>& u, const std::vector<double>& v, bool weighted) {
       double s = 0;
@@ -345,6 +394,11 @@ class restricted_dual {
   std::vector<double> row_term_, column_term_;  // log2 of the rest over the scaling at which it was taken
   std::vector<double> value_, by_column_;       // P, by rows and by columns
   std::vector<double> row_rest_, column_rest_, column_sum_;
+  struct rounded {  // P = unit * entries; sum: of a row (column) with its rest, over its unit
+    std::vector<float> entries;
+    std::vector<double> unit, sum;
+  };
+  rounded rounded_rows_, rounded_columns_;
   std::vector<std::int64_t> starts_, places_;  // by columns: where the entry stands by rows
   std::vector<std::int32_t> rows_, label_;
   std::int32_t components_ = 0;

@@ -213,6 +213,46 @@ void softmin(const context& ctx, const geometry<T>& geo, std::span<const double>
 }
 
 template <class T>
+void softmin(const context& ctx, const geometry<T>& geo, matrix_view<const double> h, double reg,
+             matrix_view<double> out, bool transposed) {
+  const std::ptrdiff_t n = transposed ? geo.cols() : geo.rows(), m = transposed ? geo.rows() : geo.cols();
+  check(reg > 0 && reg <= std::numeric_limits<double>::max(), "reg must be > 0 and finite, got ", reg);
+  check_block(h, h.rows, m, "h");
+  check_block(out, h.rows, n, "out");
+  const double kappa = log2e / reg;
+  const cost_rows<T> c(ctx, geo, kappa, transposed);
+  auto workers = make_workers(ctx, c);
+  std::vector<buffer<T>> columns;
+  std::vector<buffer<double>> gamma;
+  for (int k = 0; k < ctx.threads(); ++k) {
+    columns.emplace_back(ctx, c.stride());
+    gamma.emplace_back(ctx, m);
+  }
+  ctx.parallel_for(h.rows, 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    const auto id = static_cast<std::size_t>(w);
+    auto& s = workers[id];
+    for (std::ptrdiff_t line = lo; line < hi; ++line) {
+      for (std::ptrdiff_t j = 0; j < m; ++j) gamma[id][j] = kappa * h(line, j);
+      c.columns(kappa, gamma[id], columns[id].data());
+      for (std::ptrdiff_t i = 0; i < n; i += c.group()) {
+        if (ctx.checkpoint(w)) return;
+        row_index index;
+        const std::ptrdiff_t real = row_group(i, n, c.group(), index);
+        double top[kernels::most_rows];
+        c.logits(kappa, index, nullptr, columns[id].data(), s.e.data(), top, s.scratch.data());
+        for (std::ptrdiff_t r = 0; r < real; ++r) {
+          double lse = top[r], weighted = 0;
+          if (lse > minus_infinity)
+            lse += std::log2(c.table().exp_row(s.e.data() + r * c.stride(), static_cast<T>(top[r]),
+                                               c.stride(), &weighted));
+          out(line, i + r) = -lse / kappa;
+        }
+      }
+    }
+  });
+}
+
+template <class T>
 void c_transform(const context& ctx, const geometry<T>& geo, std::span<const double> h, std::span<double> out,
                  std::span<std::int64_t> index, bool transposed) {
   const std::ptrdiff_t n = transposed ? geo.cols() : geo.rows(), m = transposed ? geo.rows() : geo.cols();
@@ -405,6 +445,60 @@ void top_k(const context& ctx, const plan<T>& p, matrix_view<std::int64_t> index
 }
 
 template <class T>
+void sample(const context& ctx, const plan<T>& p, std::span<const std::int64_t> rows,
+            std::span<const std::int64_t> offsets, std::span<const double> uniform,
+            std::span<std::int64_t> columns, bool transposed) {
+  check_plan(p);
+  const std::ptrdiff_t n = transposed ? p.costs.cols() : p.costs.rows();
+  const std::ptrdiff_t count = static_cast<std::ptrdiff_t>(rows.size());
+  check(offsets.size() == rows.size() + 1, "offsets must have length ", count + 1, ", got ", offsets.size());
+  check(uniform.size() == columns.size(), "uniform and columns must have one length");
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    check(rows[k] >= 0 && rows[k] < n, "rows[", k, "] is outside 0 ... ", n - 1);
+    check(offsets[k] >= 0 && offsets[k] <= offsets[k + 1], "offsets must not fall");
+  }
+  check(static_cast<std::size_t>(offsets.back()) == uniform.size(),
+        "offsets must end at the number of draws");
+  const double kappa = log2e / p.reg;
+  const cost_rows<T> c(ctx, p.costs, kappa, transposed);
+  const buffer<double> phi = bits(ctx, transposed ? p.v : p.u), gamma = bits(ctx, transposed ? p.u : p.v);
+  buffer<T> g(ctx, c.stride());
+  c.columns(kappa, gamma, g.data());
+  auto workers = make_workers(ctx, c);
+  std::vector<buffer<double>> sums;
+  for (int k = 0; k < ctx.threads(); ++k) sums.emplace_back(ctx, c.cols());
+  ctx.parallel_for(count, c.group(), [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    auto& s = workers[static_cast<std::size_t>(w)];
+    double* sum = sums[static_cast<std::size_t>(w)].data();
+    for (std::ptrdiff_t k = lo; k < hi; k += c.group()) {
+      if (ctx.checkpoint(w)) return;
+      row_index index;
+      const std::ptrdiff_t real = row_group(k, hi, c.group(), index);
+      for (std::ptrdiff_t r = 0; r < c.group(); ++r) index[r] = rows[static_cast<std::size_t>(index[r])];
+      double top[kernels::most_rows];
+      c.logits(kappa, index, phi.data(), g.data(), s.e.data(), top, s.scratch.data());
+      for (std::ptrdiff_t r = 0; r < real; ++r) {
+        T* e = s.e.data() + r * c.stride();
+        double weighted = 0, total = 0;
+        const bool empty = !(top[r] > minus_infinity);
+        if (!empty) c.table().exp_row(e, static_cast<T>(top[r]), c.stride(), &weighted);
+        for (std::ptrdiff_t j = 0; j < c.cols(); ++j)
+          sum[j] = total += empty ? 0.0 : static_cast<double>(e[j]);
+        const auto first = static_cast<std::size_t>(offsets[static_cast<std::size_t>(k + r)]),
+                   last = static_cast<std::size_t>(offsets[static_cast<std::size_t>(k + r + 1)]);
+        for (std::size_t q = first; q < last; ++q) {
+          // the first column whose sum is above: never one of mass 0. Rounding may make that none: the last
+          // one.
+          const double* at = std::upper_bound(sum, sum + c.cols(), uniform[q] * total);
+          if (at == sum + c.cols()) at = std::lower_bound(sum, sum + c.cols(), total);
+          columns[q] = empty ? -1 : at - sum;
+        }
+      }
+    }
+  });
+}
+
+template <class T>
 void plan_operator<T>::apply(const context& ctx, matrix_view<const double> v, matrix_view<double> out) const {
   ot::apply(ctx, plan_, v, out, false);
 }
@@ -419,21 +513,26 @@ void plan_operator<T>::normal(const context& ctx, matrix_view<const double> v,
   ot::normal(ctx, plan_, {}, v, out);
 }
 
-#define LAPWING_INSTANTIATE(T)                                                                           \
-  template void softmin<T>(const context&, const geometry<T>&, std::span<const double>, double,          \
-                           std::span<double>, bool);                                                     \
-  template void c_transform<T>(const context&, const geometry<T>&, std::span<const double>,              \
-                               std::span<double>, std::span<std::int64_t>, bool);                        \
-  template void apply<T>(const context&, const plan<T>&, matrix_view<const double>, matrix_view<double>, \
-                         bool);                                                                          \
-  template void normal<T>(const context&, const plan<T>&, std::span<const double>,                       \
-                          matrix_view<const double>, matrix_view<double>);                               \
-  template void both<T>(const context&, const plan<T>&, matrix_view<const double>, matrix_view<double>,  \
-                        matrix_view<const double>, matrix_view<double>);                                 \
-  template moments stats<T>(const context&, const plan<T>&, std::span<double>, std::span<double>);       \
-  template void rows<T>(const context&, const plan<T>&, std::ptrdiff_t, matrix_view<T>);                 \
-  template void top_k<T>(const context&, const plan<T>&, matrix_view<std::int64_t>, matrix_view<double>, \
-                         bool);                                                                          \
+#define LAPWING_INSTANTIATE(T)                                                                             \
+  template void softmin<T>(const context&, const geometry<T>&, std::span<const double>, double,            \
+                           std::span<double>, bool);                                                       \
+  template void softmin<T>(const context&, const geometry<T>&, matrix_view<const double>, double,          \
+                           matrix_view<double>, bool);                                                     \
+  template void c_transform<T>(const context&, const geometry<T>&, std::span<const double>,                \
+                               std::span<double>, std::span<std::int64_t>, bool);                          \
+  template void apply<T>(const context&, const plan<T>&, matrix_view<const double>, matrix_view<double>,   \
+                         bool);                                                                            \
+  template void normal<T>(const context&, const plan<T>&, std::span<const double>,                         \
+                          matrix_view<const double>, matrix_view<double>);                                 \
+  template void both<T>(const context&, const plan<T>&, matrix_view<const double>, matrix_view<double>,    \
+                        matrix_view<const double>, matrix_view<double>);                                   \
+  template moments stats<T>(const context&, const plan<T>&, std::span<double>, std::span<double>);         \
+  template void rows<T>(const context&, const plan<T>&, std::ptrdiff_t, matrix_view<T>);                   \
+  template void top_k<T>(const context&, const plan<T>&, matrix_view<std::int64_t>, matrix_view<double>,   \
+                         bool);                                                                            \
+  template void sample<T>(const context&, const plan<T>&, std::span<const std::int64_t>,                   \
+                          std::span<const std::int64_t>, std::span<const double>, std::span<std::int64_t>, \
+                          bool);                                                                           \
   template class plan_operator<T>;
 LAPWING_INSTANTIATE(float)
 LAPWING_INSTANTIATE(double)

@@ -42,6 +42,13 @@ class relaxed_driver {
     if (o_.init) {
       std::copy(f.begin(), f.end(), f_.begin());
       std::copy(g.begin(), g.end(), g_.begin());
+      if (o_.mass >
+          0) {  // both are at most 0 (and reach it where some weight is left): the rest is the multiplier
+        const double top_f = *std::ranges::max_element(f_), top_g = *std::ranges::max_element(g_);
+        for (double& v : f_) v -= top_f;
+        for (double& v : g_) v -= top_g;
+        lambda_ = top_f + top_g;
+      }
     }
     for (std::size_t level = 0; level < o_.schedule.size() && r_.status.empty(); ++level) {
       reg_ = o_.schedule[level];

@@ -8,28 +8,43 @@ from __future__ import annotations
 from lapwing.ot._barycenter import Barycenter, barycenter
 from lapwing.ot._batch import OTResultBatch, solve_batch
 from lapwing.ot._cost import METRICS, c_transform, cost_quantile
+from lapwing.ot._couplings import Assignment, assign, gibbs_weights, nearest_noise
 from lapwing.ot._divergence import SinkhornDivergence, sinkhorn_divergence
 from lapwing.ot._doubly import DoublyStochasticResult, doubly_stochastic
+from lapwing.ot._free_support import FreeBarycenter, barycenter_free_support
 from lapwing.ot._operator import kernel_operator
+from lapwing.ot._progressive import PartialLabels, mass_schedule, progressive_partial
 from lapwing.ot._result import HistoryEntry, OTResult, SingularTriplets
 from lapwing.ot._solve import solve, solve_sample
+from lapwing.ot._sparsity import SparsePlan, sparsity_constrained
 
 __all__ = [
     "METRICS",
+    "Assignment",
     "Barycenter",
     "DoublyStochasticResult",
+    "FreeBarycenter",
     "HistoryEntry",
     "OTResult",
     "OTResultBatch",
+    "PartialLabels",
     "SingularTriplets",
     "SinkhornDivergence",
+    "SparsePlan",
+    "assign",
     "barycenter",
+    "barycenter_free_support",
     "c_transform",
     "cost_quantile",
     "doubly_stochastic",
+    "gibbs_weights",
     "kernel_operator",
+    "mass_schedule",
+    "nearest_noise",
+    "progressive_partial",
     "sinkhorn_divergence",
     "solve",
     "solve_batch",
     "solve_sample",
+    "sparsity_constrained",
 ]

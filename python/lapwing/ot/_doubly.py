@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _graphs, _validate
+from lapwing import _graphs, _threads, _validate
 from lapwing.exceptions import ConvergenceError, InfeasibleError
+from lapwing.ot import _geometry
+from lapwing.ot._geometry import Geometry
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -30,12 +33,13 @@ class DoublyStochasticResult:
 
     Attributes
     ----------
-    matrix : array or csr_array of shape (n, n)
-        W, of the kind of K: symmetric to the last bit, float64.
+    matrix : array, csr_array or scipy.sparse.linalg.LinearOperator of shape (n, n)
+        W, of the kind of K: symmetric to the last bit, float64. For points (`reg` given) an operator, one
+        pass over the pairs for each product with a block of vectors.
     log_scaling : float64 array of shape (n,)
         log d; d itself may overflow.
     error : float
-        Largest relative error of a row sum, ``|(W 1)_i - r_i| / r_i``, recomputed from `matrix`.
+        Largest relative error of a row sum, ``|(W 1)_i - r_i| / r_i``, of what is returned.
     n_iter : int
         Iterations: each one product with the matrix, or one Newton step of several.
     converged : bool
@@ -58,19 +62,27 @@ def doubly_stochastic(
     K: Any,
     row_sums: Any = None,
     *,
+    reg: float | None = None,
+    metric: str = "sqeuclidean",
     zero_diagonal: bool = True,
     tol: float = 1e-8,
     max_iter: int = 1000,
     on_fail: str = "warn",
+    n_jobs: int | None = None,
 ) -> DoublyStochasticResult:
     """Scale a symmetric kernel from both sides, ``diag(d) K diag(d)``, to row sums 1.
 
     Parameters
     ----------
-    K : array or sparse matrix of shape (n, n)
-        Symmetric, >= 0: for example a Gaussian kernel of points with themselves.
+    K : array or sparse matrix of shape (n, n), or array of shape (n, d)
+        Symmetric, >= 0: for example a Gaussian kernel of points with themselves. With `reg`: the points,
+        whose kernel ``exp(-c(x_i, x_j)/ε)`` is never stored.
     row_sums : array of shape (n,) or None, default=None
         The row sums r > 0; None: 1.
+    reg : float, optional
+        Bandwidth ε > 0 in units of the cost: `K` holds points then. For a Gaussian of width σ, 2σ².
+    metric : {"sqeuclidean", "euclidean", "cosine", "dot"}, default="sqeuclidean"
+        The cost c of two points, with `reg`.
     zero_diagonal : bool, default=True
         Leave the diagonal of K out. The scaled kernel is then insensitive to noise of different strength in
         different points.
@@ -80,6 +92,8 @@ def doubly_stochastic(
         Most iterations.
     on_fail : {"warn", "raise"}, default="warn"
         What to do when the tolerance is not reached.
+    n_jobs : int or None, default=None
+        Number of threads, with `reg`; the result has the same bits for any.
 
     Returns
     -------
@@ -127,24 +141,23 @@ def doubly_stochastic(
     tol = _validate.check_positive(tol, "tol")
     most = _validate.check_integer(max_iter, "max_iter", 1)
     _validate.check_choice(on_fail, "on_fail", ("warn", "raise"))
-    dense = isinstance(K, (list, tuple)) or hasattr(K, "__array__")
-    A = _read(K, zero_diagonal)
-    n = A.shape[0]
+    kernel: _Stored | _Points
+    if reg is None:
+        kernel = _Stored(_read(K, zero_diagonal))
+    else:
+        level = _validate.check_positive(reg, "reg")
+        points = np.ascontiguousarray(_validate.check_points(K, "K"), dtype=np.float64)
+        geometry = _geometry.points(points, points, metric, names=("K", "K"))
+        kernel = _Points(replace(geometry, hollow=zero_diagonal), level, _threads.resolve(n_jobs))
+    n = kernel.n
     r = np.ones(n)
     if row_sums is not None:
         r = _validate.check_vector(row_sums, n, "row_sums")
         if not (r > 0).all():
             i = int(np.argmax(r <= 0))
             raise ValueError(f"row_sums must be > 0, but row_sums[{i}] is {r[i]:g}")
-    _check_rows(A, r)
-    if row_sums is None:
-        _check_support(A)
-    else:
-        _check_sides(A, r)
-    rows = np.repeat(np.arange(n), np.diff(A.indptr))
-    logs = np.log(A.data)
-    delta, steps, done, error = _solve(A, logs, rows, r, tol, most)
-    W = _scaled(A, logs, rows, delta)
+    kernel.check(r, row_sums is None)
+    delta, steps, done, error = _solve(kernel, r, tol, most)
     if not done:
         message = (
             f"the scaling reached a relative error of {error:.1e} in {steps} iterations, not tol = {tol:g}"
@@ -160,7 +173,8 @@ def doubly_stochastic(
         from lapwing.exceptions import ConvergenceWarning
 
         warnings.warn(message, ConvergenceWarning, stacklevel=2)
-    return DoublyStochasticResult(W.toarray() if dense else W, delta, error, steps, done)
+    dense = isinstance(K, (list, tuple)) or hasattr(K, "__array__")
+    return DoublyStochasticResult(kernel.matrix(delta, dense), delta, error, steps, done)
 
 
 def _csr(values: Any, indices: Any, offsets: Any) -> csr_array:
@@ -181,15 +195,98 @@ def _read(K: Any, zero_diagonal: bool) -> csr_array:
     return A
 
 
-def _check_rows(A: csr_array, r: Floats) -> None:
-    counts = np.diff(A.indptr)
-    if not counts.all():
-        raise InfeasibleError(
-            f"no scaling exists: row {int(np.argmin(counts))} of K has no positive entry (the diagonal "
-            "counts with zero_diagonal=False only)"
+class _Stored:
+    """A kernel that is stored, by its positive entries."""
+
+    def __init__(self, A: csr_array) -> None:
+        self.A, self.n = A, int(A.shape[0])
+        self.logs = np.log(A.data)
+        self.rows = np.repeat(np.arange(self.n), np.diff(A.indptr))
+
+    def check(self, r: Floats, ones: bool) -> None:
+        counts = np.diff(self.A.indptr)
+        if not counts.all():
+            raise InfeasibleError(
+                f"no scaling exists: row {int(np.argmin(counts))} of K has no positive entry (the diagonal "
+                "counts with zero_diagonal=False only)"
+            )
+        _check_reach(r, _csr(np.ones(self.A.nnz), self.A.indices, self.A.indptr) @ r)
+        if ones:
+            _check_support(self.A)
+        else:
+            _check_sides(self.A, r)
+
+    def tops(self) -> Floats:
+        """Log of the largest entry of each row."""
+        return np.asarray(np.maximum.reduceat(self.logs, self.A.indptr[:-1]))
+
+    def log_sums(self, delta: Floats) -> Floats:
+        """Log sum_j K_ij e^delta_j."""
+        exponent = self.logs + delta[self.A.indices]
+        height = np.maximum.reduceat(exponent, self.A.indptr[:-1])
+        with np.errstate(under="ignore"):
+            inner = np.add.reduceat(np.exp(exponent - height[self.rows]), self.A.indptr[:-1])
+        return np.asarray(height + np.log(inner))
+
+    def scaled(self, delta: Floats) -> csr_array:
+        # The sum of the two first: it is the same number for (i, j) and (j, i).
+        with np.errstate(under="ignore", over="ignore"):
+            values = np.exp(self.logs + (delta[self.rows] + delta[self.A.indices]))
+        return _csr(values, self.A.indices, self.A.indptr)
+
+    def sums(self, delta: Floats) -> Floats:
+        return np.asarray(self.scaled(delta).sum(axis=1)).ravel()
+
+    def product(self, delta: Floats) -> Callable[[Floats], Floats]:
+        W = self.scaled(delta)
+        return lambda x: np.asarray(W @ x)
+
+    def matrix(self, delta: Floats, dense: bool) -> Any:
+        W = self.scaled(delta)
+        return W.toarray() if dense else W
+
+
+class _Points:
+    """A kernel of points with themselves, made anew in every pass."""
+
+    def __init__(self, geometry: Geometry, reg: float, threads: int) -> None:
+        self.geometry, self.reg, self.threads = geometry, reg, threads
+        self.n = geometry.n
+
+    def check(self, r: Floats, ones: bool) -> None:
+        if not self.geometry.hollow:
+            return
+        if self.n == 1:
+            raise InfeasibleError("no scaling exists: one point has no partner (zero_diagonal=True)")
+        _check_reach(r, r.sum() - r)
+
+    def tops(self) -> Floats:
+        return -self.geometry.softmin(np.zeros(self.n), 0.0, threads=self.threads) / self.reg
+
+    def log_sums(self, delta: Floats) -> Floats:
+        return -self.geometry.softmin(self.reg * delta, self.reg, threads=self.threads) / self.reg
+
+    def sums(self, delta: Floats) -> Floats:
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(delta + self.log_sums(delta)))
+
+    def product(self, delta: Floats) -> Callable[[Floats], Floats]:
+        return lambda x: self.geometry.apply(self.reg, delta, delta, x[:, None], threads=self.threads)[:, 0]
+
+    def matrix(self, delta: Floats, dense: bool) -> Any:
+        from scipy.sparse.linalg import LinearOperator
+
+        def apply(x: Floats) -> Floats:
+            block = np.ascontiguousarray(x.reshape(self.n, -1), dtype=np.float64)
+            image = self.geometry.apply(self.reg, delta, delta, block, threads=self.threads)
+            return np.asarray(image.reshape(x.shape))
+
+        return LinearOperator(
+            dtype=np.float64, shape=(self.n, self.n), matvec=apply, rmatvec=apply, matmat=apply, rmatmat=apply
         )
-    pattern = _csr(np.ones(A.nnz), A.indices, A.indptr)
-    reach = pattern @ r
+
+
+def _check_reach(r: Floats, reach: Floats) -> None:
     worst = int(np.argmax(r / reach))
     if r[worst] > reach[worst] * (1.0 + 1e-12):
         raise InfeasibleError(
@@ -246,53 +343,32 @@ def _check_support(A: csr_array) -> None:
         )
 
 
-def _scaled(A: csr_array, logs: Floats, rows: NDArray[np.intp], delta: Floats) -> csr_array:
-    # The sum of the two first: it is the same number for (i, j) and (j, i).
-    with np.errstate(under="ignore", over="ignore"):
-        values = np.exp(logs + (delta[rows] + delta[A.indices]))
-    return _csr(values, A.indices, A.indptr)
-
-
-def _solve(
-    A: csr_array, logs: Floats, rows: NDArray[np.intp], r: Floats, tol: float, most: int
-) -> tuple[Floats, int, bool, float]:
-    n = len(r)
+def _solve(kernel: _Stored | _Points, r: Floats, tol: float, most: int) -> tuple[Floats, int, bool, float]:
     # Every row sum 1 with d_i = d_j would do for a constant row maximum: a start within range.
-    top = np.maximum.reduceat(logs, A.indptr[:-1])
-    delta = 0.5 * (np.log(r) - top)
-    error, steps = np.inf, 0
-    while steps < most:
-        W = _scaled(A, logs, rows, delta)
-        sums = np.asarray(W.sum(axis=1)).ravel()
+    delta = 0.5 * (np.log(r) - kernel.tops())
+    sums = kernel.sums(delta)
+    steps = 0
+    while True:
         bad = ~np.isfinite(sums) | (sums <= 0)
         error = np.inf if bad.any() else float(np.abs(sums / r - 1.0).max())
-        if error <= tol:
-            return delta, steps, True, error
+        if error <= tol or steps >= most:
+            return delta, steps, error <= tol, error
         steps += 1
         if steps <= WARM_UP or bad.any() or error > 1.0:
-            exponent = logs + delta[A.indices]
-            height = np.maximum.reduceat(exponent, A.indptr[:-1])
-            with np.errstate(under="ignore"):
-                inner = np.add.reduceat(np.exp(exponent - height[rows]), A.indptr[:-1])
-            delta = 0.5 * (delta + np.log(r) - height - np.log(inner))
-            continue
-        delta = _newton(W, sums, r, delta, A, logs, rows, n)
-    W = _scaled(A, logs, rows, delta)
-    error = float(np.abs(np.asarray(W.sum(axis=1)).ravel() / r - 1.0).max())
-    return delta, steps, error <= tol, error
+            delta = 0.5 * (delta + np.log(r) - kernel.log_sums(delta))
+            sums = kernel.sums(delta)
+        else:
+            delta, sums = _newton(kernel, sums, r, delta)
 
 
-def _newton(
-    W: csr_array, sums: Floats, r: Floats, delta: Floats, A: csr_array, logs: Floats,
-    rows: NDArray[np.intp], n: int,
-) -> Floats:  # fmt: skip
+def _newton(kernel: _Stored | _Points, sums: Floats, r: Floats, delta: Floats) -> tuple[Floats, Floats]:
     """One step of Newton's method with conjugate gradients, shortened until the convex function falls."""
     gradient = sums - r
     scale = 1.0 / np.sqrt(sums)
+    product = kernel.product(delta)
 
     def apply(x: Floats) -> Floats:  # D^-1/2 (diag(W 1) + W) D^-1/2
-        y = scale * x
-        return np.asarray(x + scale * (W @ y))
+        return x + scale * product(scale * x)
 
     step = -scale * _conjugate_gradients(
         apply, scale * gradient, min(1e-2, float(np.abs(gradient / r).max()))
@@ -300,14 +376,15 @@ def _newton(
     before, slope = 0.5 * sums.sum() - r @ delta, float(gradient @ step)
     length = min(1.0, 8.0 / max(float(np.abs(step).max()), 1e-300))
     for _ in range(40):
-        found = delta + length * step
-        with np.errstate(over="ignore"):
-            value = 0.5 * _scaled(A, logs, rows, found).data.sum() - r @ found
+        found = np.asarray(delta + length * step)
+        there = kernel.sums(found)
+        value = 0.5 * there.sum() - r @ found
         # near the minimum the difference is lost in rounding: the step itself is then to be trusted
         if value <= before + 1e-4 * length * slope + 1e-14 * abs(before):
-            return np.asarray(found)
+            return found, there
         length *= 0.5
-    return np.asarray(0.5 * (delta + delta - np.log(sums / r)))
+    found = np.asarray(0.5 * (delta + delta - np.log(sums / r)))
+    return found, kernel.sums(found)
 
 
 def _conjugate_gradients(apply: Any, b: Floats, tol: float) -> Floats:

@@ -47,7 +47,7 @@ class Geometry:
     """The cost between n rows and m columns.
 
     `x` is the cost matrix itself (``metric="dense"``) or the n points; `y` the m points. `swapped`: `x` is
-    the transpose of the cost.
+    the transpose of the cost. `hollow`: the pairs (i, i) are forbidden.
     """
 
     x: Floats
@@ -55,6 +55,7 @@ class Geometry:
     metric: str
     swapped: bool = False
     scanned: Extent | None = field(default=None, repr=False)
+    hollow: bool = False
 
     @property
     def n(self) -> int:
@@ -72,7 +73,7 @@ class Geometry:
 
     @property
     def _key(self) -> tuple[Floats, Floats | None, str]:
-        return self.x, self.y, self.metric
+        return self.x, self.y, f"hollow {self.metric}" if self.hollow else self.metric
 
     def take(self, rows: NDArray[np.intp] | None, columns: NDArray[np.intp] | None) -> Geometry:
         """Return the cost of some rows and columns (None: all of them), copied."""
@@ -85,6 +86,11 @@ class Geometry:
         x = self.x if first is None else self.x[first]
         x = x if second is None else np.ascontiguousarray(x[:, second])
         return replace(self, x=x, scanned=None)
+
+    def single(self) -> Geometry:
+        """Return the cost in float32."""
+        y = None if self.y is None else self.y.astype(np.float32)
+        return replace(self, x=self.x.astype(np.float32), y=y, scanned=None)
 
     def extent(self, threads: int) -> Extent:
         """Bounds of the cost: exact over the finite entries of a dense cost, cheap for points."""
@@ -126,6 +132,16 @@ class Geometry:
         """-reg log sum_j exp((h_j - C_ij)/reg) for each row i (each column j with `transpose`)."""
         out = np.empty(self.m if transpose else self.n)
         _backend.extension().ot_softmin(*self._key, h, reg, out, transpose != self.swapped, threads, hook)
+        return out
+
+    def softmin_lines(
+        self, h: Vector, reg: float, *, transpose: bool = False, threads: int = 0, hook: Hook = None
+    ) -> Vector:
+        """`softmin` of every row of `h`."""
+        out = np.empty((h.shape[0], self.m if transpose else self.n))
+        _backend.extension().ot_softmin_lines(
+            *self._key, h, reg, out, transpose != self.swapped, threads, hook
+        )
         return out
 
     def c_transform(self, h: Vector, *, threads: int) -> tuple[Vector, NDArray[np.int64]]:
@@ -198,13 +214,31 @@ class Geometry:
         return index, value
 
     def top(
-        self, reg: float, u: Vector, v: Vector, k: int, *, threads: int = 0
+        self, reg: float, u: Vector, v: Vector, k: int, *, transpose: bool = False, threads: int = 0
     ) -> tuple[NDArray[np.int64], Vector]:
-        index, value = np.empty((self.n, k), dtype=np.int64), np.empty((self.n, k))
+        size = self.m if transpose else self.n
+        index, value = np.empty((size, k), dtype=np.int64), np.empty((size, k))
+        if self.swapped:
+            u, v, transpose = v, u, not transpose
+        _backend.extension().ot_topk(*self._key, reg, u, v, k, index, value, transpose, threads)
+        return index, value
+
+    def sample(
+        self, reg: float, u: Vector, v: Vector, rows: NDArray[np.int64], uniform: Vector, *, threads: int = 0
+    ) -> NDArray[np.int64]:
+        """Draw a column of each of `rows` (which may repeat) with a number in [0, 1) for each."""
+        order = np.argsort(rows, kind="stable")
+        distinct, first = np.unique(rows[order], return_index=True)
+        drawn = np.empty(rows.size, dtype=np.int64)
         if self.swapped:
             u, v = v, u
-        _backend.extension().ot_topk(*self._key, reg, u, v, k, index, value, self.swapped, threads)
-        return index, value
+        _backend.extension().ot_sample(
+            *self._key, reg, u, v, distinct, np.append(first, rows.size), uniform[order], drawn,
+            self.swapped, threads,
+        )  # fmt: skip
+        out = np.empty_like(drawn)
+        out[order] = drawn
+        return out
 
     def quantile(self, q: float, n_samples: int, seed: int, *, threads: int = 0) -> float:
         return float(_backend.extension().ot_quantile(*self._key, q, n_samples, seed, threads))

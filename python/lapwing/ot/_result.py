@@ -457,6 +457,45 @@ class OTResult:
         index[np.isneginf(v if transpose else u)] = -1
         return _array.wrap(index, self._kind)
 
+    def sample(self, n: int | None = None, random_state: int | None = 0) -> tuple[Array, Array]:
+        """Draw pairs of points from the plan, as for flow matching; never stores the plan.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of pairs, drawn with probability ``P_ij / sum(P)``. None: a partner for each row, drawn
+            with probability ``P_ij / sum_j P_ij``.
+        random_state : int, numpy generator or None
+            The result has the same bits for any number of threads.
+
+        Returns
+        -------
+        rows, columns : int64 arrays of shape (n,)
+            ``X[rows]`` goes to ``Y[columns]``. Without `n` the rows are 0, 1, ...; those whose pairs are
+            all forbidden have the column -1.
+
+        References
+        ----------
+        A. Tong, K. Fatras, N. Malkin, G. Huguet, Y. Zhang, J. Rector-Brooks, G. Wolf, Y. Bengio, "Improving
+        and generalizing flow-based generative models with minibatch optimal transport", 2024.
+        """
+        generator = np.random.default_rng(_validate.check_seed(random_state))
+        if n is None:
+            rows = np.arange(self.shape[0])
+            u = self._u_conditional
+        else:
+            count = _validate.check_integer(n, "n", 1)
+            upto = np.cumsum(np.maximum(self._stats.rows, 0))
+            if not upto[-1] > 0:
+                raise ValueError("the plan has no mass to draw from")
+            found = np.searchsorted(upto, generator.random(count) * upto[-1], side="right")
+            rows = np.minimum(found, np.flatnonzero(np.diff(upto, prepend=0.0))[-1])
+            u = self._u
+        columns = self._geometry.sample(
+            self.reg, u, self._v, rows.astype(np.int64), generator.random(rows.size), threads=self._threads
+        )
+        return _array.wrap(rows.astype(np.int64), self._kind), _array.wrap(columns, self._kind)
+
     # -- maps between the sides ---------------------------------------------------------------------------
 
     def barycentric_projection(self, Y: Array | None = None) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,16 +13,19 @@ from lapwing import _array, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import InfeasibleError
-from lapwing.ot import _cost, _geometry, _relaxed
+from lapwing.ot import _cost, _gaussian, _geometry, _relaxed, _tiles
 from lapwing.ot._geometry import Extent, Geometry, Vector
 from lapwing.ot._relaxed import Relaxation
-from lapwing.ot._result import HistoryEntry, OTResult
+from lapwing.ot._result import HistoryEntry, OTResult, _plus_log
 
 __all__ = ["solve", "solve_sample"]
 
 SCALES = (None, "median", "mean", "max")
 ACCELERATIONS = (None, "anderson", "sor")
 METHODS = ("auto", "sinkhorn", "newton")
+PRECISIONS = (None, "mixed")
+SINGLE = 1e36  # well within float32, squares of sums included
+LOOSE = 1e-5  # marginal error to which float32 is taken: ten times its floor
 PLAN_BYTES = 2 * 2**30
 ACTIVE_BYTES = 2e9
 
@@ -39,6 +42,7 @@ def solve(
     b: Array | None = None,
     *,
     reg: float,
+    shape: tuple[int, int] | None = None,
     reg_scale: Scale | None = None,
     reg_type: Literal["kl", "entropy"] = "kl",
     unbalanced: Penalty | tuple[Penalty, Penalty] = None,
@@ -50,6 +54,7 @@ def solve(
     init: Start | None = None,
     schedule: Literal["auto"] | Sequence[float] | None = "auto",
     acceleration: Acceleration | None = "anderson",
+    precision: Literal["mixed"] | None = None,
     n_jobs: int | None = None,
     random_state: int | None = 0,
     callback: Callback | None = None,
@@ -64,9 +69,13 @@ def solve(
 
     Parameters
     ----------
-    C : array of shape (n, m)
+    C : array of shape (n, m), or callable
         Cost. float32 is computed in float32, everything else in float64. ``+inf`` forbids a pair. A matrix in
         Fortran order is used as it lies; other strides are copied once. The result keeps a reference to it.
+        It may be a ``numpy.memmap`` of either float type, which is read row by row and never loaded as a
+        whole (unless there are weights of 0). A callable ``C(i, j)`` returns the rows i to j - 1, of shape
+        (j - i, m); it is asked for all of them once, in order, from one thread. They are kept in memory up
+        to `max_memory`, and above it in a temporary file (in ``TMPDIR``).
     a : array of shape (n,), optional
         Weights of the rows, at least 0, of any total. None: uniform, with the total of `b` (1 if both are
         None). Rows of weight 0 have no part in the plan; they get a potential all the same.
@@ -75,6 +84,8 @@ def solve(
         arrays is float32) is removed by scaling `b`.
     reg : float
         Regularisation ε > 0, in units of the cost, or of what `reg_scale` names.
+    shape : (int, int), optional
+        (n, m) of a callable `C`.
     reg_scale : {None, "median", "mean", "max"}
         Multiply `reg` (and a given `schedule`) by this statistic of the finite costs. The median is exact
         when n m is at most 2^26, else estimated from 2^22 random pairs. ``result.reg`` is the product and
@@ -111,6 +122,9 @@ def solve(
         4 until `reg`; None starts at `reg`; a sequence must decrease and end at `reg`.
     acceleration : {"anderson", "sor", None}
         Extrapolation of the sweeps: Anderson mixing, over-relaxation, or none.
+    precision : {None, "mixed"}
+        ``"mixed"``: what is in float64 is solved in float32 first, as far as that reaches, and from there in
+        float64. Takes a float32 copy of the cost (of the points).
     n_jobs : int or None
         Number of threads; None or -1: every core that the process may use. The result has the same bits for
         any.
@@ -123,7 +137,7 @@ def solve(
         Above 0: a progress bar, once the run has taken a second.
     max_memory : float, optional
         Bytes that Newton's method may take for its entries and for a factorisation; None: 2e9. Above it there
-        are sweeps alone.
+        are sweeps alone. Also of the costs of a callable `C`.
     max_plan_bytes : int
         Largest size of ``result.plan`` and ``result.sparse_plan``; above it they raise ``MemoryError``.
 
@@ -182,8 +196,12 @@ def solve(
     """
     options = _Options.check(
         reg, reg_scale, reg_type, unbalanced, unbalanced_type, mass, method, tol, max_iter, acceleration,
-        schedule, n_jobs, random_state, callback, verbose, max_memory, max_plan_bytes,
+        schedule, precision, n_jobs, random_state, callback, verbose, max_memory, max_plan_bytes,
     )  # fmt: skip
+    if callable(C) and not hasattr(C, "__array__"):
+        C = _tiles.collect(C, shape, options.max_memory)
+    elif shape is not None:
+        raise ValueError("shape goes with a callable C")
     geometry = _geometry.dense(C, threads=_threads.resolve(n_jobs))
     return _solve(geometry, _array.kind_of(C), a, b, init, options)
 
@@ -204,9 +222,10 @@ def solve_sample(
     method: Method = "auto",
     tol: float | None = None,
     max_iter: int = 10_000,
-    init: Start | None = None,
+    init: Start | Literal["gaussian"] | None = None,
     schedule: Literal["auto"] | Sequence[float] | None = "auto",
     acceleration: Acceleration | None = "anderson",
+    precision: Literal["mixed"] | None = None,
     n_jobs: int | None = None,
     random_state: int | None = 0,
     callback: Callback | None = None,
@@ -259,13 +278,17 @@ def solve_sample(
         Stop when ``(‖P1 - a‖₁ + ‖Pᵀ1 - b‖₁) / sum(a)`` is at most this. Default 1e-6; 1e-5 in float32.
     max_iter : int
         Largest number of sweeps; each updates both potentials.
-    init : (f, g) or OTResult, optional
-        Potentials to start from, in units of the cost. The result for other points of the same spaces is
-        extended to these points when the sizes differ.
+    init : (f, g), OTResult or "gaussian", optional
+        Potentials to start from, in units of the cost. ``"gaussian"``: those of two normal distributions with
+        the means and covariances of the points (``"sqeuclidean"`` only). The result for other points of the
+        same spaces is extended to these points when the sizes differ.
     schedule : "auto", None or sequence of float
         ε-scaling, as for `solve`; ``"auto"`` starts at a bound of the range of the cost.
     acceleration : {"anderson", "sor", None}
         Extrapolation of the sweeps: Anderson mixing, over-relaxation, or none.
+    precision : {None, "mixed"}
+        ``"mixed"``: what is in float64 is solved in float32 first, as far as that reaches, and from there in
+        float64. Takes a float32 copy of the cost (of the points).
     n_jobs : int or None
         Number of threads; None or -1: every core that the process may use. The result has the same bits for
         any.
@@ -317,7 +340,7 @@ def solve_sample(
     """
     options = _Options.check(
         reg, reg_scale, reg_type, unbalanced, unbalanced_type, mass, method, tol, max_iter, acceleration,
-        schedule, n_jobs, random_state, callback, verbose, max_memory, max_plan_bytes,
+        schedule, precision, n_jobs, random_state, callback, verbose, max_memory, max_plan_bytes,
     )  # fmt: skip
     geometry = _geometry.points(X, Y, metric)
     return _solve(geometry, _array.kind_of(X, Y), a, b, init, options)
@@ -338,6 +361,7 @@ class _Options:
     max_iter: int
     acceleration: str
     schedule: Vector | str | None
+    precision: str | None
     n_jobs: int | None
     seed: int
     callback: Callback | None
@@ -348,7 +372,7 @@ class _Options:
     @classmethod
     def check(
         cls, reg: Any, reg_scale: Any, reg_type: Any, unbalanced: Any, unbalanced_type: Any, mass: Any,
-        method: Any, tol: Any, max_iter: Any, acceleration: Any, schedule: Any, n_jobs: Any,
+        method: Any, tol: Any, max_iter: Any, acceleration: Any, schedule: Any, precision: Any, n_jobs: Any,
         random_state: Any, callback: Any, verbose: Any, max_memory: Any, max_plan_bytes: Any,
     ) -> _Options:  # fmt: skip
         _threads.resolve(n_jobs)
@@ -366,6 +390,7 @@ class _Options:
             max_iter=_validate.check_integer(max_iter, "max_iter", 1),
             acceleration=_validate.check_choice(acceleration, "acceleration", ACCELERATIONS) or "none",
             schedule=_check_schedule(schedule),
+            precision=_validate.check_choice(precision, "precision", PRECISIONS),
             n_jobs=n_jobs,
             seed=_validate.check_seed(random_state),
             callback=callback,
@@ -464,10 +489,14 @@ def _regularisation(
     return reg, scale
 
 
-def _start(init: Any, geometry: Geometry) -> tuple[Vector, Vector] | None:
-    """Return copies of the potentials to start from."""
+def _check_start(init: Any, geometry: Geometry) -> tuple[Vector, Vector] | str | None:
+    """Return copies of the potentials to start from, or how to make them."""
     if init is None:
         return None
+    if isinstance(init, str):
+        if geometry.metric != "sqeuclidean":
+            raise ValueError(f"init={init!r} needs points and the metric 'sqeuclidean'")
+        return str(_validate.check_choice(init, "init", ("gaussian",)))
     if isinstance(init, OTResult):
         return init._potentials_for(geometry)
     if not isinstance(init, (tuple, list)) or len(init) != 2:
@@ -487,7 +516,7 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
         options.unbalanced, options.unbalanced_type, options.mass, options.reg_type, geometry.n, geometry.m
     )
     a, b = _weights(a, b, geometry, equal=relaxed is None)
-    start = _start(init, geometry)
+    given = _check_start(init, geometry)
 
     # The core sees positive weights only.
     rows = None if a.all() else np.flatnonzero(a)
@@ -499,7 +528,15 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
         part = geometry.take(rows, columns)
     part_a, part_b = _subset(rows, a), _subset(columns, b)
     reg, scale = _regularisation(part, options, extent, threads)
-    levels = _levels(options, reg, scale, extent, start is not None)
+    largest = max(abs(extent.low), abs(extent.high))
+    if options.precision == "mixed" and not max(largest, largest / reg, 1 / reg) < SINGLE:
+        raise ValueError(
+            f"precision='mixed' needs numbers that float32 holds, but costs are up to {largest:g} and reg is "
+            f"{reg:g}"
+        )
+    start = _gaussian.potentials(geometry, a, b, reg) if isinstance(given, str) else given
+    warm = start is not None
+    levels = _levels(options, reg, scale, extent, warm)
     tol = options.tol if options.tol is not None else 1e-5 if geometry.dtype == np.float32 else 1e-6
 
     if start is None:
@@ -508,6 +545,8 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
         f, g = _subset(rows, start[0]), _subset(columns, start[1])
         for potential, name in ((f, "init[0]"), (g, "init[1]")):
             _validate.check_finite(potential, name)
+        if options.reg_type == "entropy" and isinstance(init, (tuple, list)):
+            f, g = _plus_log(f, part_a, -reg), _plus_log(g, part_b, -reg)
 
     if relaxed is not None:
         if relaxed.mass > min(a.sum(), b.sum()) * (1 + 1e-12):
@@ -515,14 +554,21 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
                 f"mass = {relaxed.mass:g} is above the smaller total of the weights, "
                 f"{min(a.sum(), b.sum()):g}"
             )
-        with Progress(options.callback, options.verbose, unit=" sweeps", reg=reg) as progress:
-            none = np.empty(0)
-            rho = (none, none) if relaxed.mass > 0 else relaxed.take(rows, columns)
-            report = part.solve_relaxed(
-                part_a, part_b, f, g, *rho, relaxed.clip, relaxed.mass,
-                relaxed.product, levels, tol, options.max_iter, start is not None,
-                options.acceleration == "anderson", threads=threads, hook=progress.hook,
+        none = np.empty(0)
+        rho = (none, none) if relaxed.mass > 0 else relaxed.take(rows, columns)
+        penalties = relaxed
+        if not relaxed.product and warm:  # here P_ij = exp((f_i + g_j - C_ij) / reg)
+            f, g = _plus_log(f, part_a, reg), _plus_log(g, part_b, reg)
+
+        def run(
+            part: Geometry, levels: Vector, tol: float, most: int, warm: bool, hook: Any
+        ) -> dict[str, Any]:
+            return part.solve_relaxed(
+                part_a, part_b, f, g, *rho, penalties.clip, penalties.mass, penalties.product, levels, tol,
+                most, warm, options.acceleration == "anderson", threads=threads, hook=hook,
             )  # fmt: skip
+
+        report = _run(run, part, levels, tol, warm, reg, options)
         report |= {"n_newton": 0, "reason": "sweeps: the marginals are not fixed", "marginal_error": np.nan}
         relaxed = replace(relaxed, shift=float(report["shift"]))
         if not relaxed.product:  # from here on P_ij = a_i b_j exp((f_i + g_j - C_ij) / reg)
@@ -531,11 +577,16 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
     elif min(part.n, part.m) == 1:
         report = _closed_form(part, part_a, part_b, f, g, reg, tol, threads)
     else:
-        with Progress(options.callback, options.verbose, unit=" sweeps", reg=reg) as progress:
-            report = part.solve(
-                part_a, part_b, f, g, levels, tol, options.max_iter, start is not None, options.acceleration,
-                options.method, options.max_memory, threads=threads, hook=progress.hook,
+
+        def run(
+            part: Geometry, levels: Vector, tol: float, most: int, warm: bool, hook: Any
+        ) -> dict[str, Any]:
+            return part.solve(
+                part_a, part_b, f, g, levels, tol, most, warm, options.acceleration,
+                options.method, options.max_memory, threads=threads, hook=hook,
             )  # fmt: skip
+
+        report = _run(run, part, levels, tol, warm, reg, options)
 
     result = OTResult(
         geometry=geometry,
@@ -574,6 +625,25 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
             stacklevel=3,
         )
     return result
+
+
+def _run(
+    run: Callable[..., dict[str, Any]], part: Geometry, levels: Vector, tol: float, warm: bool, reg: float,
+    options: _Options,
+) -> dict[str, Any]:  # fmt: skip
+    """Run the core, with ``precision="mixed"`` in float32 first. The potentials are written."""
+    with Progress(options.callback, options.verbose, unit=" sweeps", reg=reg) as progress:
+        if options.precision is None or part.dtype == np.float32:
+            return run(part, levels, tol, options.max_iter, warm, progress.hook)
+        first = run(part.single(), levels, max(tol, LOOSE), options.max_iter, warm, progress.hook)
+        if first["stopped"]:
+            return first
+        left = max(1, options.max_iter - first["n_sweeps"])  # the last sweep measures the error in float64
+        report = run(part, levels[-1:], tol, left, True, progress.hook)
+    for counted in ("n_sweeps", "n_newton", "history"):
+        if counted in report:
+            report[counted] = first[counted] + report[counted]
+    return report
 
 
 def _feasible(
