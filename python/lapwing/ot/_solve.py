@@ -13,7 +13,7 @@ from lapwing import _array, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import InfeasibleError
-from lapwing.ot import _cost, _geometry, _relaxed
+from lapwing.ot import _cost, _geometry, _relaxed, _sparse
 from lapwing.ot._geometry import Extent, Geometry, Vector
 from lapwing.ot._relaxed import Relaxation
 from lapwing.ot._result import HistoryEntry, OTResult
@@ -67,6 +67,7 @@ def solve(
     C : array of shape (n, m)
         Cost. float32 is computed in float32, everything else in float64. ``+inf`` forbids a pair. A matrix in
         Fortran order is used as it lies; other strides are copied once. The result keeps a reference to it.
+        A matrix of scipy.sparse is handed to `solve_sparse`.
     a : array of shape (n,), optional
         Weights of the rows, at least 0, of any total. None: uniform, with the total of `b` (1 if both are
         None). Rows of weight 0 have no part in the plan; they get a potential all the same.
@@ -140,7 +141,7 @@ def solve(
     InfeasibleError
         A row or column of positive weight has only ``+inf`` costs.
     TypeError
-        An array is complex, sparse or not numeric, or is a tensor that requires grad.
+        An array is complex, a sparse tensor or not numeric, or an option is a tensor that requires grad.
     ImportError
         An array lives on a GPU.
 
@@ -151,6 +152,7 @@ def solve(
 
     See Also
     --------
+    solve_sparse : With a cost for some pairs alone.
     solve_sample : The same from two point clouds, without a cost matrix.
     c_transform : What the iteration becomes for a regularisation of 0.
 
@@ -184,6 +186,8 @@ def solve(
         reg, reg_scale, reg_type, unbalanced, unbalanced_type, mass, method, tol, max_iter, acceleration,
         schedule, n_jobs, random_state, callback, verbose, max_memory, max_plan_bytes,
     )  # fmt: skip
+    if _sparse.is_sparse(C):
+        return _solve(_sparse.pairs(C), "numpy", a, b, init, options)
     geometry = _geometry.dense(C, threads=_threads.resolve(n_jobs))
     return _solve(geometry, _array.kind_of(C), a, b, init, options)
 
@@ -292,7 +296,7 @@ def solve_sample(
         A shape, a number or an entry is not as described; the message names the argument and the first bad
         entry.
     TypeError
-        An array is complex, sparse or not numeric, or is a tensor that requires grad.
+        An array is complex, sparse or not numeric, or an option is a tensor that requires grad.
     ImportError
         An array lives on a GPU.
 
@@ -481,7 +485,7 @@ def _subset(keep: Any, x: Vector) -> Vector:
     return x if keep is None else np.ascontiguousarray(x[keep])
 
 
-def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, options: _Options) -> OTResult:
+def _solve(geometry: Any, kind: Kind, a: object, b: object, init: object, options: _Options) -> OTResult:
     threads = _threads.resolve(options.n_jobs)
     relaxed = _relaxed.check(
         options.unbalanced, options.unbalanced_type, options.mass, options.reg_type, geometry.n, geometry.m
@@ -497,6 +501,8 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
     if extent.forbidden:
         rows, columns = _feasible(part, rows, columns, relaxed, threads)
         part = geometry.take(rows, columns)
+    if geometry.metric == "sparse" and relaxed is None:
+        _sparse.check_masses(part, _subset(rows, a), _subset(columns, b), rows)
     part_a, part_b = _subset(rows, a), _subset(columns, b)
     reg, scale = _regularisation(part, options, extent, threads)
     levels = _levels(options, reg, scale, extent, start is not None)
@@ -537,7 +543,8 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
                 options.method, options.max_memory, threads=threads, hook=progress.hook,
             )  # fmt: skip
 
-    result = OTResult(
+    kind_of_result = _sparse.SparseOTResult if geometry.metric == "sparse" else OTResult
+    result = kind_of_result(
         geometry=geometry,
         kind=kind,
         a=a,
@@ -571,7 +578,7 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
             f"{what} is above tol = {tol:g} after {result.n_sweeps} sweeps at reg = {reg:g} "
             f"({result.status})",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return result
 
@@ -595,7 +602,7 @@ def _feasible(
         if must.any():
             raise InfeasibleError(
                 f"{name} {int(index[np.argmax(must)])} of the cost has positive weight, and every pair it "
-                "could use is forbidden (+inf, or a partner of weight 0)"
+                "could use is forbidden (+inf or not stored, or a partner of weight 0)"
             )
         kept.append(index[~alone] if alone.any() else keep)
     if any(k is not None and k.size == 0 for k in kept):
