@@ -45,6 +45,13 @@ ot::geometry<T> geometry(const mat_in<T>& x, const std::optional<mat_in<T>>& y, 
   return ot::geometry<T>::points(view<T>(x), view<T>(*y), metric_of(metric));
 }
 
+template <class T>
+csr_view<const T> pairs(const vec_in<std::int64_t>& offsets, const vec_in<std::int32_t>& indices,
+                        const vec_in<T>& values, std::size_t cols) {
+  return {view<std::int64_t>(offsets), view<std::int32_t>(indices), view<T>(values),
+          static_cast<std::ptrdiff_t>(cols)};
+}
+
 void read(const std::string& acceleration, const std::string& method, ot::options& o) {
   check(acceleration == "none" || acceleration == "anderson" || acceleration == "sor",
         "acceleration must be 'none', 'anderson' or 'sor', got '", acceleration, "'");
@@ -61,6 +68,32 @@ void read(const std::string& acceleration, const std::string& method, ot::option
 nb::list steps(const std::vector<ot::step>& history) {
   nb::list out;
   for (const auto& s : history) out.append(nb::make_tuple(s.reg, s.error, ot::name(s.kind)));
+  return out;
+}
+
+nb::dict report(const ot::result& r) {
+  nb::dict out;
+  out["converged"] = r.converged;
+  out["stopped"] = r.stopped;
+  out["status"] = r.status;
+  out["n_sweeps"] = r.sweeps;
+  out["n_newton"] = r.newton_steps;
+  out["n_inner"] = r.inner_steps;
+  out["reason"] = r.reason;
+  out["marginal_error"] = r.marginal_error;
+  out["history"] = steps(r.history);
+  return out;
+}
+nb::dict report(const ot::relaxed_result& r) {
+  nb::dict out;
+  out["converged"] = r.converged;
+  out["stopped"] = r.stopped;
+  out["status"] = r.status;
+  out["n_sweeps"] = r.sweeps;
+  out["change"] = r.change;
+  out["mass"] = r.mass;
+  out["shift"] = r.shift;
+  out["history"] = steps(r.history);
   return out;
 }
 
@@ -134,21 +167,57 @@ void bind(nb::module_& m) {
           return ot::solve<T>(ctx, geometry<T>(x, y, metric), view<double>(a), view<double>(b), o,
                               view<double>(f), view<double>(g));
         });
-        nb::dict out;
-        out["converged"] = r.converged;
-        out["stopped"] = r.stopped;
-        out["status"] = r.status;
-        out["n_sweeps"] = r.sweeps;
-        out["n_newton"] = r.newton_steps;
-        out["n_inner"] = r.inner_steps;
-        out["reason"] = r.reason;
-        out["marginal_error"] = r.marginal_error;
-        out["history"] = steps(r.history);
-        return out;
+        return report(r);
       },
       X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(),
       "schedule"_a, "tol"_a, "max_iter"_a, "init"_a, "acceleration"_a, "method"_a, "max_bytes"_a, "threads"_a,
       "callback"_a.none(), "Balanced entropic transport; f and g are written.");
+
+  m.def(
+      "ot_solve_sparse",
+      [](vec_in<std::int64_t> offsets, vec_in<std::int32_t> indices, vec_in<T> values, vec_in<double> a,
+         vec_in<double> b, vec_out<double> f, vec_out<double> g, const std::vector<double>& schedule,
+         double tol, std::ptrdiff_t max_iter, bool init, const std::string& acceleration,
+         const std::string& method, double max_bytes, int threads, nb::object callback) {
+        ot::options o{
+            .schedule = schedule, .tol = tol, .max_iter = max_iter, .init = init, .max_bytes = max_bytes};
+        read(acceleration, method, o);
+        return report(run(threads, callback, [&](const context& ctx) {
+          return ot::solve<T>(ctx, pairs<T>(offsets, indices, values, b.size()), view<double>(a),
+                              view<double>(b), o, view<double>(f), view<double>(g));
+        }));
+      },
+      "offsets"_a.noconvert(), "indices"_a.noconvert(), "values"_a.noconvert(), "a"_a.noconvert(),
+      "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "schedule"_a, "tol"_a, "max_iter"_a, "init"_a,
+      "acceleration"_a, "method"_a, "max_bytes"_a, "threads"_a, "callback"_a.none(),
+      "Balanced entropic transport over stored pairs; f and g are written.");
+
+  m.def(
+      "ot_solve_sparse_relaxed",
+      [](vec_in<std::int64_t> offsets, vec_in<std::int32_t> indices, vec_in<T> values, vec_in<double> a,
+         vec_in<double> b, vec_out<double> f, vec_out<double> g, vec_in<double> rho_a, vec_in<double> rho_b,
+         bool clip, double mass, bool product, const std::vector<double>& schedule, double tol,
+         std::ptrdiff_t max_iter, bool init, bool accelerate, int threads, nb::object callback) {
+        const ot::relaxed_options o{.schedule = schedule,
+                                    .tol = tol,
+                                    .max_iter = max_iter,
+                                    .init = init,
+                                    .accelerate = accelerate,
+                                    .kind = clip ? ot::penalty::total_variation : ot::penalty::kl,
+                                    .rho_a = view<double>(rho_a),
+                                    .rho_b = view<double>(rho_b),
+                                    .mass = mass,
+                                    .product_reference = product};
+        return report(run(threads, callback, [&](const context& ctx) {
+          return ot::solve_relaxed<T>(ctx, pairs<T>(offsets, indices, values, b.size()), view<double>(a),
+                                      view<double>(b), o, view<double>(f), view<double>(g));
+        }));
+      },
+      "offsets"_a.noconvert(), "indices"_a.noconvert(), "values"_a.noconvert(), "a"_a.noconvert(),
+      "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "rho_a"_a.noconvert(), "rho_b"_a.noconvert(),
+      "clip"_a, "mass"_a, "product"_a, "schedule"_a, "tol"_a, "max_iter"_a, "init"_a, "accelerate"_a,
+      "threads"_a, "callback"_a.none(),
+      "Transport over stored pairs with penalised or bounded marginals; f and g are written.");
 
   m.def(
       "ot_solve_batch",
@@ -239,16 +308,7 @@ void bind(nb::module_& m) {
           return ot::solve_relaxed<T>(ctx, geometry<T>(x, y, metric), view<double>(a), view<double>(b), o,
                                       view<double>(f), view<double>(g));
         });
-        nb::dict out;
-        out["converged"] = r.converged;
-        out["stopped"] = r.stopped;
-        out["status"] = r.status;
-        out["n_sweeps"] = r.sweeps;
-        out["change"] = r.change;
-        out["mass"] = r.mass;
-        out["shift"] = r.shift;
-        out["history"] = steps(r.history);
-        return out;
+        return report(r);
       },
       X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(),
       "rho_a"_a.noconvert(), "rho_b"_a.noconvert(), "clip"_a, "mass"_a, "product"_a, "schedule"_a, "tol"_a,
@@ -318,6 +378,26 @@ void bind(nb::module_& m) {
       },
       X, Y, "metric"_a, "reg"_a, "u"_a.noconvert(), "v"_a.noconvert(), "w"_a.noconvert(), "V"_a.noconvert(),
       "out"_a.noconvert(), "threads"_a, "callback"_a.none(), "out = P^T diag(w) P V in one sweep.");
+
+  m.def(
+      "ot_weighted",
+      [](cost x, optional_cost y, const std::string& metric, double reg, vec_in<double> u, vec_in<double> v,
+         int power, std::optional<mat_in<double>> left, std::optional<mat_in<double>> right, mat_in<double> V,
+         mat_in<double> U, mat_out<double> forward, mat_out<double> backward, int threads,
+         nb::object callback) {
+        const block_in first(V), second(U);
+        block_out image(forward), back(backward);
+        ot::plan<T> p{geometry<T>(x, y, metric), reg, view<double>(u), view<double>(v), power, {}, {}};
+        if (left) p.left = view<double>(*left);
+        if (right) p.right = view<double>(*right);
+        run(threads, callback, [&](const context& ctx) { ot::both<T>(ctx, p, first, image, second, back); });
+        image.write();
+        back.write();
+      },
+      X, Y, "metric"_a, "reg"_a, "u"_a.noconvert(), "v"_a.noconvert(), "power"_a, "left"_a.noconvert().none(),
+      "right"_a.noconvert().none(), "V"_a.noconvert(), "U"_a.noconvert(), "forward"_a.noconvert(),
+      "backward"_a.noconvert(), "threads"_a, "callback"_a.none(),
+      "forward = W V and backward = W^T U in one sweep, W_ij = P_ij C_ij^power (left right^T)_ij.");
 
   m.def(
       "ot_stats",

@@ -57,9 +57,11 @@ def _host(x: object, name: str) -> NDArray[Any]:
 def _from_torch(x: Any, name: str) -> NDArray[Any]:
     torch = sys.modules["torch"]
     if x.requires_grad:
-        raise TypeError(
-            f"{name} requires grad, and lapwing does not give gradients yet; pass {name}.detach()"
-        )
+        if torch.is_grad_enabled():
+            raise TypeError(
+                f"{name} requires grad, and there are no gradients for it here; pass {name}.detach()"
+            )
+        x = x.detach()
     if x.layout != torch.strided:
         raise TypeError(f"{name} is a sparse tensor; pass a dense one ({name}.to_dense())")
     if x.device.type != "cpu":
@@ -116,15 +118,25 @@ def _has_tensor(x: Any) -> bool:
     return _torch_tensor(x)
 
 
-def takes_tensors(function: Function, module: str) -> Function:
+def _requires_grad(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):
+        return any(_requires_grad(v) for v in x)
+    if isinstance(x, dict):
+        return any(_requires_grad(v) for v in x.values())
+    return _torch_tensor(x) and bool(x.requires_grad) and bool(sys.modules["torch"].is_grad_enabled())
+
+
+def takes_tensors(function: Function, module: str, *, gradients: bool = False) -> Function:
     """Let a function of NumPy arrays take PyTorch tensors as well, and give tensors back, with gradients.
 
-    `module` is where the result is found by its name.
+    `module` is where the result is found by its name. `gradients`: it takes tensors by itself unless they
+    require grad.
     """
+    wanted = _requires_grad if gradients else _has_tensor
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if call_with_tensors is not None and (_has_tensor(args) or _has_tensor(kwargs)):
+        if call_with_tensors is not None and (wanted(args) or wanted(kwargs)):
             return call_with_tensors(function.__name__, function, args, kwargs)
         return function(*args, **kwargs)
 

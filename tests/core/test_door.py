@@ -225,9 +225,11 @@ def test_torch_tensors_that_are_refused():
     torch = pytest.importorskip("torch")
     x = torch.tensor(X, requires_grad=True)
     with pytest.raises(TypeError, match=r"X requires grad, .*pass X.detach\(\)"):
-        ot.solve_sample(x, Y, reg=1.0)
-    with pytest.raises(TypeError, match=r"a requires grad"):
-        ot.solve(C, torch.ones(3, requires_grad=True), reg=1.0)
+        ot.c_transform(x, Y, np.zeros(len(Y)))
+    with pytest.raises(TypeError, match=r"mass requires grad, .*pass mass.detach\(\)"):
+        ot.solve(C, reg=1.0, mass=torch.tensor(0.5, requires_grad=True))
+    with torch.no_grad():
+        assert not isinstance(ot.solve_sample(x, Y, reg=10.0).value, torch.Tensor)
     assert ot.solve_sample(x.detach(), Y, reg=10.0).converged
     with pytest.raises(TypeError, match="C is complex"):
         ot.solve(torch.tensor(C + 0j), reg=1.0)

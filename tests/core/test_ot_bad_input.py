@@ -185,11 +185,11 @@ def test_points(x, y, options, error, message):
         ot.solve_sample(x, y, reg=1.0, **options)
 
 
-def test_sparse_costs_are_refused():
+def test_sparse_points_are_refused():
     from scipy.sparse import csr_array
 
-    with pytest.raises(TypeError, match=r"C is a sparse matrix; pass a dense array \(C.toarray\(\)\)"):
-        ot.solve(csr_array(C), reg=1.0)
+    with pytest.raises(TypeError, match=r"X is a sparse matrix; pass a dense array \(X.toarray\(\)\)"):
+        ot.solve_sample(csr_array(X), Y, reg=1.0)
 
 
 def test_a_row_whose_partners_have_no_weight():

@@ -65,7 +65,8 @@ struct step {
 struct result {
   bool converged = false;
   bool stopped = false;  ///< the progress callback asked for it
-  std::string status;    ///< "converged", "max_iter", "stopped", "rounding floor ..."
+  /// "converged", "max_iter", "stopped", "rounding floor ...", "stalled (pattern probably infeasible)"
+  std::string status;
   std::ptrdiff_t sweeps = 0;
   std::ptrdiff_t newton_steps = 0, inner_steps = 0;  ///< inner: of conjugate gradients
   std::string reason;                                ///< what was chosen at the last reg, and why
@@ -78,6 +79,13 @@ struct result {
 /// Throws std::invalid_argument on bad input before anything is written. T = float, double.
 template <class T>
 result solve(const context&, const geometry<T>&, std::span<const double> a, std::span<const double> b,
+             const options&, std::span<double> f, std::span<double> g);
+
+/// The same over the stored pairs alone: what is not stored is forbidden, a stored 0 is a cost of 0. Every
+/// row and column must have an entry, columns rise strictly within a row. Where no plan on the pattern has
+/// these weights the potentials drift apart, and the run ends as "stalled (pattern probably infeasible)".
+template <class T>
+result solve(const context&, csr_view<const T> costs, std::span<const double> a, std::span<const double> b,
              const options&, std::span<double> f, std::span<double> g);
 
 /// One of many small problems; f (n) and g (m) are written.
@@ -124,6 +132,11 @@ struct relaxed_result {
 /// and g, without the factor a_i b_j where the reference is not the product.
 template <class T>
 relaxed_result solve_relaxed(const context&, const geometry<T>&, std::span<const double> a,
+                             std::span<const double> b, const relaxed_options&, std::span<double> f,
+                             std::span<double> g);
+/// The same over stored pairs, as for `solve`.
+template <class T>
+relaxed_result solve_relaxed(const context&, csr_view<const T> costs, std::span<const double> a,
                              std::span<const double> b, const relaxed_options&, std::span<double> f,
                              std::span<double> g);
 
@@ -187,6 +200,9 @@ struct plan {
   geometry<T> costs;
   double reg;
   std::span<const double> u, v;  ///< may hold -inf: an empty row or column
+  // Factors of the entries, which `apply`, `normal` and `both` know:
+  int power = 0;                          ///< C_ij^power; 0 where P_ij is 0, and for power < 0 where C_ij is
+  matrix_view<const double> left, right;  ///< (left right^T)_ij, n x p and m x p; none: 1
 };
 
 /// out = P v, blocks of vectors as rows: v (k x m), out (k x n); transposed: out = P^T v, v (k x n), out (k x

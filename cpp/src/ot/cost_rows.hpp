@@ -99,8 +99,12 @@ class cost_rows {
   // e[r, :] = z, top[r] = their maxima
   void logits(double kappa, const row_index& index, const double* phi, const T* g, T* e, double* top,
               T* scratch) const {
+    logits(kappa, index, phi, g, 0, stride_, e, top, scratch);
+  }
+  void logits(double kappa, const row_index& index, const double* phi, const T* g, std::ptrdiff_t first,
+              std::ptrdiff_t width, T* e, double* top, T* scratch) const {
     std::fill_n(top, group_, -std::numeric_limits<double>::infinity());
-    run<true>(kappa, index, phi, g, 0, stride_, e, top, scratch);
+    run<true>(kappa, index, phi, g, first, width, e, top, scratch);
   }
 
  private:

@@ -2,7 +2,8 @@
 // eps-scaling, plain, Anderson and over-relaxed sweeps, stopping rule and certificate (spec 5.1, 5.2, 5.4).
 //
 // An executor offers: vector, make_rows(), make_cols(), rows(), cols(), a(), b(), log_a(), log_b(), sweep(),
-// marginals(), single_precision, unit_roundoff; and for Newton's method extract().
+// marginals(), single_precision, unit_roundoff; for Newton's method extract(); and sparse_pattern where most
+// pairs are missing, so that there may be no plan.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -239,6 +240,10 @@ class driver {
         r_.converged = verify(phi, gamma);
         return finish(r_.converged ? "converged" : "rounding floor", phi, gamma);
       }
+      if constexpr (requires { Exec::sparse_pattern; }) {
+        if (drifting(errors, lowest, phi, gamma))
+          return finish("stalled (pattern probably infeasible)", phi, gamma);
+      }
       // the next gamma; safe_ keeps the plain step in case that it is rejected
       extrapolated = false;
       add(gamma, rho_, safe_);
@@ -390,6 +395,24 @@ class driver {
     return best <= Exec::unit_roundoff * largest;
   }
 
+  // Where no plan has the marginals, the potentials move apart for ever while the error stays (spec 6.7):
+  // twice in turn by more than 50 eps in 100 sweeps that lower it by less than a tenth.
+  bool drifting(const std::vector<double>& e, const std::vector<double>& lowest, const vector& phi,
+                const vector& gamma) {
+    constexpr std::size_t window = 100;
+    if (e.size() % window != 0) return false;
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) {
+      low = std::min(low, phi[i] - ex_.log_a()[i]);
+      high = std::max(high, phi[i] - ex_.log_a()[i]);
+    }
+    const double grown = high - low - spread_;
+    spread_ = high - low;
+    const bool stays = e.size() > window && lowest.back() > 0.9 * lowest[e.size() - 1 - window];
+    drifts_ = stays && grown > 50 * std::numbers::log2e ? drifts_ + 1 : 0;
+    return drifts_ == 2;
+  }
+
   // Single precision: what is returned is rounded, so the error of the rounded potentials decides, from one
   // more sweep. In double the rounding (about 1e-16 times the largest log-scaling) is far below any tolerance
   // that is accepted.
@@ -476,7 +499,9 @@ class driver {
   anderson<Exec> anderson_;
   active_set set_;        // of this level
   bool refused_ = false;  // Newton's method, at this level
-  int futile_ = 0;        // its rounds in turn that did not halve the error
+  double spread_ = 0;     // of the row potentials in bits, and how often in turn it grew
+  int drifts_ = 0;
+  int futile_ = 0;  // its rounds in turn that did not halve the error
   double last_error_ = 0, best_error_ = 0, delta_ = 1e-3;
   result r_;
 };

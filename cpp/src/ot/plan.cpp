@@ -28,6 +28,16 @@ void check_plan(const plan<T>& p) {
             static_cast<std::ptrdiff_t>(p.v.size()) == p.costs.cols(),
         "u and v must have lengths ", p.costs.rows(), " and ", p.costs.cols(), ", got ", p.u.size(), " and ",
         p.v.size());
+  check(p.power >= -4 && p.power <= 4, "power must be between -4 and 4, got ", p.power);
+  if (p.left.data == nullptr && p.right.data == nullptr) return;
+  check(p.left.rows == p.costs.rows() && p.right.rows == p.costs.cols() && p.left.cols == p.right.cols,
+        "left and right must be ", p.costs.rows(), " x p and ", p.costs.cols(), " x p, got ", p.left.rows,
+        " x ", p.left.cols, " and ", p.right.rows, " x ", p.right.cols);
+}
+template <class T>
+void check_plain(const plan<T>& p) {
+  check_plan(p);
+  check(p.power == 0 && p.left.data == nullptr, "factors of the entries are for apply, normal and both");
 }
 void check_block(matrix_view<const double> x, std::ptrdiff_t rows, std::ptrdiff_t cols, const char* what) {
   check(x.rows == rows && x.cols == cols, what, " must be ", rows, " x ", cols, ", got ", x.rows, " x ",
@@ -46,14 +56,32 @@ class plan_sweep {
         kappa_(log2e / p.reg),
         c_(ctx, p.costs, kappa_, false),
         phi_(bits(ctx, p.u)),
-        g_(ctx, c_.stride()) {
+        g_(ctx, c_.stride()),
+        power_(p.power),
+        factors_(p.left.cols) {
     c_.columns(kappa_, bits(ctx, p.v), g_.data());
+    if (power_ != 0) {
+      zero_ = buffer<T>(ctx, c_.stride());
+      c_.columns(1.0, {}, zero_.data());
+    }
+    if (factors_ > 0) {  // factors as rows: a tile of left right^T is then a product like that of P^T U
+      left_ = buffer<T>(ctx, factors_ * c_.rows());
+      right_ = buffer<T>(ctx, factors_ * c_.stride(), T(0));
+      for (std::ptrdiff_t q = 0; q < factors_; ++q) {
+        for (std::ptrdiff_t i = 0; i < c_.rows(); ++i)
+          left_[q * c_.rows() + i] = static_cast<T>(p.left(i, q));
+        for (std::ptrdiff_t j = 0; j < c_.cols(); ++j)
+          right_[q * c_.stride() + j] = static_cast<T>(p.right(j, q));
+      }
+    }
     // Rows of a tile start in different sets of the first-level cache.
     constexpr std::ptrdiff_t widest = sizeof(T) == 4 ? 480 : 288;
     tile_ = std::min(round_up((c_.stride() + 15) / 16, kernels::column_padding), widest);
     tiles_ = (c_.stride() + tile_ - 1) / tile_;
     for (int k = 0; k < ctx.threads(); ++k)
-      workers_.push_back({buffer<T>(ctx, sub * tile_), c_.scratch(ctx)});
+      workers_.push_back({buffer<T>(ctx, sub * tile_), c_.scratch(ctx),
+                          buffer<T>(ctx, power_ != 0 ? sub * tile_ : 0),
+                          buffer<double>(ctx, factors_ > 0 ? sub * tile_ : 0)});
   }
 
   // forward (nv x n) = P V for v of nv x m (or empty); backward (l x m) = P^T U. fill_u(i, z, u): z the nv
@@ -70,21 +98,35 @@ class plan_sweep {
  private:
   static constexpr std::ptrdiff_t sub = 64;
   struct worker {
-    buffer<T> e, scratch;
+    buffer<T> e, scratch, cost;
+    buffer<double> factor;
   };
 
   std::ptrdiff_t width(std::ptrdiff_t tile) const { return std::min(tile_, c_.stride() - tile * tile_); }
 
-  // e (rows of the tile's width) = exponentials of the rows first ... last - 1, the last one repeated up to a
+  // e (rows of the tile's width) = entries of the rows first ... last - 1, the last one repeated up to a
   // group.
-  void exponentials(std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t tile, T* e, T* scratch) const {
+  void entries(std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t tile, T* e, worker& s) const {
     row_index index;
     double sum[kernels::most_rows];
-    const std::ptrdiff_t w = width(tile);
-    for (std::ptrdiff_t i = first; i < last; i += c_.group(), e += c_.group() * w) {
+    const std::ptrdiff_t w = width(tile), count = (last - first) * w;
+    for (std::ptrdiff_t i = first; i < last; i += c_.group()) {
+      const std::ptrdiff_t at = (i - first) * w;
       row_group(i, last, c_.group(), index);
-      c_.exponentials(kappa_, index, phi_.data(), g_.data(), tile * tile_, w, e, sum, scratch);
+      c_.exponentials(kappa_, index, phi_.data(), g_.data(), tile * tile_, w, e + at, sum, s.scratch.data());
+      if (power_ != 0)
+        c_.logits(1.0, index, nullptr, zero_.data(), tile * tile_, w, s.cost.data() + at, sum,
+                  s.scratch.data());
     }
+    for (int k = 0; k < power_; ++k)
+      for (std::ptrdiff_t q = 0; q < count; ++q) e[q] = e[q] == T(0) ? T(0) : e[q] * -s.cost[q];
+    for (int k = 0; k < -power_; ++k)
+      for (std::ptrdiff_t q = 0; q < count; ++q) e[q] = s.cost[q] < 0 ? e[q] / -s.cost[q] : T(0);
+    if (factors_ == 0) return;
+    std::fill_n(s.factor.data(), count, 0.0);
+    c_.table().outer_rows(right_.data() + tile * tile_, c_.stride(), factors_, left_.data() + first,
+                          c_.rows(), last - first, 0, w, s.factor.data(), w);
+    for (std::ptrdiff_t q = 0; q < count; ++q) e[q] *= static_cast<T>(s.factor[q]);
   }
 
   template <class Fill>
@@ -108,7 +150,7 @@ class plan_sweep {
           const std::ptrdiff_t tile = task / subs, r0 = task % subs * sub, r1 = std::min(r0 + sub, count),
                                w = width(tile);
           T* e = l > 0 ? kept.data() + band * tile * tile_ + r0 * w : s.e.data();
-          exponentials(first + r0, first + r1, tile, e, s.scratch.data());
+          entries(first + r0, first + r1, tile, e, s);
           double* p = part.data() + (tile * band + r0) * nv;
           std::fill_n(p, sub * nv, 0.0);
           for (std::ptrdiff_t r = 0; r < r1 - r0; r += block)
@@ -160,7 +202,7 @@ class plan_sweep {
         for (std::ptrdiff_t r0 = chunk * rows; r0 < end; r0 += sub) {
           if (ctx_.checkpoint(id)) return;
           const std::ptrdiff_t r1 = std::min(r0 + sub, end);
-          exponentials(r0, r1, tile, s.e.data(), s.scratch.data());
+          entries(r0, r1, tile, s.e.data(), s);
           k.outer_rows(s.e.data(), w, r1 - r0, u.data() + r0 * l, l, l, 0, w,
                        out.data() + chunk * l * stride + tile * tile_, stride);
         }
@@ -179,6 +221,9 @@ class plan_sweep {
   cost_rows<T> c_;
   buffer<double> phi_;
   buffer<T> g_;
+  int power_;
+  std::ptrdiff_t factors_;
+  buffer<T> zero_, left_, right_;  // zero_: columns of costs alone
   std::ptrdiff_t tile_ = 0, tiles_ = 0;
   std::vector<worker> workers_;
 };
@@ -324,7 +369,7 @@ void both(const context& ctx, const plan<T>& p, matrix_view<const double> v, mat
 
 template <class T>
 moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, std::span<double> col_sum) {
-  check_plan(p);
+  check_plain(p);
   const std::ptrdiff_t n = p.costs.rows(), m = p.costs.cols();
   check(static_cast<std::ptrdiff_t>(row_sum.size()) == n && static_cast<std::ptrdiff_t>(col_sum.size()) == m,
         "row_sum and col_sum must have lengths ", n, " and ", m);
@@ -385,7 +430,7 @@ moments stats(const context& ctx, const plan<T>& p, std::span<double> row_sum, s
 
 template <class T>
 void rows(const context& ctx, const plan<T>& p, std::ptrdiff_t first, matrix_view<T> out) {
-  check_plan(p);
+  check_plain(p);
   check(first >= 0 && out.rows >= 0 && first + out.rows <= p.costs.rows(), "rows ", first, " ... ",
         first + out.rows, " are outside 0 ... ", p.costs.rows());
   check(out.cols == p.costs.cols(), "out must have ", p.costs.cols(), " columns, got ", out.cols);
@@ -410,7 +455,7 @@ void rows(const context& ctx, const plan<T>& p, std::ptrdiff_t first, matrix_vie
 template <class T>
 void top_k(const context& ctx, const plan<T>& p, matrix_view<std::int64_t> index, matrix_view<double> value,
            bool transposed) {
-  check_plan(p);
+  check_plain(p);
   const std::ptrdiff_t n = transposed ? p.costs.cols() : p.costs.rows(),
                        m = transposed ? p.costs.rows() : p.costs.cols(), k = index.cols;
   check(index.rows == n && value.rows == n && value.cols == k, "index and value must be ", n, " x k");

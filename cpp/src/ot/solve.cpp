@@ -8,6 +8,7 @@
 #include "cpu_executor.hpp"
 #include "driver.hpp"
 #include "relaxed.hpp"
+#include "sparse_executor.hpp"
 
 namespace lapwing::ot {
 
@@ -49,13 +50,33 @@ void check_rho(std::span<const double> rho, std::ptrdiff_t n, const char* what) 
     check(rho[i] > 0, what, " must be > 0, got ", rho[i], " at ", i);
 }
 
-}  // namespace
-
+// Columns that rise within rows, finite costs, and no row or column without one.
 template <class T>
-result solve(const context& ctx, const geometry<T>& geo, std::span<const double> a, std::span<const double> b,
-             const options& o, std::span<double> f, std::span<double> g) {
-  const std::ptrdiff_t n = geo.rows(), m = geo.cols();
-  check_geometry(geo);
+void check_pairs(csr_view<const T> c) {
+  check(c.rows() > 0 && c.cols > 0, "the cost must have at least one row and one column, got ", c.rows(),
+        " x ", c.cols);
+  check(c.indices.size() == c.values.size() && c.offsets.front() == 0 && c.offsets.back() == c.size(),
+        "offsets must end at the number of entries, got ", c.offsets.back(), " for ", c.values.size());
+  std::vector<char> seen(static_cast<std::size_t>(c.cols));
+  for (std::ptrdiff_t i = 0; i < c.rows(); ++i) {
+    const std::size_t row = static_cast<std::size_t>(i);
+    check(c.offsets[row] < c.offsets[row + 1], "row ", i, " of the cost has no entry");
+    for (std::int64_t q = c.offsets[row]; q < c.offsets[row + 1]; ++q) {
+      const std::size_t at = static_cast<std::size_t>(q);
+      const std::int32_t j = c.indices[at];
+      check(j >= 0 && j < c.cols && (q == c.offsets[row] || j > c.indices[at - 1]),
+            "columns must rise strictly within a row and be below ", c.cols, ", but row ", i, " has ", j);
+      check(std::isfinite(c.values[at]), "costs must be finite, got ", c.values[at], " in row ", i);
+      seen[static_cast<std::size_t>(j)] = 1;
+    }
+  }
+  for (std::size_t j = 0; j < seen.size(); ++j) check(seen[j], "column ", j, " of the cost has no entry");
+}
+
+template <class T, class Make>
+result balanced(const context& ctx, std::ptrdiff_t n, std::ptrdiff_t m, std::span<const double> a,
+                std::span<const double> b, const options& o, std::span<double> f, std::span<double> g,
+                Make&& make) {
   check_weights(a, n, "a");
   check_weights(b, m, "b");
   check(static_cast<std::ptrdiff_t>(f.size()) == n && static_cast<std::ptrdiff_t>(g.size()) == m,
@@ -77,7 +98,7 @@ result solve(const context& ctx, const geometry<T>& geo, std::span<const double>
   for (std::ptrdiff_t j = 0; j < m; ++j) scaled_b[j] = b[static_cast<std::size_t>(j)] * (mass_a / mass_b);
 
   const double kappa0 = log2e / o.schedule.front(), kappa = log2e / o.schedule.back();
-  cpu_executor<T> ex(ctx, geo, a, scaled_b, kappa);
+  auto ex = make(scaled_b);
   buffer<double> phi = ex.make_rows(), gamma = ex.make_cols();
   if (o.init) {
     for (std::ptrdiff_t i = 0; i < n; ++i) phi[i] = ex.log_a()[i] + kappa0 * f[i];
@@ -89,11 +110,59 @@ result solve(const context& ctx, const geometry<T>& geo, std::span<const double>
   options with_start = o;
   with_start.init = true;  // rows start from their maxima: without a start nothing is known about them, and
                            // with one nothing is promised
-  driver<cpu_executor<T>> d(ctx, ex, with_start);
+  driver<decltype(ex)> d(ctx, ex, with_start);
   result r = d.run(phi, gamma);
   for (std::ptrdiff_t i = 0; i < n; ++i) f[i] = (phi[i] - ex.log_a()[i]) / kappa;
   for (std::ptrdiff_t j = 0; j < m; ++j) g[j] = (gamma[j] - ex.log_b()[j]) / kappa;
   return r;
+}
+
+template <class T, class Make>
+relaxed_result relaxed(const context& ctx, std::ptrdiff_t n, std::ptrdiff_t m, std::span<const double> a,
+                       std::span<const double> b, const relaxed_options& o, std::span<double> f,
+                       std::span<double> g, Make&& make) {
+  check_weights(a, n, "a");
+  check_weights(b, m, "b");
+  check(std::ssize(f) == n && std::ssize(g) == m, "f and g must have lengths ", n, " and ", m, ", got ",
+        f.size(), " and ", g.size());
+  if (o.init) {
+    check_start(f, "f");
+    check_start(g, "g");
+  }
+  check_schedule<T>(o.schedule);
+  check_rho(o.rho_a, n, "rho_a");
+  check_rho(o.rho_b, m, "rho_b");
+  check(o.tol > 0, "tol must be > 0, got ", o.tol);
+  check(o.max_iter >= 1, "max_iter must be >= 1, got ", o.max_iter);
+  double mass_a = 0, mass_b = 0;
+  for (const double v : a) mass_a += v;
+  for (const double v : b) mass_b += v;
+  check(o.mass >= 0 && o.mass <= std::min(mass_a, mass_b) * (1 + 1e-12),
+        "mass must be between 0 and the smaller of the sums of a and b, ", std::min(mass_a, mass_b), ", got ",
+        o.mass);
+  check(o.mass == 0 || (o.rho_a.empty() && o.rho_b.empty()), "mass and rho exclude each other");
+  auto ex = make();
+  return relaxed_driver<decltype(ex)>(ctx, ex, o).run(f, g);
+}
+
+}  // namespace
+
+template <class T>
+result solve(const context& ctx, const geometry<T>& geo, std::span<const double> a, std::span<const double> b,
+             const options& o, std::span<double> f, std::span<double> g) {
+  check_geometry(geo);
+  return balanced<T>(ctx, geo.rows(), geo.cols(), a, b, o, f, g, [&](std::span<const double> scaled) {
+    return cpu_executor<T>(ctx, geo, a, scaled, log2e / o.schedule.back());
+  });
+}
+
+template <class T>
+result solve(const context& ctx, csr_view<const T> costs, std::span<const double> a,
+             std::span<const double> b, const options& o, std::span<double> f, std::span<double> g) {
+  check_pairs(costs);
+  return balanced<T>(ctx, costs.rows(), costs.cols, a, b, o, f, g, [&](std::span<const double> scaled) {
+    return sparse_executor<T>(ctx, costs, a, scaled);
+  });
 }
 
 template <class T>
@@ -130,30 +199,18 @@ template <class T>
 relaxed_result solve_relaxed(const context& ctx, const geometry<T>& geo, std::span<const double> a,
                              std::span<const double> b, const relaxed_options& o, std::span<double> f,
                              std::span<double> g) {
-  const std::ptrdiff_t n = geo.rows(), m = geo.cols();
   check_geometry(geo);
-  check_weights(a, n, "a");
-  check_weights(b, m, "b");
-  check(std::ssize(f) == n && std::ssize(g) == m, "f and g must have lengths ", n, " and ", m, ", got ",
-        f.size(), " and ", g.size());
-  if (o.init) {
-    check_start(f, "f");
-    check_start(g, "g");
-  }
-  check_schedule<T>(o.schedule);
-  check_rho(o.rho_a, n, "rho_a");
-  check_rho(o.rho_b, m, "rho_b");
-  check(o.tol > 0, "tol must be > 0, got ", o.tol);
-  check(o.max_iter >= 1, "max_iter must be >= 1, got ", o.max_iter);
-  double mass_a = 0, mass_b = 0;
-  for (const double v : a) mass_a += v;
-  for (const double v : b) mass_b += v;
-  check(o.mass >= 0 && o.mass <= std::min(mass_a, mass_b) * (1 + 1e-12),
-        "mass must be between 0 and the smaller of the sums of a and b, ", std::min(mass_a, mass_b), ", got ",
-        o.mass);
-  check(o.mass == 0 || (o.rho_a.empty() && o.rho_b.empty()), "mass and rho exclude each other");
-  cpu_executor<T> ex(ctx, geo, a, b, log2e / o.schedule.back());
-  return relaxed_driver<cpu_executor<T>>(ctx, ex, o).run(f, g);
+  return relaxed<T>(ctx, geo.rows(), geo.cols(), a, b, o, f, g,
+                    [&] { return cpu_executor<T>(ctx, geo, a, b, log2e / o.schedule.back()); });
+}
+
+template <class T>
+relaxed_result solve_relaxed(const context& ctx, csr_view<const T> costs, std::span<const double> a,
+                             std::span<const double> b, const relaxed_options& o, std::span<double> f,
+                             std::span<double> g) {
+  check_pairs(costs);
+  return relaxed<T>(ctx, costs.rows(), costs.cols, a, b, o, f, g,
+                    [&] { return sparse_executor<T>(ctx, costs, a, b); });
 }
 
 template <class T>
@@ -263,6 +320,11 @@ interval range(const context& ctx, const geometry<T>& geo) {
                            std::span<const double>, const options&, std::span<double>, std::span<double>);  \
   template std::vector<result> solve_batch<T>(const context&, std::span<const batch_item<T>>, double, bool, \
                                               const options&);                                              \
+  template result solve<T>(const context&, csr_view<const T>, std::span<const double>,                      \
+                           std::span<const double>, const options&, std::span<double>, std::span<double>);  \
+  template relaxed_result solve_relaxed<T>(const context&, csr_view<const T>, std::span<const double>,      \
+                                           std::span<const double>, const relaxed_options&,                 \
+                                           std::span<double>, std::span<double>);                           \
   template relaxed_result solve_relaxed<T>(const context&, const geometry<T>&, std::span<const double>,     \
                                            std::span<const double>, const relaxed_options&,                 \
                                            std::span<double>, std::span<double>);                           \

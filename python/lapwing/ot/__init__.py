@@ -5,6 +5,7 @@ The plan is kept as two potentials and applied without being stored; `OTResult` 
 
 from __future__ import annotations
 
+from lapwing._array import takes_tensors
 from lapwing.ot._barycenter import Barycenter, barycenter
 from lapwing.ot._batch import OTResultBatch, solve_batch
 from lapwing.ot._cost import METRICS, c_transform, cost_quantile
@@ -12,10 +13,13 @@ from lapwing.ot._couplings import Assignment, assign, gibbs_weights, nearest_noi
 from lapwing.ot._divergence import SinkhornDivergence, sinkhorn_divergence
 from lapwing.ot._doubly import DoublyStochasticResult, doubly_stochastic
 from lapwing.ot._free_support import FreeBarycenter, barycenter_free_support
+from lapwing.ot._gradients import OTGradients
 from lapwing.ot._operator import kernel_operator
 from lapwing.ot._progressive import PartialLabels, mass_schedule, progressive_partial
 from lapwing.ot._result import HistoryEntry, OTResult, SingularTriplets
 from lapwing.ot._solve import solve, solve_sample
+from lapwing.ot._solve_sparse import solve_sparse
+from lapwing.ot._sparse import SparseOTResult
 from lapwing.ot._sparsity import SparsePlan, sparsity_constrained
 
 __all__ = [
@@ -25,11 +29,13 @@ __all__ = [
     "DoublyStochasticResult",
     "FreeBarycenter",
     "HistoryEntry",
+    "OTGradients",
     "OTResult",
     "OTResultBatch",
     "PartialLabels",
     "SingularTriplets",
     "SinkhornDivergence",
+    "SparseOTResult",
     "SparsePlan",
     "assign",
     "barycenter",
@@ -46,5 +52,9 @@ __all__ = [
     "solve",
     "solve_batch",
     "solve_sample",
+    "solve_sparse",
     "sparsity_constrained",
 ]
+
+for _name in ("sinkhorn_divergence", "solve", "solve_batch", "solve_sample"):
+    globals()[_name] = takes_tensors(globals()[_name], __name__, gradients=True)

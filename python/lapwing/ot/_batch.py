@@ -20,6 +20,8 @@ from lapwing.ot._solve import ACCELERATIONS, METHODS, Acceleration, Method
 
 __all__ = ["OTResultBatch", "solve_batch"]
 
+GRADIENT_ENTRIES = 2**21  # of plans that are made together
+
 
 class OTResultBatch:
     """Solutions of many problems; made by `solve_batch`. ``batch[k]`` is the k-th as an `OTResult`.
@@ -37,6 +39,12 @@ class OTResultBatch:
     reg : float
     plan : array of shape (B, n, m)
         All plans, 0 beyond the length of a problem; made on first access.
+    grad_C : array of shape (B, n, m)
+        Gradient of each `value` for its cost: the plan.
+    grad_X, grad_Y : arrays of shape (B, n, d) and (B, m, d)
+        Gradients of each `value` for its points, 0 beyond the length.
+    grad_a, grad_b : arrays of shape (B, n) and (B, m)
+        Gradients of each `value` for its weights, 0 beyond the length; see `OTResult.grad_a`.
     """
 
     def __init__(
@@ -120,6 +128,82 @@ class OTResultBatch:
             rows, columns = self._lengths[k]
             out[k, :rows, :columns] = np.asarray(result.plan)
         return _array.wrap(out, self._kind)
+
+    @property
+    def grad_C(self) -> Array:
+        return self.plan
+
+    @property
+    def grad_X(self) -> Array:
+        return _array.wrap(self._grad_points[0], self._kind)
+
+    @property
+    def grad_Y(self) -> Array:
+        return _array.wrap(self._grad_points[1], self._kind)
+
+    @property
+    def grad_a(self) -> Array:
+        return self._grad_weights(self._f)
+
+    @property
+    def grad_b(self) -> Array:
+        return self._grad_weights(self._g)
+
+    def _grad_weights(self, potential: Vector) -> Array:
+        out = potential + self.reg * (self._a.sum(axis=1, keepdims=True) - 1)
+        out[np.isnan(potential)] = 0
+        return _array.wrap(out.astype(self._x.dtype), self._kind)
+
+    @cached_property
+    def _grad_points(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        from threadpoolctl import threadpool_limits
+
+        if self._y is None:
+            raise ValueError("problems that were given by costs have no points; their gradient is grad_C")
+        x_out, y_out = np.zeros(self._x.shape), np.zeros(self._y.shape)
+        n, m = self._x.shape[1], self._y.shape[1]
+        step = max(1, GRADIENT_ENTRIES // (n * m))
+        with threadpool_limits(1, user_api="blas"):  # the same bits whatever the number of threads
+            for start in range(0, len(self), step):
+                part = slice(start, start + step)
+                x_out[part], y_out[part] = self._grad_of_points(part)
+        return x_out.astype(self._x.dtype), y_out.astype(self._x.dtype)
+
+    def _grad_of_points(self, part: slice) -> tuple[Vector, Vector]:
+        assert self._y is not None
+        rows = np.arange(self._x.shape[1]) < self._lengths[part, :1]
+        columns = np.arange(self._y.shape[1]) < self._lengths[part, 1:]
+        x = np.where(rows[:, :, None], self._x[part].astype(np.float64), 0.0)
+        y = np.where(columns[:, :, None], self._y[part].astype(np.float64), 0.0)
+        distance = self._metric in ("sqeuclidean", "euclidean")
+        lengths = [np.ones(1), np.ones(1)]
+        if self._metric == "cosine":
+            lengths = [np.linalg.norm(z, axis=2, keepdims=True) for z in (x, y)]
+            lengths = [np.where(z > 0, z, 1.0) for z in lengths]
+            x, y = x / lengths[0], y / lengths[1]
+        cost = np.zeros((len(x), x.shape[1], y.shape[1]))
+        if distance:
+            for k in range(x.shape[2]):  # not by products: near points would lose their distance
+                cost += (x[:, :, k, None] - y[:, None, :, k]) ** 2
+            if self._metric == "euclidean":
+                np.sqrt(cost, out=cost)
+        else:
+            cost = -(x @ y.transpose(0, 2, 1)) + (1.0 if self._metric == "cosine" else 0.0)
+        f, g = np.nan_to_num(self._f[part]), np.nan_to_num(self._g[part])
+        plan = np.exp((f[:, :, None] + g[:, None, :] - cost) / self.reg)
+        plan *= self._a[part, :, None] * self._b[part, None, :]  # 0 beyond the lengths
+        if self._metric == "euclidean":
+            plan = np.divide(plan, cost, out=np.zeros_like(plan), where=cost > 0)
+        x_grad, y_grad = -(plan @ y), -(plan.transpose(0, 2, 1) @ x)
+        if distance:
+            x_grad += x * plan.sum(axis=2)[:, :, None]
+            y_grad += y * plan.sum(axis=1)[:, :, None]
+        if self._metric == "sqeuclidean":
+            x_grad, y_grad = 2 * x_grad, 2 * y_grad
+        if self._metric == "cosine":
+            x_grad = (x_grad - (x_grad * x).sum(axis=2, keepdims=True) * x) / lengths[0]
+            y_grad = (y_grad - (y_grad * y).sum(axis=2, keepdims=True) * y) / lengths[1]
+        return x_grad, y_grad
 
 
 def solve_batch(
@@ -238,7 +322,7 @@ def solve_batch(
             f"{missed} of {count} problems did not reach tol = {tolerance:g}: the largest marginal error is "
             f"{result.marginal_error.max():.2e}",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lapwing import _array, _threads, _validate
@@ -138,6 +140,9 @@ def c_transform(
 
 def statistic(geometry: Geometry, which: str, forbidden: bool, seed: int, threads: int) -> float:
     """Median, mean or maximum of the finite costs, the number that `reg_scale` names."""
+    if geometry.metric == "sparse":
+        stored: Any = geometry
+        return float(stored.statistic(which))
     pairs = geometry.n * geometry.m
     finite = pairs
     if geometry.y is None and forbidden:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,8 @@ class SinkhornDivergence:
         Between the two sides, and of each with itself.
     value : float
         ``cross - self_x / 2 - self_y / 2 + ε/2 (Σa - Σb)²``.
+    grad_X, grad_Y, grad_a, grad_b : arrays
+        Gradients of `value` for the points and the weights; see `OTResult.grad_X` and `OTResult.grad_a`.
     """
 
     cross: OTResult
@@ -38,6 +41,27 @@ class SinkhornDivergence:
     @property
     def converged(self) -> bool:
         return self.cross.converged and self.self_x.converged and self.self_y.converged
+
+    @property
+    def grad_X(self) -> Array:
+        return self.cross.grad_X - 0.5 * (self.self_x.grad_X + self.self_x.grad_Y)
+
+    @property
+    def grad_Y(self) -> Array:
+        return self.cross.grad_Y - 0.5 * (self.self_y.grad_X + self.self_y.grad_Y)
+
+    @property
+    def grad_a(self) -> Array:
+        return self.cross.grad_a - 0.5 * (self.self_x.grad_a + self.self_x.grad_b) + self._excess
+
+    @property
+    def grad_b(self) -> Array:
+        return self.cross.grad_b - 0.5 * (self.self_y.grad_a + self.self_y.grad_b) - self._excess
+
+    @property
+    def _excess(self) -> float:
+        a, b = (float(w.sum()) for w in self.cross.weights)
+        return self.cross.reg * (a - b)
 
 
 def sinkhorn_divergence(
@@ -82,18 +106,26 @@ def sinkhorn_divergence(
     >>> round(ot.sinkhorn_divergence(X, X + 3, reg=1.0).value, 6)
     9.0
     """
+    return SinkhornDivergence(*three_solves(solve_sample, X, Y, a, b, reg, options))
+
+
+def three_solves(
+    solve: Callable[..., Any], X: Array, Y: Array, a: Array | None, b: Array | None, reg: Any,
+    options: dict[str, Any],
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Between the two sides, and of each with itself, by `solve_sample` or what stands for it."""
     for name in ("init", "mass"):
         if options.pop(name, None) is not None:
             raise ValueError(f"{name} has no meaning for a divergence")
     unbalanced = options.pop("unbalanced", None)
     pair = unbalanced if isinstance(unbalanced, (tuple, list)) else (unbalanced, unbalanced)
-    cross = solve_sample(X, Y, a, b, reg=reg, unbalanced=unbalanced, **options)
-    own = {**options, "reg": cross.reg, "reg_scale": None}
+    cross = solve(X, Y, a, b, reg=reg, unbalanced=unbalanced, **options)
+    own = {**options, "reg": reg * cross.cost_scale, "reg_scale": None}
     if isinstance(own.get("schedule"), (list, tuple)):
         own["schedule"] = [s * cross.cost_scale for s in own["schedule"][:-1]] + [cross.reg]
     a, b = cross.weights
-    return SinkhornDivergence(
+    return (
         cross,
-        solve_sample(X, X, a, a, unbalanced=None if pair[0] is None else (pair[0], pair[0]), **own),
-        solve_sample(Y, Y, b, b, unbalanced=None if pair[1] is None else (pair[1], pair[1]), **own),
+        solve(X, X, a, a, unbalanced=None if pair[0] is None else (pair[0], pair[0]), **own),
+        solve(Y, Y, b, b, unbalanced=None if pair[1] is None else (pair[1], pair[1]), **own),
     )

@@ -186,6 +186,27 @@ class Geometry:
         _backend.extension().ot_normal(*self._key, reg, u, v, w, block, out, threads, hook)
         return out
 
+    def weighted(
+        self, reg: float, u: Vector, v: Vector, power: int, left: Vector, right: Vector, V: Vector, U: Vector,
+        *, threads: int = 0, hook: Hook = None,
+    ) -> tuple[Vector, Vector]:  # fmt: skip
+        """W @ V and W.T @ U in one sweep, W_ij = P_ij C_ij^power (left @ right.T)_ij.
+
+        W_ij is 0 where P_ij is, and for a negative power where C_ij is.
+        """
+        forward, backward = np.empty((self.n, V.shape[1])), np.empty((self.m, U.shape[1]))
+        left, right, V, U = (np.ascontiguousarray(z, dtype=np.float64) for z in (left, right, V, U))
+        options = (threads, hook)
+        if self.swapped:
+            _backend.extension().ot_weighted(
+                *self._key, reg, v, u, power, right, left, U, V, backward, forward, *options
+            )
+        else:
+            _backend.extension().ot_weighted(
+                *self._key, reg, u, v, power, left, right, V, U, forward, backward, *options
+            )
+        return forward, backward
+
     def stats(self, reg: float, u: Vector, v: Vector, *, threads: int = 0, hook: Hook = None) -> Stats:
         rows, columns = np.empty(self.n), np.empty(self.m)
         if self.swapped:

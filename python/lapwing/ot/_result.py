@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from lapwing import _array, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
-from lapwing.ot import _geometry
+from lapwing.ot import _geometry, _gradients
 from lapwing.ot._geometry import Geometry, Stats, Vector
+from lapwing.ot._gradients import OTGradients
 from lapwing.ot._relaxed import Relaxation
 
 if TYPE_CHECKING:
@@ -663,6 +664,134 @@ class OTResult:
         rows = self._new_rows(geometry.x, "X")
         columns = self._new_columns(geometry.y, "Y")
         return self._f_at(rows), self._g_at(columns)
+
+    # -- derivatives --------------------------------------------------------------------------------------
+
+    @property
+    def grad_X(self) -> Array:
+        """Gradient of `value` for the points of the first side, by the envelope theorem: shape (n, d).
+
+        One pass over the pairs, as for `grad_Y`. Exact for the potentials of the solution; those of a run
+        that stopped at `marginal_error` leave an error of that order.
+        """
+        return self._out(_gradients.envelope_points(self, y=False)[0])
+
+    @property
+    def grad_Y(self) -> Array:
+        """Gradient of `value` for the points of the second side: shape (m, d)."""
+        return self._out(_gradients.envelope_points(self, x=False)[1])
+
+    @property
+    def grad_C(self) -> Array:
+        """Gradient of `value` for the cost: the plan."""
+        return self.plan
+
+    @property
+    def grad_a(self) -> Array:
+        """Gradient of `value` for the weights of the first side: shape (n,).
+
+        Of a balanced problem the potential f (and a constant): only changes of the weights that keep both
+        totals equal have a meaning there.
+        """
+        return self._out(_gradients.envelope_weights(self, 0))
+
+    @property
+    def grad_b(self) -> Array:
+        """Gradient of `value` for the weights of the second side: shape (m,); see `grad_a`."""
+        return self._out(_gradients.envelope_weights(self, 1))
+
+    @property
+    def grad_reg(self) -> float:
+        """Derivative of `value` for ε: the entropy term."""
+        return _gradients.envelope_reg(self)
+
+    @property
+    def grad_mass(self) -> float:
+        """Derivative of `value` for the mass of a partial problem; 0 of any other."""
+        return self._relaxed.shift if self._relaxed is not None else 0.0
+
+    def vjp(
+        self,
+        G: Array | None = None,
+        *,
+        potentials: tuple[Array | None, Array | None] | None = None,
+        apply: tuple[Array, Array] | None = None,
+        apply_T: tuple[Array, Array] | None = None,
+        projection: Array | tuple[Array, Array] | None = None,
+        value_linear: float | None = None,
+        tol: float | None = None,
+        max_iter: int = 1000,
+    ) -> OTGradients:
+        r"""Gradients of a function of the solution for all that the solution was made from.
+
+        By implicit differentiation of the equations of the marginals (also of unbalanced and partial
+        problems), not through the iterations. It takes one linear system, solved by conjugate gradients with
+        one pass over the pairs an iteration, and no array of size n m unless `G` is one. The function L is
+        given by its derivatives; what is given together is added up.
+
+        Parameters
+        ----------
+        G : array of shape (n, m), optional
+            ∂L/∂P.
+        potentials : (qf, qg), optional
+            ∂L/∂f and ∂L/∂g, of shapes (n,) and (m,), for `potentials` as they are returned; either may be
+            None.
+        apply : (V, W), optional
+            ∂L/∂(P V) = W, with V of shape (m, k) or (m,) and W of shape (n, k) or (n,).
+        apply_T : (U, W), optional
+            ∂L/∂(Pᵀ U) = W, with U of shape (n, k) or (n,) and W of shape (m, k) or (m,).
+        projection : W or (Y, W), optional
+            ∂L/∂T = W for ``T = barycentric_projection()``, or ``barycentric_projection(Y)``.
+        value_linear : float, optional
+            ∂L/∂⟨C, P⟩.
+        tol : float, optional
+            Residual of the linear system at which to stop, relative to its right side. Default 1e-6; 1e-4 in
+            float32.
+        max_iter : int
+            Largest number of iterations.
+
+        Returns
+        -------
+        OTGradients
+            For the points, the cost, the weights and ε, with the residual.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument is not as described; potentials of a problem that does not determine them.
+
+        Warns
+        -----
+        ConvergenceWarning
+            The residual did not reach `tol`.
+
+        Notes
+        -----
+        The answer is the derivative at the exact solution up to the order of ``marginal_error`` and of the
+        residual. With r and c the marginals, :math:`G' = P \circ G`, :math:`q_1 = G' 1`, :math:`q_2 = G'^\top
+        1`, a balanced problem has :math:`S w = q_2 - P^\top (q_1 / r)` with :math:`S = \mathrm{diag}(c) -
+        P^\top \mathrm{diag}(1/r) P`, :math:`u = (q_1 - P w)/r`, and :math:`\partial L/\partial C = -(G' - P
+        \circ (u 1^\top + 1 w^\top))/\varepsilon`, :math:`\partial L/\partial a = u`, :math:`\partial
+        L/\partial b = w`. Penalties add to the diagonals; points whose potential is at a bound leave the
+        system.
+
+        References
+        ----------
+        M. Eisenberger, A. Toker, L. Leal-Taixé, F. Bernard, D. Cremers, "A unified framework for implicit
+        Sinkhorn differentiation", 2022.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from lapwing import ot
+        >>> C = np.array([[0.0, 1.0], [1.0, 0.0]])
+        >>> result = ot.solve(C, reg=1.0)
+        >>> G = np.array([[1.0, 0.0], [0.0, 0.0]])  # L = P[0, 0]
+        >>> np.round(result.vjp(G).C, 6)
+        array([[-0.049153,  0.049153],
+               [ 0.049153, -0.049153]])
+        """
+        return _gradients.vjp(self, G, potentials, apply, apply_T, projection, value_linear, tol, max_iter)
 
     # -- singular vectors ---------------------------------------------------------------------------------
 

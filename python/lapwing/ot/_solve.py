@@ -13,7 +13,7 @@ from lapwing import _array, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import InfeasibleError
-from lapwing.ot import _cost, _gaussian, _geometry, _relaxed, _tiles
+from lapwing.ot import _cost, _gaussian, _geometry, _relaxed, _sparse, _tiles
 from lapwing.ot._geometry import Extent, Geometry, Vector
 from lapwing.ot._relaxed import Relaxation
 from lapwing.ot._result import HistoryEntry, OTResult, _plus_log
@@ -76,6 +76,7 @@ def solve(
         whole (unless there are weights of 0). A callable ``C(i, j)`` returns the rows i to j - 1, of shape
         (j - i, m); it is asked for all of them once, in order, from one thread. They are kept in memory up
         to `max_memory`, and above it in a temporary file (in ``TMPDIR``).
+        A matrix of scipy.sparse is handed to `solve_sparse`.
     a : array of shape (n,), optional
         Weights of the rows, at least 0, of any total. None: uniform, with the total of `b` (1 if both are
         None). Rows of weight 0 have no part in the plan; they get a potential all the same.
@@ -154,7 +155,7 @@ def solve(
     InfeasibleError
         A row or column of positive weight has only ``+inf`` costs.
     TypeError
-        An array is complex, sparse or not numeric, or is a tensor that requires grad.
+        An array is complex, a sparse tensor or not numeric, or an option is a tensor that requires grad.
     ImportError
         An array lives on a GPU.
 
@@ -165,6 +166,7 @@ def solve(
 
     See Also
     --------
+    solve_sparse : With a cost for some pairs alone.
     solve_sample : The same from two point clouds, without a cost matrix.
     c_transform : What the iteration becomes for a regularisation of 0.
 
@@ -202,6 +204,8 @@ def solve(
         C = _tiles.collect(C, shape, options.max_memory)
     elif shape is not None:
         raise ValueError("shape goes with a callable C")
+    if _sparse.is_sparse(C):
+        return _solve(_sparse.pairs(C), "numpy", a, b, init, options)
     geometry = _geometry.dense(C, threads=_threads.resolve(n_jobs))
     return _solve(geometry, _array.kind_of(C), a, b, init, options)
 
@@ -315,7 +319,7 @@ def solve_sample(
         A shape, a number or an entry is not as described; the message names the argument and the first bad
         entry.
     TypeError
-        An array is complex, sparse or not numeric, or is a tensor that requires grad.
+        An array is complex, sparse or not numeric, or an option is a tensor that requires grad.
     ImportError
         An array lives on a GPU.
 
@@ -510,7 +514,7 @@ def _subset(keep: Any, x: Vector) -> Vector:
     return x if keep is None else np.ascontiguousarray(x[keep])
 
 
-def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, options: _Options) -> OTResult:
+def _solve(geometry: Any, kind: Kind, a: object, b: object, init: object, options: _Options) -> OTResult:
     threads = _threads.resolve(options.n_jobs)
     relaxed = _relaxed.check(
         options.unbalanced, options.unbalanced_type, options.mass, options.reg_type, geometry.n, geometry.m
@@ -526,6 +530,8 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
     if extent.forbidden:
         rows, columns = _feasible(part, rows, columns, relaxed, threads)
         part = geometry.take(rows, columns)
+    if geometry.metric == "sparse" and relaxed is None:
+        _sparse.check_masses(part, _subset(rows, a), _subset(columns, b), rows)
     part_a, part_b = _subset(rows, a), _subset(columns, b)
     reg, scale = _regularisation(part, options, extent, threads)
     largest = max(abs(extent.low), abs(extent.high))
@@ -588,7 +594,8 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
 
         report = _run(run, part, levels, tol, warm, reg, options)
 
-    result = OTResult(
+    kind_of_result = _sparse.SparseOTResult if geometry.metric == "sparse" else OTResult
+    result = kind_of_result(
         geometry=geometry,
         kind=kind,
         a=a,
@@ -622,7 +629,7 @@ def _solve(geometry: Geometry, kind: Kind, a: object, b: object, init: object, o
             f"{what} is above tol = {tol:g} after {result.n_sweeps} sweeps at reg = {reg:g} "
             f"({result.status})",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return result
 
@@ -665,7 +672,7 @@ def _feasible(
         if must.any():
             raise InfeasibleError(
                 f"{name} {int(index[np.argmax(must)])} of the cost has positive weight, and every pair it "
-                "could use is forbidden (+inf, or a partner of weight 0)"
+                "could use is forbidden (+inf or not stored, or a partner of weight 0)"
             )
         kept.append(index[~alone] if alone.any() else keep)
     if any(k is not None and k.size == 0 for k in kept):
