@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import ceilings, peers, report
+from bench import ceilings, report
 from bench.harness import Record
 
 HERE = Path(__file__).resolve().parent
@@ -18,6 +18,13 @@ GROUPS = {
     "iteration": "bench_ot.py::test_iteration",
     "matrix-free": "bench_ot.py::test_matrix_free",
     "solve": "bench_ot.py::test_solve",
+    "sweeps": "bench_ot.py::test_sweeps",
+    "small": "bench_ot.py::test_small",
+    "assignment": "bench_ot.py::test_assignment",
+    "batch": "bench_ot.py::test_batch",
+    "variants": "bench_ot.py::test_variant",
+    "cost": "bench_ot.py::test_cost",
+    "large": "bench_ot.py::test_large",
     "methods": "bench_methods.py",
     "eigenpairs": "bench_linalg.py::test_eigenpairs",
     "copies": "bench_linalg.py::test_copies",
@@ -40,13 +47,22 @@ GROUPS = {
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the smallest problems, a few minutes")
-    parser.add_argument("--large", action="store_true", help="also EOT eigenmaps of 2 x 100000 points")
+    parser.add_argument(
+        "--large",
+        action="store_true",
+        help="also EOT eigenmaps of 2 x 100000 points, and a plan of 2 x 200000",
+    )
     parser.add_argument("--group", nargs="+", choices=GROUPS, default=list(GROUPS), help="default: all")
-    parser.add_argument("--peers", nargs="+", choices=peers.PEERS, help="default: all that are installed")
+    parser.add_argument("--peers", nargs="+", metavar="PEER", help="default: all that are installed")
     parser.add_argument("--sizes", nargs="+", type=int, default=[], help="of n = m; default: all")
     parser.add_argument(
         "--ratios", nargs="+", type=float, default=[], help="of eps to the median; default: all"
     )
+    parser.add_argument(
+        "--forms", nargs="+", default=[], help="dense, cloud, or the name of a variant; default: all"
+    )
+    parser.add_argument("--dimensions", nargs="+", type=int, default=[], help="default: all")
+    parser.add_argument("--dtypes", nargs="+", default=[], help="default: all")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, help="default: 5, quick 3")
     parser.add_argument("--cap", type=float, help="seconds for one solve; default: 60, quick 10")
@@ -76,9 +92,11 @@ def run(options: argparse.Namespace) -> tuple[int, list[Record]]:
             *tests, "-q", "-rfE", "-p", "no:cacheprovider", "--benchmark-disable-gc",
             "--benchmark-columns=median,rounds", "--benchmark-group-by=group", "--benchmark-sort=mean",
             f"--bench-threads={options.threads}", f"--bench-cap={cap}", f"--bench-rounds={rounds}",
-            f"--bench-records={path}", f"--bench-peers={','.join(options.peers or [])}",
+            f"--bench-records={path}", f"--bench-peers={';'.join(options.peers or [])}",
             f"--bench-sizes={','.join(map(str, options.sizes))}",
             f"--bench-ratios={','.join(map(str, options.ratios))}",
+            f"--bench-forms={','.join(options.forms)}", f"--bench-dtypes={','.join(options.dtypes)}",
+            f"--bench-dimensions={','.join(map(str, options.dimensions))}",
             *(["--bench-quick"] if options.quick else []), *(["--bench-large"] if options.large else []),
         ])  # fmt: skip
         found = json.loads(path.read_text()) if path.exists() else []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench import graphs
-from bench.harness import Record, Records, Settings
+from bench.harness import Record, Records, Settings, several
 from bench.worker import CappedError, FailedError, Worker
 
 ACCURACY = 1e-8  # residual over the norm of the Laplacian
@@ -21,19 +21,6 @@ ROWS = [
     pytest.param("random geometric, 2-D", 1_000_000, marks=pytest.mark.full),
 ]
 BUILD = 1800.0  # seconds that building a graph may take; not part of any time
-
-
-def several(
-    benchmark: Any, worker: Worker, settings: Settings, first: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """More rounds of what took a known time, and the first where there are none."""
-    runs: list[dict[str, Any]] = []
-    rounds = max(1, min(settings.rounds, int(settings.cap / 2 / max(first["seconds"], 1e-9))))
-    if first["seconds"] > settings.cap / 4:
-        benchmark.pedantic(lambda: None, rounds=1)  # that one will do
-        return [first]
-    benchmark.pedantic(lambda: runs.append(worker.call("again", timeout=2 * settings.cap)), rounds=rounds)
-    return runs
 
 
 @pytest.mark.parametrize("solver", graphs.EIGENSOLVERS)

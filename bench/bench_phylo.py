@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from bench import trees
-from bench.bench_linalg import several
-from bench.harness import Record, Records, Settings
+from bench.harness import Record, Records, Settings, several
 from bench.worker import CappedError, FailedError, Worker
 
 FAST = ("STDR + NJ", "NJ", "STDR + NJ, tn93", "NJ, tn93", "STDR + SNJ", "SNJ")

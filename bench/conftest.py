@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,24 +22,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--bench-rounds", type=int, default=5)
     group.addoption("--bench-cap", type=float, default=60.0, metavar="SECONDS", help="for one solve")
     group.addoption(
-        "--bench-peers", default="", metavar="NAMES", help="comma-separated; default: all there are"
+        "--bench-peers", default="", metavar="NAMES", help="separated by semicolons; default: all there are"
     )
     group.addoption("--bench-sizes", default="", metavar="NS", help="comma-separated; default: all")
     group.addoption("--bench-ratios", default="", metavar="RS", help="eps / median; default: all")
+    group.addoption("--bench-forms", default="", metavar="NAMES", help="comma-separated; default: all")
+    group.addoption("--bench-dtypes", default="", metavar="NAMES", help="comma-separated; default: all")
+    group.addoption("--bench-dimensions", default="", metavar="DS", help="comma-separated; default: all")
     group.addoption("--bench-records", type=Path, metavar="FILE", help="write the records here as JSON")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    wanted = [name.strip() for name in config.getoption("--bench-peers").split(",") if name.strip()]
-    sizes = [int(n) for n in config.getoption("--bench-sizes").split(",") if n.strip()]
-    ratios = [float(r) for r in config.getoption("--bench-ratios").split(",") if r.strip()]
+    def listed(option: str, kind: Any = str, separator: str = ",") -> list[Any]:
+        return [kind(x.strip()) for x in config.getoption(f"--bench-{option}").split(separator) if x.strip()]
+
+    wanted = {
+        "n": listed("sizes", int),
+        "ratio": listed("ratios", float),
+        "form": listed("forms"),
+        "case": listed("forms"),
+        "dtype": listed("dtypes"),
+        "d": listed("dimensions", int),
+    }
+    names = listed("peers", separator=";")
     keep, drop = [], []
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        peer, n = parameters.get("peer"), parameters.get("n")
-        ok = peer is None or (peers.available(peer) and (not wanted or peer in wanted))
-        ok = ok and (n is None or not sizes or n in sizes)
-        ok = ok and (not ratios or parameters.get("ratio", ratios[0]) in ratios)
+        peer, solver = parameters.get("peer"), parameters.get("solver")
+        ok = peer is None or peers.available(peer)
+        ok = ok and (not names or (peer or solver or names[0]) in names)
+        ok = ok and all(
+            not values or name not in parameters or parameters[name] in values
+            for name, values in wanted.items()
+        )
         if config.getoption("--bench-quick") and item.get_closest_marker("full"):
             ok = False
         if not config.getoption("--bench-large") and item.get_closest_marker("large"):

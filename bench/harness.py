@@ -121,13 +121,16 @@ def time_to_error(benchmark: Any, record: Record, spec: Spec, settings: Settings
     assert record.tol is not None
     peer = peers.PEERS[record.peer]
     with Worker(record.peer, spec, settings.threads, timeout=COMPILE) as worker:
+        once = math.inf
 
         def attempt(argument: float) -> float:
+            nonlocal once
             worker.call("prepare", argument, timeout=COMPILE)
             measured = worker.call("solve", argument, timeout=settings.cap)
             record.error, record.iterations = worker.call("error", timeout=COMPILE)
             record.memory = measured["memory"]  # of the last attempt; an earlier one leaves nothing behind
-            return float(measured["seconds"])
+            once = float(measured["seconds"])
+            return once
 
         argument = (
             _search(attempt, record, 4 * settings.cap)
@@ -137,6 +140,10 @@ def time_to_error(benchmark: Any, record: Record, spec: Spec, settings: Settings
         if argument is None:
             record.note = "reached"
             return
+        if once > settings.cap / 4:  # that one will do
+            benchmark.pedantic(lambda: None, rounds=1)
+            record.seconds, record.rounds = once, 1
+            return
         once = worker.call("solve", argument, timeout=settings.cap)["seconds"]
         rounds = max(1, min(settings.rounds, int(settings.cap / 4 / max(once, 1e-9))))
         seconds: list[float] = []
@@ -145,6 +152,32 @@ def time_to_error(benchmark: Any, record: Record, spec: Spec, settings: Settings
             rounds=rounds,
         )
         record.seconds, record.rounds = statistics.median(seconds), rounds
+
+
+def sweep_seconds(spec: Spec, settings: Settings) -> float:
+    """Seconds of one of lapwing's sweeps over all pairs of the problem: the slope between two counts."""
+    with Worker("lapwing", spec, settings.threads, timeout=COMPILE) as worker:
+
+        def run(k: int) -> float:
+            return float(worker.call("iterate", k, timeout=settings.cap)["seconds"])
+
+        run(4)
+        one = max((run(12) - run(4)) / 8, 1e-5)
+        many = 4 + min(max(8, math.ceil(ROUND_SECONDS / one)), 500)
+        return statistics.median((run(many) - run(4)) / (many - 4) for _ in range(settings.rounds))
+
+
+def several(
+    benchmark: Any, worker: Worker, settings: Settings, first: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """More rounds of what took a known time, and the first where there are none."""
+    runs: list[dict[str, Any]] = []
+    rounds = max(1, min(settings.rounds, int(settings.cap / 2 / max(first["seconds"], 1e-9))))
+    if first["seconds"] > settings.cap / 4:
+        benchmark.pedantic(lambda: None, rounds=1)  # that one will do
+        return [first]
+    benchmark.pedantic(lambda: runs.append(worker.call("again", timeout=2 * settings.cap)), rounds=rounds)
+    return runs
 
 
 def _passes(record: Record) -> bool:

@@ -37,6 +37,8 @@ class Peer:
     solves: ClassVar[bool] = True
     iterates: ClassVar[bool] = True
     multiple: ClassVar[int] = 1  # iterations come in multiples of this
+    everywhere: ClassVar[bool] = True  # False: only in groups that name it
+    dimensions: ClassVar[int] = 10**9  # at most
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -90,13 +92,31 @@ class Lapwing(Peer):
             return ot.solve_sample(p.X, p.Y, p.a, p.b, reg=p.eps, n_jobs=self.threads, **options)
 
     def solve(self, tol: float) -> Any:
-        return self._call(tol=tol, max_iter=MANY)
+        return self._call(tol=tol, max_iter=MANY, **self.options)
 
     def iterate(self, k: int) -> Any:
         return self._call(tol=1e-300, max_iter=k, schedule=None, acceleration=None)
 
     def answer(self, raw: Any) -> Answer:
         return self._potentials(raw.n_sweeps, *raw.potentials, weighted=False)
+
+    options: ClassVar[dict[str, Any]] = {}
+
+
+class LapwingAnderson(Lapwing):
+    name = "lapwing, anderson"
+    everywhere = False
+    iterates = False
+    options: ClassVar[dict[str, Any]] = {"method": "sinkhorn"}
+
+
+class LapwingPlain(Lapwing):
+    """After the same ε-scaling."""
+
+    name = "lapwing, plain"
+    everywhere = False
+    iterates = False
+    options: ClassVar[dict[str, Any]] = {"method": "sinkhorn", "acceleration": None}
 
 
 class Prototype(Peer):
@@ -379,6 +399,35 @@ class GeomLossOnline(GeomLoss):
         self.X, self.Y, self.a, self.b = X, Y, a, b
 
 
+class GeomLossMultiscale(GeomLossOnline):
+    """Its two scales: coarse clusters first, then block-sparse, leaving out blocks of terms below exp(-25).
+
+    With its own schedule alone it makes one iteration at the regularisation asked for; here it may make more.
+    """
+
+    name = "GeomLoss multiscale (KeOps)"
+    iterates = False
+    dimensions = 3
+    truncate = 25
+
+    def _call(self, k: int, scaling: float) -> Any:
+        from geomloss._legacy import sinkhorn_samples as legacy
+        from geomloss.ot import _abstract_solvers as loops
+
+        eps = self.problem.eps / 2  # of half the squared distance
+        span = float(loops.max_diameter(self.X, self.Y))
+        schedule = [max(span**2 * 0.25**i, eps) for i in range(max(k, 2))]
+        original = legacy.scaling_parameters
+        legacy.scaling_parameters = lambda *_: (span, eps, schedule, None)
+        try:
+            f, g = legacy.sinkhorn_multiscale(
+                self.a, self.X, self.b, self.Y, truncate=self.truncate, debias=False, potentials=True
+            )
+        finally:
+            legacy.scaling_parameters = original
+        return k, 2 * f, 2 * g
+
+
 # -- RegOT --------------------------------------------------------------------------------------------------
 
 
@@ -431,8 +480,8 @@ class RegOtSplr(RegOt):
 PEERS: dict[str, type[Peer]] = {
     peer.name: peer
     for peer in (
-        Lapwing, Prototype, PotLog, PotKernel, PotStabilized, Ott, OttKernel, OttMomentum, OttAnderson,
-        GeomLoss, GeomLossOnline, RegOt, RegOtNewton, RegOtSplr,
+        Lapwing, LapwingAnderson, LapwingPlain, Prototype, PotLog, PotKernel, PotStabilized, Ott, OttKernel,
+        OttMomentum, OttAnderson, GeomLoss, GeomLossOnline, GeomLossMultiscale, RegOt, RegOtNewton, RegOtSplr,
     )
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """The benchmark problems of optimal transport, and the yardstick that every answer is measured with.
 
 Two Gaussian clouds at distance 1: ``X ~ N(0, I)``, ``Y ~ N(1/sqrt(d), I)``, n points each, uniform weights,
-squared Euclidean cost, eps = ratio x median cost, seed 1000 d + n with X drawn first.
+squared Euclidean cost, eps = ratio x median cost, seed 1000 d + n with X drawn first. And a random
+assignment: costs uniform in [0, 1], uniform weights (d = 0).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ SIZES = (1000, 4000, 10000)
 DIMENSIONS = (2, 50)
 RATIOS = (0.05, 0.005)
 BLOCK = 2**22  # entries of the plan that the yardstick holds at a time
+EVERY = 2**29  # entries up to which it looks at all of them; above, at SAMPLE rows and as many columns
+SAMPLE = 500
 
 
 def clouds(n: int, d: int) -> tuple[Array, Array]:
@@ -59,10 +62,18 @@ class Spec:
         median = median_cost(n, d) if n <= 10000 else median_cost(4000, d)
         return cls(n, d, ratio, dtype, form, ratio * median)
 
+    @classmethod
+    def assignment(cls, n: int, eps: float) -> Spec:
+        return cls(n, 0, 2 * eps, "float64", "dense", eps)  # the median is 1/2
+
     def load(self) -> Problem:
-        X, Y = clouds(self.n, self.d)
         C = None
-        if self.form == "dense":
+        if self.d == 0:
+            X = Y = np.empty((self.n, 0))
+            C = np.random.default_rng(0).random((self.n, self.n))
+        else:
+            X, Y = clouds(self.n, self.d)
+        if self.form == "dense" and C is None:
             C = np.ascontiguousarray(squared_distances(X, Y), dtype=self.dtype)
         a = np.full(self.n, 1 / self.n, dtype=self.dtype)
         return Problem(self, X.astype(self.dtype), Y.astype(self.dtype), a, a.copy(), C)
@@ -103,25 +114,40 @@ class Answer:
 
 
 def marginal_error(problem: Problem, answer: Answer) -> float:
-    """``(|P1 - a| + |P'1 - b|) / M`` (L1), in float64, from the answer and the arrays that were given."""
+    """``(|P1 - a| + |P'1 - b|) / M`` (L1), in float64, from the answer and the arrays that were given.
+
+    Of very large problems, an estimate from random rows and columns.
+    """
     n, m = len(problem.a), len(problem.b)
     a, b = problem.a.astype(np.float64), problem.b.astype(np.float64)
     a, b = a / a.sum(), b / b.sum()  # rounding of the weights to float32 is not the solver's error
+    if n * m > EVERY:
+        rng = np.random.default_rng(0)
+        i, j = (np.sort(rng.choice(size, SAMPLE, replace=False)) for size in (n, m))
+        rows = np.concatenate([_plan(problem, answer, [k], slice(None)).sum(1) for k in i])
+        columns = np.concatenate([_plan(problem, answer, slice(None), [k]).sum(0) for k in j])
+        return float(n * np.abs(rows - a[i]).mean() + m * np.abs(columns - b[j]).mean())
     rows, columns = np.empty(n), np.zeros(m)
-    X, Y = problem.X.astype(np.float64), problem.Y.astype(np.float64)
     step = max(1, BLOCK // m)
     for lo in range(0, n, step):
         block = slice(lo, min(n, lo + step))
-        if answer.plan is not None:
-            P = np.asarray(answer.plan[block], dtype=np.float64)
-        else:
-            assert answer.log_u is not None
-            assert answer.log_v is not None
-            C = squared_distances(X[block], Y) if problem.C is None else problem.C[block].astype(np.float64)
-            P = C * (-1 / problem.eps)
-            P += np.asarray(answer.log_u[block], dtype=np.float64)[:, None]
-            P += np.asarray(answer.log_v, dtype=np.float64)[None, :]
-            np.exp(P, out=P)
+        P = _plan(problem, answer, block, slice(None))
         rows[block] = P.sum(1)
         columns += P.sum(0)
     return float(np.abs(rows - a).sum() + np.abs(columns - b).sum())
+
+
+def _plan(problem: Problem, answer: Answer, i: Any, j: Any) -> Array:
+    """The entries [i, j] of the plan."""
+    if answer.plan is not None:
+        return np.asarray(answer.plan[i][:, j], dtype=np.float64)
+    assert answer.log_u is not None
+    assert answer.log_v is not None
+    if problem.C is None:
+        P = squared_distances(problem.X[i].astype(np.float64), problem.Y[j].astype(np.float64))
+    else:
+        P = problem.C[i][:, j].astype(np.float64)
+    P *= -1 / problem.eps
+    P += np.asarray(answer.log_u[i], dtype=np.float64)[:, None]
+    P += np.asarray(answer.log_v[j], dtype=np.float64)[None, :]
+    return np.exp(P, out=P)

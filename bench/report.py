@@ -206,6 +206,143 @@ def memory(records: list[Record]) -> str:
     return "\n\n".join(parts)
 
 
+def _problem(record: Record) -> str:
+    return "random assignment" if record.d == 0 else f"{record.form}, d = {record.d}"
+
+
+#: Seconds beyond twice what the sweeps take that a solve may need, by its size.
+ALLOWANCE = {1000: 0.3, 4000: 3.0}
+
+
+def sweeps(records: list[Record]) -> str:
+    """Sweeps and seconds of lapwing's own methods, and the time that was allowed."""
+    names = list(dict.fromkeys(record.peer for record in records))
+    tols = sorted({r.tol for r in records if r.tol is not None}, reverse=True)
+    rows = []
+    for (n, d, ratio), part in _groups(records, lambda r: (r.n, r.d, r.ratio)).items():
+        found = {(r.peer, r.tol): r for r in part}
+        first = found.get((MAIN, tols[0]))
+        sweep = first.extra.get("sweep") if first else None
+        cells = []
+        for name in names:
+            for tol in tols:
+                r = found.get((name, tol))
+                cells.append(
+                    _cell(r, None)
+                    if r is None or r.seconds is None
+                    else f"{r.iterations}, {seconds(r.seconds)}"
+                )
+        last = found.get((MAIN, tols[-1]))
+        ratio_cell = "·"
+        if sweep and last and last.seconds and last.iterations is not None:
+            allowed = 2 * last.iterations * sweep + ALLOWANCE[n]
+            ratio_cell = f"{seconds(allowed)} ({last.seconds / allowed:.2f})"
+        rows.append([str(n), str(d), eps(ratio), *cells, seconds(sweep) if sweep else "·", ratio_cell])
+    head = ["n = m", "d", "eps", *(f"{name}: {tol:g}" for name in names for tol in tols), "one sweep",
+            f"allowed for {tols[-1]:g} (share used)"]  # fmt: skip
+    return table(head, rows)
+
+
+def small(records: list[Record]) -> str:
+    names = _names(records)
+    rows = []
+    for (_, d, ratio, n, tol), found in _by_peer(
+        records, lambda r: (r.form, r.d, r.ratio, r.n, r.tol)
+    ).items():
+        ours = found.get(MAIN)
+        which = _problem(next(iter(found.values())))
+        level = eps(ratio) if d else f"{ratio / 2:.3g}"
+        rows.append(
+            [which, str(n), level, f"{tol:g}", *(_cell(found.get(name), ours) for name in names),
+             f"{ours.error:.1e}" if ours and ours.error is not None else "·",
+             str(ours.iterations) if ours and ours.iterations is not None else "·"]
+        )  # fmt: skip
+    return table(["problem", "n = m", "eps", "error", *names, "reached by lapwing", "its sweeps"], rows)
+
+
+def batch(records: list[Record]) -> str:
+    ours = next((r for r in records if r.peer == MAIN), None)
+    rows = [
+        [r.peer, _cell(r, ours), megabytes(r.memory) if r.memory is not None else "·",
+         f"{r.error:.3e}" if r.error is not None else "·"]
+        for r in records
+    ]  # fmt: skip
+    one = records[0]
+    size = f"{one.d} problems {one.n} x {one.n}"
+    title = f"{size}, eps = {eps(one.ratio)}, {one.dtype}, {one.iterations} iterations"
+    return f"{title}\n\n{table(['solver', 'time', 'peak memory', 'mean marginal error'], rows)}"
+
+
+def variant(records: list[Record]) -> str:
+    from bench.variants import CASES
+
+    parts = []
+    for case, part in _groups(records, lambda r: r.form).items():
+        names = list(dict.fromkeys(record.peer for record in part))
+        rows, behind = [], []
+        for (n, d), found in _by_peer(part, lambda r: (r.n, r.d)).items():
+            ours = found.get(MAIN)
+            rows.append([str(n), str(d), *(_cell(found.get(name), ours) for name in names)])
+            behind.append(
+                [str(n), str(d), *(
+                    "·" if r is None or r.error is None else f"{r.error:.1e} ({r.extra.get('setting', 0):g})"
+                    for r in map(found.get, names)
+                )]
+            )  # fmt: skip
+        chosen = CASES[case]
+        title = f"### {chosen.title[0].upper()}{chosen.title[1:]}: {chosen.gate:g} ({chosen.measure})"
+        parts += [title, table(["n", "d", *names], rows),
+                  "Errors reached (with the tolerance, or scaling, that was given):",
+                  table(["n", "d", *names], behind)]  # fmt: skip
+    return "\n\n".join(parts)
+
+
+def _exponent(pairs: list[tuple[float, float]]) -> float:
+    logs = [(math.log(a), math.log(b)) for a, b in pairs]
+    x, y = (statistics.fmean(values) for values in zip(*logs, strict=True))
+    return sum((a - x) * (b - y) for a, b in logs) / sum((a - x) ** 2 for a, _ in logs)
+
+
+def cost(records: list[Record]) -> str:
+    rows, lines = [], []
+    for (d, dtype, tol), part in _groups(records, lambda r: (r.d, r.dtype, r.tol)).items():
+        done = [r for r in part if r.seconds and r.iterations]
+        for r in done:
+            assert r.seconds is not None
+            assert r.iterations is not None
+            rows.append(
+                [f"d = {d}", dtype, f"{tol:g}", str(r.n), seconds(r.seconds), str(r.iterations),
+                 seconds(r.seconds / r.iterations), megabytes(r.memory or 0), f"{r.error:.1e}"]
+            )  # fmt: skip
+        if len(done) > 1:
+            whole = _exponent([(r.n, r.seconds or 1) for r in done])
+            each = _exponent([(r.n, (r.seconds or 1) / (r.iterations or 1)) for r in done])
+            lines.append(
+                f"d = {d}, {dtype}: seconds grow as n^{whole:.2f}, seconds over sweeps as n^{each:.2f}"
+            )
+    head = [
+        "points",
+        "dtype",
+        "error",
+        "n = m",
+        "time",
+        "sweeps",
+        "time over sweeps",
+        "peak memory",
+        "reached",
+    ]
+    return table(head, rows) + "\n\n" + "; ".join(lines)
+
+
+def large(records: list[Record]) -> str:
+    rows = [
+        [f"{r.n} x {r.n}, d = {r.d}, {r.dtype}, eps = {eps(r.ratio)}", f"{r.tol:g}", _cell(r, None),
+         str(r.iterations), megabytes(r.memory or 0), f"{r.error:.1e}" if r.error is not None else "·"]
+        for r in records
+    ]  # fmt: skip
+    return table(["problem", "error", "time", "sweeps", "peak memory beyond the points", "reached"], rows)
+
+
 def matrix_free(records: list[Record]) -> str:
     rows = []
     found = {record.peer: record for record in records}
@@ -310,15 +447,13 @@ def embedding(records: list[Record]) -> str:
 def growth(records: list[Record]) -> str:
     rows, lines = [], []
     for form, part in _groups(records, lambda r: r.form).items():
-        logs = [(math.log(r.n), math.log(r.seconds)) for r in part if r.seconds]
+        pairs = [(float(r.n), r.seconds) for r in part if r.seconds]
         for r in part:
             assert r.seconds is not None
             rows.append([form, str(r.n), seconds(r.seconds), f"{1e6 * r.seconds / r.n:.3g}",
                          megabytes(r.memory or 0), r.extra.get("how", "").split(":")[0]])  # fmt: skip
-        if len(logs) > 1:
-            x, y = (statistics.fmean(values) for values in zip(*logs, strict=True))
-            slope = sum((a - x) * (b - y) for a, b in logs) / sum((a - x) ** 2 for a, _ in logs)
-            lines.append(f"{form}: seconds grow as n^{slope:.2f}")
+        if len(pairs) > 1:
+            lines.append(f"{form}: seconds grow as n^{_exponent(pairs):.2f}")
     head = ["graph", "nodes", "time", "microseconds a node", "peak memory beyond the graph", "method"]
     return table(head, rows) + "\n\n" + "; ".join(lines)
 
@@ -534,6 +669,16 @@ def render(records: list[Record], rates: list[dict[str, float]], threads: int) -
         parts += ["## From arrays to a marginal error", solves(by_group["solve"])]
         parts += ["## Memory", memory(by_group["solve"])]
         parts += ["## Errors behind the times", errors(by_group["solve"])]
+    for group, title, make in (
+        ("sweeps", "Sweeps and seconds to a marginal error", sweeps),
+        ("small", "Small regularisations", small),
+        ("batch", "Many small problems", batch),
+        ("variants", "Variants", variant),
+        ("cost", "How the cost of a plan grows", cost),
+        ("large", "A large problem", large),
+    ):
+        if group in by_group:
+            parts += [f"## {title}", make(by_group[group])]
     if "eigenpairs" in by_group:
         parts += [
             "## Ten eigenpairs of a normalised Laplacian, residual 1e-8",

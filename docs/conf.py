@@ -31,6 +31,7 @@ exclude_patterns = [
     "generated/bench.md",
     "generated/bench_linalg.md",
     "generated/bench_multiscale.md",
+    "generated/bench_ot.md",
     "generated/bench_partition.md",
     "generated/bench_pcdm.md",
     "generated/bench_phylo.md",

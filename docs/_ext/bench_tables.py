@@ -18,7 +18,7 @@ one; the pages are then built with it.
 
 
 #: Tables that have a page of their own.
-ROOMS = ("linalg", "multiscale", "partition", "pcdm", "phylo")
+ROOMS = ("linalg", "multiscale", "ot", "partition", "pcdm", "phylo")
 
 
 def _room(table: Path) -> str:

@@ -52,7 +52,9 @@ def test_pages_run(name: str) -> None:
     assert result.failed == 0, "".join(report)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/eot_eigenmaps.md", "docs/sinkhorn.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/coming_from_ot.md", "docs/eot_eigenmaps.md", "docs/sinkhorn.md"]
+)
 def test_page_has_examples(name: str) -> None:
     assert len(examples(ROOT / name).examples) > 4
 
