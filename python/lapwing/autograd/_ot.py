@@ -65,7 +65,7 @@ class _Once(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        raise NotImplementedError(f"{ctx.what} can be differentiated no further")
+        raise RuntimeError(f"{ctx.what} can be differentiated no further")
 
 
 def _once(what: str, gradients: Sequence[Any], depends: Sequence[Any]) -> tuple[Any, ...]:
@@ -127,7 +127,7 @@ class _Slope(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         wx, wy, wa, wb, wreg = grads
         if wreg is not None:
-            raise NotImplementedError("the derivative of the value for reg has no gradient of its own")
+            raise RuntimeError("the derivative of the value for reg has no gradient of its own")
         dense = ctx.result._geometry.y is None
         out = _gradients.second(
             ctx.result, None if dense else _numpy(wx), _numpy(wy), _numpy(wx) if dense else None,
