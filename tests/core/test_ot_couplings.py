@@ -329,3 +329,39 @@ def test_columns_are_always_exact(n, m, k, seed):
     assert ((P > 0).sum(axis=0) <= k).all()
     assert (P >= 0).all()
     assert found.dual <= found.value + 1e-6 * (1 + abs(found.value)) or found.row_error > 1e-6
+
+
+# -- the Monge gap ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ot.METRICS)
+@pytest.mark.parametrize("linear", [False, True])
+def test_monge_gap(oracle, metric, linear):
+    X, T = oracle.clouds(12, 40, 40, 3)
+    a = oracle.weights(13, 40)
+    options = {"reg": 0.4, "metric": metric, "linear": linear, "tol": 1e-12}
+    gap = ot.monge_gap(X, T, a, **options)
+    plan = ot.solve_sample(X, T, a, a, reg=0.4, metric=metric, tol=1e-12)
+    direct = a @ np.diag(oracle.cost(X, T, metric))
+    assert gap.value == pytest.approx(direct - (plan.value_linear if linear else plan.value), abs=1e-10)
+    step = np.random.default_rng(0).normal(size=T.shape)
+    ends = [ot.monge_gap(X, T + h * step, a, **options).value for h in (1e-5, -1e-5)]
+    assert np.sum(gap.grad_T * step) == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-5, abs=1e-8)
+
+
+def test_monge_gap_of_an_optimal_map_vanishes():
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    T = X @ np.array([[2.0, 0.3], [0.3, 1.0]])  # the gradient of a convex function
+    values = [ot.monge_gap(X, T, reg=e, linear=True, tol=1e-9).value for e in (1.0, 0.1, 0.01, 0.001)]
+    assert values == sorted(values)  # from below: the plan is not yet the map
+    assert -1e-3 < values[-1] < 1e-9
+    assert ot.monge_gap(X, -T, reg=0.01, linear=True).value > 1
+    for wrong, match in (
+        ({"mass": 0.5}, "mass"),
+        ({"unbalanced": 1.0}, "unbalanced"),
+        ({"reg_type": "entropy"}, "kl"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            ot.monge_gap(X, T, reg=1.0, **wrong)
+    with pytest.raises(ValueError, match="same shape"):
+        ot.monge_gap(X, T[:-1], reg=1.0)

@@ -880,4 +880,131 @@ TEST(barycentres_of_copies) {
   CHECK(std::fabs(total - 1) <= 1e-11);
 }
 
+// ---- stored pairs ----
+
+namespace {
+
+// Some pairs of a matrix (all of rows and columns 0, so that there is a plan), and +inf in all others.
+template <class T>
+struct some_pairs {
+  problem<T> data;
+  std::vector<std::int64_t> offsets{0};
+  std::vector<std::int32_t> indices;
+  std::vector<T> values;
+  weights a, b;  // sums of a plan on these pairs
+  some_pairs(ptrdiff_t n, ptrdiff_t m, double share, std::uint64_t seed)
+      : data(kind::dense, n, m, 0, seed), a(at(n)), b(at(m)) {
+    numbers random(seed);
+    double total = 0;
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      for (ptrdiff_t j = 0; j < m; ++j) {
+        if (random.uniform(0, 1) > share && i % m != j && j % n != i) {
+          data.entry(i, j) = std::numeric_limits<T>::infinity();
+          continue;
+        }
+        indices.push_back(static_cast<std::int32_t>(j));
+        values.push_back(data.entry(i, j));
+        const double mass = random.uniform(0.05, 1);
+        a[at(i)] += mass;
+        b[at(j)] += mass;
+        total += mass;
+      }
+      offsets.push_back(std::ssize(indices));
+    }
+    for (double& x : a) x /= total;
+    for (double& x : b) x /= total;
+  }
+  csr_view<const T> view() const { return {offsets, indices, values, std::ssize(b)}; }
+};
+
+}  // namespace
+
+TEST(stored_pairs_are_a_matrix_with_infinities) {
+  for_each_type([](auto t) {
+    using T = decltype(t);
+    const some_pairs<T> s(60, 47, 0.2, 3);
+    for (const ot::method how : {ot::method::sinkhorn, ot::method::newton, ot::method::automatic}) {
+      for (const double reg : {0.5, 0.02}) {
+        const ot::options o{.schedule = schedule(1, reg),
+                            .tol = sizeof(T) == 4 ? 1e-5 : 1e-10,
+                            .max_iter = 100000,
+                            .solver = how};
+        const solution full = solve<T>(one_thread(), s.data.geo, s.a, s.b, o);
+        solution part{{}, weights(60), weights(47)};
+        part.r = ot::solve<T>(one_thread(), s.view(), s.a, s.b, o, part.f, part.g);
+        CHECK(full.r.converged && part.r.converged);
+        CHECK(certified(costs(s.data.geo).cost, reg, s.a, s.b, part, sizeof(T) == 4 ? 3e-6 : 1e-13));
+        CHECK(centred(s.a, s.b, part, sizeof(T) == 4 ? 1e-5 : 1e-11));
+        const dense p = dense_plan(costs(s.data.geo).cost, reg, s.a, s.b, part.f, part.g),
+                    q = dense_plan(costs(s.data.geo).cost, reg, s.a, s.b, full.f, full.g);
+        real apart = 0;
+        for (std::size_t k = 0; k < p.values.size(); ++k) apart += std::fabs(p.values[k] - q.values[k]);
+        CHECK(apart <= (sizeof(T) == 4 ? 2e-3 : 1e-7));
+        if (how == ot::method::newton) CHECK(part.r.newton_steps > 0);
+      }
+    }
+    for (const double mass : {0.0, 0.6}) {
+      const weights rho_a(60, 0.7), rho_b(47, 0.4);
+      ot::relaxed_options o{.schedule = {0.1}, .tol = sizeof(T) == 4 ? 1e-5 : 1e-11, .max_iter = 100000};
+      o.mass = mass;
+      if (mass == 0) {
+        o.rho_a = rho_a;
+        o.rho_b = rho_b;
+      }
+      weights f(60), g(47), f_full(60), g_full(47);
+      const auto part = ot::solve_relaxed<T>(one_thread(), s.view(), s.a, s.b, o, f, g);
+      const auto full = ot::solve_relaxed<T>(one_thread(), s.data.geo, s.a, s.b, o, f_full, g_full);
+      CHECK(part.converged && full.converged);
+      CHECK(std::fabs(part.mass - full.mass) <= (sizeof(T) == 4 ? 1e-4 : 1e-9));
+      for (std::size_t i = 0; i < f.size(); ++i)
+        CHECK(std::fabs(f[i] - f_full[i]) <= (sizeof(T) == 4 ? 1e-3 : 1e-8));
+    }
+  });
+}
+
+TEST(stored_pairs_have_the_same_bits_for_any_number_of_threads) {
+  const some_pairs<float> s(700, 900, 0.03, 5);
+  std::vector<double> first;
+  for (const int threads : {1, 2, 4}) {
+    const context ctx({.threads = threads});
+    solution part{{}, weights(700), weights(900)};
+    part.r = ot::solve<float>(ctx, s.view(), s.a, s.b, {.schedule = schedule(1, 0.02), .tol = 1e-5}, part.f,
+                              part.g);
+    if (first.empty()) first = part.f;
+    CHECK(first == part.f);
+  }
+}
+
+TEST(a_pattern_without_a_plan_is_reported) {
+  // two rows have one column alone, and it wants less than they have
+  const std::vector<std::int64_t> offsets{0, 1, 2, 5};
+  const std::vector<std::int32_t> indices{0, 0, 0, 1, 2};
+  const std::vector<double> values(5, 0.5);
+  const weights third = uniform(3);
+  weights f(3), g(3);
+  const ot::result r = ot::solve<double>(one_thread(), csr_view<const double>(offsets, indices, values, 3),
+                                         third, third, {.schedule = {0.5}, .tol = 1e-6}, f, g);
+  CHECK(!r.converged && r.status == "stalled (pattern probably infeasible)");
+  CHECK(r.marginal_error > 0.1);
+  for (const double x : f) CHECK(std::isfinite(x));
+}
+
+TEST(bad_pairs_are_named) {
+  const weights half = uniform(2);
+  weights f(2), g(2);
+  const auto attempt = [&](std::vector<std::int64_t> offsets, std::vector<std::int32_t> indices,
+                           std::vector<double> values) {
+    ot::solve<double>(one_thread(), csr_view<const double>(offsets, indices, values, 2), half, half,
+                      {.schedule = {0.5}}, f, g);
+  };
+  using bad = std::invalid_argument;
+  CHECK_THROWS(bad, attempt({0, 0, 2}, {0, 1}, {1, 1}), "row 0 of the cost has no entry");
+  CHECK_THROWS(bad, attempt({0, 1, 2}, {0, 0}, {1, 1}), "column 1 of the cost has no entry");
+  CHECK_THROWS(bad, attempt({0, 2, 3}, {1, 0, 1}, {1, 1, 1}), "columns must rise strictly");
+  CHECK_THROWS(bad, attempt({0, 2, 3}, {0, 2, 1}, {1, 1, 1}), "below 2, but row 0 has 2");
+  CHECK_THROWS(bad, attempt({0, 1, 2}, {0, 1}, {1, infinity}), "costs must be finite, got inf in row 1");
+  CHECK_THROWS(bad, attempt({0, 1, 3}, {0, 1}, {1, 1}), "offsets must end at the number of entries");
+  for (const double x : f) CHECK(x == 0);
+}
+
 TEST_MAIN

@@ -179,6 +179,69 @@ TEST(both_is_two_products_in_one_sweep) {
   });
 }
 
+// Entries times a power of their cost and a matrix of low rank: the same products with that matrix.
+TEST(factors_of_the_entries) {
+  for_each_plan([]<class T>(const fixture<T>& o) {
+    numbers random(7);
+    const ptrdiff_t n = o.p.n, m = o.p.m;
+    for (const int power : {-3, -1, 0, 1}) {
+      // a power below 0 needs costs that are not small differences of large numbers
+      if (power < 0 && !o.data.geo.is_dense() && o.data.geo.kind != ot::metric::euclidean) continue;
+      for (const ptrdiff_t rank : {0, 1, 6}) {
+        const std::vector<double> left = block_of(random, n, rank), right = block_of(random, m, rank);
+        dense entry(n, m), size(n, m);  // and the terms it consists of
+        real worst = 0;                 // rounding error of a cost over itself
+        for (ptrdiff_t i = 0; i < n; ++i) {
+          for (ptrdiff_t j = 0; j < m; ++j) {
+            const real c = o.costs.cost(i, j);
+            if (o.p(i, j) == 0 || (power != 0 && c == 0)) continue;
+            real factor = rank == 0 ? 1 : 0;
+            for (ptrdiff_t k = 0; k < rank; ++k)
+              factor += real(left[at(i * rank + k)]) * right[at(j * rank + k)];
+            size(i, j) = o.p(i, j) * std::pow(std::fabs(c), real(power));
+            entry(i, j) = o.p(i, j) * std::pow(c, real(power)) * factor;
+            if (power != 0) worst = std::max(worst, o.costs.size / std::fabs(c));
+          }
+        }
+        const real slack = 1 + static_cast<real>(rank) + std::abs(power) * worst;
+        ot::plan<T> p = o.plan();
+        p.power = power;
+        if (rank > 0) {
+          p.left = {left.data(), n, rank};
+          p.right = {right.data(), m, rank};
+        }
+        const std::vector<double> v = block_of(random, 3, m), u = block_of(random, 2, n);
+        std::vector<double> forward(at(3 * n)), backward(at(2 * m)), alone(at(2 * m));
+        const matrix_view<const double> in(v.data(), 3, m), other(u.data(), 2, n);
+        ot::both(one_thread(), p, in, {forward.data(), 3, n}, other, {backward.data(), 2, m});
+        // without the other product it goes through the tiles in another order
+        ot::apply(one_thread(), p, other, {alone.data(), 2, m}, true);
+        const auto right_sums = [&](const char* what, bool transposed, ptrdiff_t k,
+                                    matrix_view<const double> x, const std::vector<double>& got) {
+          const ptrdiff_t rows = transposed ? m : n, cols = transposed ? n : m;
+          std::vector<real> want(got.size()), bound(got.size());
+          for (ptrdiff_t c = 0; c < k; ++c) {
+            for (ptrdiff_t i = 0; i < rows; ++i) {
+              for (ptrdiff_t j = 0; j < cols; ++j) {
+                want[at(c * rows + i)] += (transposed ? entry(j, i) : entry(i, j)) * x(c, j);
+                bound[at(c * rows + i)] +=
+                    (transposed ? size(j, i) : size(i, j)) * std::fabs(x(c, j)) * o.sum_error(cols) * slack +
+                    o.tiny * slack;
+              }
+            }
+          }
+          return close(
+              what, k * rows, [&](ptrdiff_t q) { return got[at(q)]; },
+              [&](ptrdiff_t q) { return want[at(q)]; }, [&](ptrdiff_t q) { return bound[at(q)]; });
+        };
+        CHECK(right_sums("forward", false, 3, in, forward));
+        CHECK(right_sums("backward", true, 2, other, backward));
+        CHECK(right_sums("transposed", true, 2, other, alone));
+      }
+    }
+  });
+}
+
 TEST(normal_is_the_weighted_normal_matrix) {
   for_each_plan([]<class T>(const fixture<T>& o) {
     numbers random(3);
@@ -769,6 +832,16 @@ TEST(bad_input_is_named_before_anything_is_written) {
   CHECK_THROWS(bad, ot::both(ctx, p, in, out, in, out_columns), "u must be 1 x 6, got 1 x 9");
   CHECK_THROWS(bad, ot::both(ctx, p, in, out, in_rows, wrong), "backward must be 1 x 9, got 1 x 8");
   CHECK_THROWS(bad, ot::stats(ctx, p, nine, nine), "row_sum");
+  p.power = 5;
+  CHECK_THROWS(bad, ot::apply(ctx, p, in, out, false), "power must be between -4 and 4, got 5");
+  p.power = 1;
+  CHECK_THROWS(bad, ot::stats(ctx, p, six, nine), "factors of the entries are for apply, normal and both");
+  p.power = 0;
+  p.left = {u.data(), 6, 1};
+  p.right = {v.data(), 8, 1};
+  CHECK_THROWS(bad, ot::apply(ctx, p, in, out, false),
+               "left and right must be 6 x p and 9 x p, got 6 x 1 and");
+  p.left = p.right = {};
   CHECK_THROWS(bad, ot::rows(ctx, p, 5, matrix_view<double>(nine.data(), 2, 9)), "outside 0 ... 6");
   CHECK_THROWS(bad, ot::rows(ctx, p, -1, matrix_view<double>(nine.data(), 1, 9)), "outside 0 ... 6");
   CHECK_THROWS(bad, ot::rows(ctx, p, 0, matrix_view<double>(eight.data(), 1, 8)), "9 columns, got 8");

@@ -401,13 +401,13 @@ class driver {
                 const vector& gamma) {
     constexpr std::size_t window = 100;
     if (e.size() % window != 0) return false;
-    double low = std::numeric_limits<double>::infinity(), high = -low;
-    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i) {
-      low = std::min(low, phi[i] - ex_.log_a()[i]);
-      high = std::max(high, phi[i] - ex_.log_a()[i]);
-    }
-    const double grown = high - low - spread_;
-    spread_ = high - low;
+    double spread = 0;
+    for (std::ptrdiff_t i = 0; i < ex_.rows(); ++i)
+      spread = std::max(spread, std::abs(phi[i] - ex_.log_a()[i]));
+    for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j)
+      spread = std::max(spread, std::abs(gamma[j] - ex_.log_b()[j]));
+    const double grown = spread - spread_;
+    spread_ = spread;
     const bool stays = e.size() > window && lowest.back() > 0.9 * lowest[e.size() - 1 - window];
     drifts_ = stays && grown > 50 * std::numbers::log2e ? drifts_ + 1 : 0;
     return drifts_ == 2;
@@ -499,7 +499,7 @@ class driver {
   anderson<Exec> anderson_;
   active_set set_;        // of this level
   bool refused_ = false;  // Newton's method, at this level
-  double spread_ = 0;     // of the row potentials in bits, and how often in turn it grew
+  double spread_ = 0;     // largest potential in bits, and how often in turn it grew
   int drifts_ = 0;
   int futile_ = 0;  // its rounds in turn that did not halve the error
   double last_error_ = 0, best_error_ = 0, delta_ = 1e-3;

@@ -9,9 +9,9 @@ from __future__ import annotations
 from lapwing import _array
 from lapwing.autograd import _linear, _multiscale, _ot
 from lapwing.autograd._multiscale import call
-from lapwing.autograd._ot import TensorOTResult, TensorOTResultBatch, TensorSinkhornDivergence
+from lapwing.autograd._ot import TensorMongeGap, TensorOTResult, TensorOTResultBatch, TensorSinkhornDivergence
 
-__all__ = ["TensorOTResult", "TensorOTResultBatch", "TensorSinkhornDivergence", "call"]
+__all__ = ["TensorMongeGap", "TensorOTResult", "TensorOTResultBatch", "TensorSinkhornDivergence", "call"]
 
 _multiscale.FUNCTIONS.update(_linear.FUNCTIONS)
 _multiscale.FUNCTIONS.update(_ot.FUNCTIONS)

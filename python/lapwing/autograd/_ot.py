@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from lapwing import _array
-from lapwing.ot import _batch, _divergence, _gradients, _solve
+from lapwing.ot import _batch, _divergence, _gradients, _monge, _solve
 from lapwing.ot._batch import OTResultBatch
 from lapwing.ot._divergence import SinkhornDivergence
+from lapwing.ot._monge import MongeGap
 from lapwing.ot._result import OTResult
 
-__all__ = ["FUNCTIONS", "TensorOTResult", "TensorOTResultBatch", "TensorSinkhornDivergence"]
+__all__ = ["FUNCTIONS", "TensorMongeGap", "TensorOTResult", "TensorOTResultBatch", "TensorSinkhornDivergence"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class _Once(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        raise NotImplementedError(f"{ctx.what} can be differentiated no further")
+        raise RuntimeError(f"{ctx.what} can be differentiated no further")
 
 
 def _once(what: str, gradients: Sequence[Any], depends: Sequence[Any]) -> tuple[Any, ...]:
@@ -127,7 +128,7 @@ class _Slope(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         wx, wy, wa, wb, wreg = grads
         if wreg is not None:
-            raise NotImplementedError("the derivative of the value for reg has no gradient of its own")
+            raise RuntimeError("the derivative of the value for reg has no gradient of its own")
         dense = ctx.result._geometry.y is None
         out = _gradients.second(
             ctx.result, None if dense else _numpy(wx), _numpy(wy), _numpy(wx) if dense else None,
@@ -345,6 +346,10 @@ class TensorSinkhornDivergence(SinkhornDivergence):
         return excess
 
 
+class TensorMongeGap(MongeGap):
+    """A `MongeGap` whose `value` and `cost` are tensors that carry gradients."""
+
+
 def _reg_of(result: Any) -> Any:
     given = result._ends.reg
     return result.reg if given is None else given.to(_dtype(result))
@@ -542,6 +547,31 @@ def solve_batch(*args: Any, **kwargs: Any) -> TensorOTResultBatch:
     return TensorOTResultBatch.of(plain, (ends[0], ends[1], first, second))
 
 
+def monge_gap(
+    X: Any,
+    T: Any,
+    a: Any = None,
+    *,
+    reg: Any,
+    metric: str = "sqeuclidean",
+    linear: bool = False,
+    **options: Any,
+) -> TensorMongeGap:
+    _monge.check(tuple(X.shape), tuple(T.shape), options)
+    result = solve_sample(X, T, a, a, reg=reg, metric=metric, **options)
+    x, y = (torch.as_tensor(z).to(torch.float64) for z in (X, T))
+    if metric == "sqeuclidean":
+        costs = torch.square(x - y).sum(dim=1)
+    elif metric == "euclidean":
+        costs = torch.linalg.vector_norm(x - y, dim=1)
+    elif metric == "cosine":
+        costs = 1 - torch.nn.functional.cosine_similarity(x, y, dim=1, eps=0.0)
+    else:
+        costs = -(x * y).sum(dim=1)
+    cost: Any = (result.weights[0].to(torch.float64) @ costs).to(_dtype(result))
+    return TensorMongeGap(cost, result, bool(linear))
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (sinkhorn_divergence, solve, solve_batch, solve_sample)
+    f.__name__: f for f in (monge_gap, sinkhorn_divergence, solve, solve_batch, solve_sample)
 }

@@ -14,6 +14,7 @@ from lapwing.ot._divergence import SinkhornDivergence, sinkhorn_divergence
 from lapwing.ot._doubly import DoublyStochasticResult, doubly_stochastic
 from lapwing.ot._free_support import FreeBarycenter, barycenter_free_support
 from lapwing.ot._gradients import OTGradients
+from lapwing.ot._monge import MongeGap, monge_gap
 from lapwing.ot._operator import kernel_operator
 from lapwing.ot._progressive import PartialLabels, mass_schedule, progressive_partial
 from lapwing.ot._result import HistoryEntry, OTResult, SingularTriplets
@@ -29,6 +30,7 @@ __all__ = [
     "DoublyStochasticResult",
     "FreeBarycenter",
     "HistoryEntry",
+    "MongeGap",
     "OTGradients",
     "OTResult",
     "OTResultBatch",
@@ -46,6 +48,7 @@ __all__ = [
     "gibbs_weights",
     "kernel_operator",
     "mass_schedule",
+    "monge_gap",
     "nearest_noise",
     "progressive_partial",
     "sinkhorn_divergence",
@@ -56,5 +59,5 @@ __all__ = [
     "sparsity_constrained",
 ]
 
-for _name in ("sinkhorn_divergence", "solve", "solve_batch", "solve_sample"):
+for _name in ("monge_gap", "sinkhorn_divergence", "solve", "solve_batch", "solve_sample"):
     globals()[_name] = takes_tensors(globals()[_name], __name__, gradients=True)

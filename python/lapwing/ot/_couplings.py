@@ -13,7 +13,15 @@ from lapwing.ot import _geometry
 from lapwing.ot._geometry import METRICS, Geometry, Vector
 from lapwing.ot._result import OTResult
 
-__all__ = ["Assignment", "assign", "costs_of_pairs", "gibbs_weights", "nearest_noise", "pairwise"]
+__all__ = [
+    "Assignment",
+    "assign",
+    "costs_of_pairs",
+    "gibbs_weights",
+    "gradients_of_pairs",
+    "nearest_noise",
+    "pairwise",
+]
 
 Norm = Literal["mean", "sum"]
 NORMS = (None, "mean", "sum")
@@ -253,6 +261,23 @@ def costs_of_pairs(geometry: Geometry, rows: NDArray[Any], columns: NDArray[Any]
                 cost = 1 + cost / (np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1))
         out[i : i + step] = cost
     return out
+
+
+def gradients_of_pairs(geometry: Geometry) -> Vector:
+    """Gradient of ``c(x_i, y_i)`` for y_i, in float64."""
+    assert geometry.y is not None
+    x, y = geometry.x.astype(np.float64), geometry.y.astype(np.float64)
+    if geometry.metric == "dot":
+        return np.asarray(-x)
+    if geometry.metric == "cosine":
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        size = np.linalg.norm(y, axis=1, keepdims=True)
+        y /= size
+        return np.asarray((np.sum(x * y, axis=1, keepdims=True) * y - x) / size)
+    if geometry.metric == "sqeuclidean":
+        return np.asarray(2 * (y - x))
+    distance = np.linalg.norm(y - x, axis=1, keepdims=True)
+    return np.asarray((y - x) / np.where(distance > 0, distance, 1.0))
 
 
 def pairwise(geometry: Geometry, columns: slice = slice(None)) -> Vector:

@@ -195,15 +195,18 @@ class Geometry:
         W_ij is 0 where P_ij is, and for a negative power where C_ij is.
         """
         forward, backward = np.empty((self.n, V.shape[1])), np.empty((self.m, U.shape[1]))
-        left, right, V, U = (np.ascontiguousarray(z, dtype=np.float64) for z in (left, right, V, U))
+        V, U = np.ascontiguousarray(V, dtype=np.float64), np.ascontiguousarray(U, dtype=np.float64)
+        factors: list[Any] = [None, None]  # a factor of 1 costs as much as any other
+        if not (left.shape[1] == 1 and (left == 1).all() and (right == 1).all()):
+            factors = [np.ascontiguousarray(z, dtype=np.float64) for z in (left, right)]
         options = (threads, hook)
         if self.swapped:
             _backend.extension().ot_weighted(
-                *self._key, reg, v, u, power, right, left, U, V, backward, forward, *options
+                *self._key, reg, v, u, power, *factors[::-1], U, V, backward, forward, *options
             )
         else:
             _backend.extension().ot_weighted(
-                *self._key, reg, u, v, power, left, right, V, U, forward, backward, *options
+                *self._key, reg, u, v, power, *factors, V, U, forward, backward, *options
             )
         return forward, backward
 

@@ -63,8 +63,8 @@ def solve_sparse(
     >>> C = csr_array(([0.0, 1.0, 1.0, 0.0, 0.5], ([0, 0, 1, 1, 2], [0, 1, 0, 1, 1])), shape=(3, 2))
     >>> result = ot.solve_sparse(C, reg=0.5, tol=1e-9)
     >>> np.round(result.plan.toarray(), 6)
-    array([[0.322749, 0.010584],
-           [0.177251, 0.156082],
+    array([[0.327722, 0.005611],
+           [0.172278, 0.161055],
            [0.      , 0.333333]])
     """
     if not _sparse.is_sparse(C):
