@@ -496,7 +496,10 @@ def ceiling_table(rates: list[dict[str, float]]) -> str:
             ("exp2, float32", "exp2_float32", "G/s"),
             ("exp2, float64", "exp2_float64", "G/s"),
             *((f"read, {size} MB", f"read_{size}", "GB/s") for size in ceilings.SIZES),
+            ("copy past the caches, 64 MB, read and written", "copy_past_caches", "GB/s"),
+            ("memcpy, 64 MB, read and written", "copy", "GB/s"),
         )
+        if key in rates[0]  # older records lack some
     ]
     heads = [f"{rate['threads']} thread" + ("s" if rate["threads"] > 1 else "") for rate in rates]
     return table(["", *heads], rows)
