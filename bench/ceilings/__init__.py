@@ -20,7 +20,7 @@ class CompilerError(RuntimeError):
 
 @lru_cache
 def measure(threads: int) -> dict[str, float]:
-    """Rates per second by that many threads: fma_*, exp2_* (elements), read_<megabytes> (bytes)."""
+    """Rates per second by that many threads: fma_*, exp2_* (elements), read_<megabytes>, copy* (bytes)."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
     if not compiler:
         raise CompilerError("the ceilings need a C++ compiler: install g++ or set CXX")

@@ -1,4 +1,5 @@
-// What this machine can do at most: multiply-adds, exponentials and bytes read per second, by 1..n threads.
+// What this machine can do at most: multiply-adds, exponentials and bytes read and copied per second, by 1..n
+// threads.
 // Built with -O3 -march=native at bench time; prints one JSON object. Usage: ceilings THREADS
 #include <algorithm>
 #include <atomic>
@@ -9,8 +10,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 #if defined(__GNUC__) && !defined(__clang__)
 // Interleaves independent chains before registers are given out; without it an exponential is bound by its
@@ -188,6 +194,51 @@ double read_rate(int threads, std::size_t megabytes) {
   });
 }
 
+// Bytes read and written per second by copies of 64 MB, each thread its own part: with stores that go past
+// the caches, where there are such, and as memcpy does it.
+double copy_rate(int threads, bool past_caches) {
+  constexpr int repeats = 4;
+  constexpr std::size_t bytes = std::size_t{64} << 20, page = 4096;
+  const std::size_t part = bytes / static_cast<std::size_t>(threads) / page * page;
+  struct release {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+  std::vector<std::unique_ptr<char, release>> from(static_cast<std::size_t>(threads)), to(from.size());
+  return rate(threads, 2.0 * double(part) * repeats, [&](int thread) {
+    auto& source = from[static_cast<std::size_t>(thread)];
+    auto& target = to[static_cast<std::size_t>(thread)];
+    if (!source) {  // touched by the thread that copies
+      source.reset(static_cast<char*>(std::aligned_alloc(page, part)));
+      target.reset(static_cast<char*>(std::aligned_alloc(page, part)));
+      std::memset(source.get(), 1, part);
+      std::memset(target.get(), 2, part);
+    }
+    for (int r = 0; r < repeats; ++r) {
+#if defined(__SSE2__)
+      if (past_caches) {
+        for (std::size_t i = 0; i < part; i += kBytes) {
+          const char* x = source.get() + i;
+          char* y = target.get() + i;
+#if defined(__AVX512F__)
+          _mm512_stream_si512(reinterpret_cast<__m512i*>(y), _mm512_load_si512(x));
+#elif defined(__AVX__)
+          _mm256_stream_si256(reinterpret_cast<__m256i*>(y),
+                              _mm256_load_si256(reinterpret_cast<const __m256i*>(x)));
+#else
+          _mm_stream_si128(reinterpret_cast<__m128i*>(y), _mm_load_si128(reinterpret_cast<const __m128i*>(x)));
+#endif
+        }
+        _mm_sfence();
+        continue;
+      }
+#endif
+      std::memcpy(target.get(), source.get(), part);
+      __asm__ volatile("" ::: "memory");  // the next repeat copies again
+    }
+    return double(target.get()[part / 2]);
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -203,6 +254,8 @@ int main(int argc, char** argv) {
               exp_rate<double>(threads));
   for (const int megabytes : {4, 16, 64, 256})
     std::printf(", \"read_%d\": %.4g", megabytes, read_rate(threads, static_cast<std::size_t>(megabytes)));
+  std::printf(", \"copy_past_caches\": %.4g, \"copy\": %.4g", copy_rate(threads, true),
+              copy_rate(threads, false));
   std::printf("}\n");
   return 0;
 }

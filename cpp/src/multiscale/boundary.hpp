@@ -198,7 +198,7 @@ class row_source {
     step_ = step;
     width_ = width;
     fetch_ = nullptr;
-    std::fill(held_.begin(), held_.end(), signal_->first - 1);
+    stale_ = true;
   }
   // Rows that are made as they are asked for, and stay for as long as a window of rows is looked at.
   void look_at(const std::function<const T*(std::ptrdiff_t)>& fetch, std::ptrdiff_t width) {
@@ -217,6 +217,10 @@ class row_source {
       if (terms.empty()) return made_.data();
       if (terms.size() == 1 && terms[0].weight == 1 && step_ == 1) return sample(terms[0].sample);
     }
+    if (stale_) {
+      std::fill(held_.begin(), held_.end(), signal_->first - 1);
+      stale_ = false;
+    }
     const auto slot = remainder(i, static_cast<std::ptrdiff_t>(held_.size()));
     T* const to = made_.data() + (slot + 1) * ld_;
     if (held_[at(slot)] == i) return to;
@@ -234,6 +238,20 @@ class row_source {
     }
     return to;
   }
+  // Rows first ... end - 1 behind those that are there.
+  void rows(std::ptrdiff_t first, std::ptrdiff_t end, std::vector<const T*>& to) {
+    std::size_t at_end = to.size();
+    to.resize(at_end + at(end - first));
+    for (std::ptrdiff_t i = first; i < end;) {
+      if (step_ != 1 || fetch_ || !signal_->inside(i)) {
+        to[at_end++] = row(i++);
+        continue;
+      }
+      // small planes are many: these would take longer one by one than what is done with them
+      for (const std::ptrdiff_t until = std::min(end, signal_->n); i < until; ++i)
+        to[at_end++] = data_ + i * stride_;
+    }
+  }
 
  private:
   const T* sample(std::ptrdiff_t i) const { return fetch_ ? (*fetch_)(i) : data_ + i * stride_; }
@@ -243,6 +261,7 @@ class row_source {
   std::ptrdiff_t stride_ = 0, step_ = 1, width_ = 0, ld_;
   buffer<T> made_;  // a row of zeros, then the ring
   std::vector<std::ptrdiff_t> held_;
+  bool stale_ = true;  // nothing in the ring is of what is looked at
 };
 
 }  // namespace lapwing::multiscale

@@ -190,8 +190,7 @@ void dwt(const context& ctx, const axis_view<const T>& x, const filter_bank& ban
       row_source<T>& source = rows[at(id)];
       source.look_at(x.data + l.offset(run, 0) + from, stride, 1, width);
       std::vector<const T*> pointers;
-      for (std::ptrdiff_t i = 2 * first + p.base; i < 2 * (last - 1) + p.base + p.taps; ++i)
-        pointers.push_back(source.row(i));
+      source.rows(2 * first + p.base, 2 * (last - 1) + p.base + p.taps, pointers);
       k.columns_down(pointers.data(), lo.data(), hi.data(), p.taps, width, last - first,
                      low.data + l.offset(run, 1) + from + first * low_stride, low_stride,
                      high.data + l.offset(run, 2) + from + first * high_stride, high_stride);
@@ -254,12 +253,11 @@ void idwt(const context& ctx, const axis_view<const T>& low, const axis_view<con
       T* const to = y.data + l.offset(run, 2) + from;
       const std::ptrdiff_t origin = first;
       std::vector<const T*> a, d;
-      for (std::ptrdiff_t i = first + p.first; i < last + p.first + p.taps / 2 - 1; ++i) {
-        a.push_back(s.low.row(i));
-        d.push_back(s.high.row(i));
-      }
-      a.push_back(s.low.soon(last + p.first + p.taps / 2 - 1));
-      d.push_back(s.high.soon(last + p.first + p.taps / 2 - 1));
+      const std::ptrdiff_t end = last + p.first + p.taps / 2 - 1;
+      s.low.rows(first + p.first, end, a);
+      s.high.rows(first + p.first, end, d);
+      a.push_back(s.low.soon(end));
+      d.push_back(s.high.soon(end));
       const auto some = [&](std::ptrdiff_t pair, std::ptrdiff_t count, T* out, std::ptrdiff_t ld) {
         k.columns_up(a.data() + (pair - origin), d.data() + (pair - origin), lo.data(), hi.data(), p.taps,
                      width, count, out, ld);

@@ -151,7 +151,7 @@ void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands
     const std::ptrdiff_t rows = std::min(a.rows, last - r);
     w.pointers.clear();
     const std::ptrdiff_t end = 2 * (r + rows - 1) + a.down.base + a.down.taps;
-    for (std::ptrdiff_t i = 2 * r + a.down.base; i < end; ++i) w.pointers.push_back(source.row(i));
+    source.rows(2 * r + a.down.base, end, w.pointers);
     for (std::ptrdiff_t i = end; i < end + 2; ++i) w.pointers.push_back(source.soon(i));
     if (a.paired()) {
       T* to[4];
@@ -413,7 +413,7 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
     for (std::size_t b = 0; b < 4; ++b) {
       w.pointers[b].clear();
       const std::ptrdiff_t end = p + pairs + s.down.taps / 2 - 1 + s.down.first;
-      for (std::ptrdiff_t i = p + s.down.first; i < end; ++i) w.pointers[b].push_back(sources[b].row(i));
+      sources[b].rows(p + s.down.first, end, w.pointers[b]);
       w.pointers[b].push_back(sources[b].soon(end));
     }
     k.columns_up(w.pointers[0].data(), w.pointers[1].data(), lo, hi, s.down.taps, n, pairs, low + s.lead,
