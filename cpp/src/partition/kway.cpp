@@ -155,7 +155,7 @@ effort effort_of(refinement r, std::ptrdiff_t parts) {
   effort e;
   e.flow = r == refinement::flow || r == refinement::multilevel;
   e.branch = e.flow ? 12000 : 2500;
-  e.repeats = e.flow && parts > 2 && parts <= 8 ? 4 : 3;  // of more parts a fourth betters the cut by 0.1 %
+  e.repeats = e.flow && parts > 2 && parts <= 16 ? 4 : 3;  // of more a fourth betters the cut by 0.1 %
   if (parts > 2) e.depth = 8;  // parts have short borders: deeper bands take a third of the time for 0.2 %
   if (r == refinement::multilevel) e.repeats *= 2;
   e.work = e.flow ? 60 : 20;
