@@ -331,7 +331,7 @@ def test_columns_are_always_exact(n, m, k, seed):
     assert found.dual <= found.value + 1e-6 * (1 + abs(found.value)) or found.row_error > 1e-6
 
 
-# -- the Monge gap ---------------------------------------------------------------------------------------------
+# -- the Monge gap ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("metric", ot.METRICS)

@@ -382,6 +382,6 @@ def test_monge_gap(metric, linear):
 
     assert torch.autograd.gradcheck(value, (X, T), atol=1e-6)
     plain = ot.monge_gap(X.detach(), T.detach(), reg=0.5, metric=metric, linear=linear, tol=1e-13)
-    assert float(value(X, T)) == pytest.approx(plain.value, abs=1e-9)
+    assert value(X, T).item() == pytest.approx(plain.value, abs=1e-9)
     value(X, T).backward()
     np.testing.assert_allclose(T.grad, plain.grad_T, atol=1e-5)
