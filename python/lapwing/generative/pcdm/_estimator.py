@@ -1175,8 +1175,8 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
         _validate.check_integer(steps, "timesteps", 1)
         x = self._read(X)
         labels = self._labels(y, len(x))
-        # A decoder must use as many, whatever machine it is on; and the steps are small: several threads mostly
-        # wait for each other, which takes long on a busy machine.
+        # A decoder must use as many, whatever machine it is on; and the steps are small: several threads
+        # mostly wait for each other, which takes long on a busy machine.
         with self._threads(1 if self.n_jobs is None else None) as threads:
             chain = self._chain(steps)
             header = {**self._header(), "threads": threads}
