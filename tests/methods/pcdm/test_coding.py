@@ -96,6 +96,20 @@ def test_grey_values_go_on_and_off_the_stack(seed, sd, limits):
 # ---- whole files ---------------------------------------------------------------------------------------
 
 
+def test_the_file_says_how_many_threads_decode_it(file, model):
+    """One, unless somebody asks for more."""
+    X = file[0][:4]
+    asked = model.n_jobs
+    try:
+        for n_jobs, threads in ((None, 1), (2, 2)):
+            model.set_params(n_jobs=n_jobs)
+            data = model.compress(X, timesteps=STEPS)
+            assert coding.read_header(data)[0]["threads"] == threads
+            assert np.array_equal(model.decompress(data), X)
+    finally:
+        model.set_params(n_jobs=asked)
+
+
 def test_round_trip(file, model):
     X, data = file
     back = model.decompress(data)

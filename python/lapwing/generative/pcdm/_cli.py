@@ -55,7 +55,10 @@ def _common(parser: Any, argument: str | None, what: str) -> None:
     if argument is not None:
         parser.add_argument(argument, help=what)
     parser.add_argument("--device", default=None, help="of torch (default cpu)")
-    parser.add_argument("--jobs", type=int, default=None, metavar="N", help="threads (default: torch's)")
+    parser.add_argument(
+        "--jobs", type=int, default=None, metavar="N",
+        help="threads (default: torch's; to compress 1, to decompress as many as compressed)",
+    )  # fmt: skip
     parser.add_argument("-q", "--quiet", action="store_true", help="no summary")
 
 

@@ -117,7 +117,7 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
     dtype : {"float32", "float64"}, default="float32"
     random_state : int, RandomState, Generator or None, default=None
     n_jobs : int or None, default=None
-        Threads of torch; None: as many as torch uses already.
+        Threads of torch; None: as many as torch uses already, but 1 in `compress`: decoding takes as many.
     verbose : int, default=0
         Above 0: a progress bar.
 
@@ -1175,7 +1175,9 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
         _validate.check_integer(steps, "timesteps", 1)
         x = self._read(X)
         labels = self._labels(y, len(x))
-        with self._threads() as threads:
+        # A decoder must use as many, whatever machine it is on; and the steps are small: several threads
+        # mostly wait for each other, which takes long on a busy machine.
+        with self._threads(1 if self.n_jobs is None else None) as threads:
             chain = self._chain(steps)
             header = {**self._header(), "threads": threads}
             return compress_images(chain, np.asarray(x, dtype=np.int64), labels, header)
