@@ -164,7 +164,11 @@ def sweep_seconds(spec: Spec, settings: Settings) -> float:
         run(4)
         one = max((run(12) - run(4)) / 8, 1e-5)
         many = 4 + min(max(8, math.ceil(ROUND_SECONDS / one)), 500)
-        return statistics.median((run(many) - run(4)) / (many - 4) for _ in range(settings.rounds))
+        run(many)
+        _, done = worker.call("error", timeout=COMPILE)  # it may stop before, at its rounding floor
+        if done <= 4:
+            raise FailedError(f"stopped after {done} iterations")
+        return statistics.median((run(many) - run(4)) / (done - 4) for _ in range(settings.rounds))
 
 
 def several(

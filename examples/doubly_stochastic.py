@@ -43,12 +43,12 @@ def symmetric(K):
     return K / np.sqrt(d[:, None] * d)
 
 
-def doubly(K):
+def doubly_stochastic(K):
     return ot.doubly_stochastic(K).matrix
 
 
 scaled = {f.__name__.replace("_", " "): (f(kernel(clean)), f(kernel(noisy))) for f in
-          (row_stochastic, symmetric, doubly)}  # fmt: skip
+          (row_stochastic, symmetric, doubly_stochastic)}  # fmt: skip
 for name, (before, after) in scaled.items():
     change = np.linalg.norm(after - before) / np.linalg.norm(before)
     print(f"{name}: the noise changes the affinities by {change:.0%}")

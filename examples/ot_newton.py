@@ -22,8 +22,8 @@ X, Y = rng.normal(size=(800, 2)), rng.normal(size=(800, 2)) + 0.7
 # A run that stops at `max_iter` warns, and returns what it has.
 
 RUNS = {
-    "plain": {"method": "sinkhorn", "acceleration": None, "max_iter": 1500},
-    "anderson": {"method": "sinkhorn", "max_iter": 1500},
+    "plain": {"method": "sinkhorn", "acceleration": None, "max_iter": 1000},
+    "anderson": {"method": "sinkhorn", "max_iter": 1000},
     "auto": {},
 }
 found = {}

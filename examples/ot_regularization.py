@@ -41,9 +41,9 @@ j = np.searchsorted(np.cumsum(b), middles).clip(max=199)
 exact = masses @ C[i, j]
 
 # %%
-# The cost of the plan is above the exact one by at most ε times the entropy that the exact plan lacks, which
-# is never more than that of the weights. The value that was minimised, with its entropy, is farther away:
-# what the regularisation adds is what the Sinkhorn divergence takes out again.
+# The cost of the plan is above the exact one by at most ε times the entropy of the weights. The value that
+# was minimised, with its entropy, is farther away: the Sinkhorn divergence takes out what the regularisation
+# adds.
 
 levels = np.logspace(-4.3, 0, 14)
 above, total = [], []
