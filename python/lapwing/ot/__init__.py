@@ -41,5 +41,5 @@ __all__ = [
     "solve_sparse",
 ]
 
-for _name in ("sinkhorn_divergence", "solve", "solve_batch", "solve_sample"):
+for _name in ("sinkhorn_divergence", "solve", "solve_batch", "solve_sample", "solve_sparse"):
     globals()[_name] = takes_tensors(globals()[_name], __name__, gradients=True)

@@ -131,7 +131,8 @@ def solve(
     Returns
     -------
     OTResult
-        Potentials, value, certificate, and the plan as an operator.
+        Potentials, value, certificate, and the plan as an operator. Where a tensor of PyTorch requires grad:
+        a `lapwing.autograd.TensorOTResult`, whose answers carry gradients.
 
     Raises
     ------
@@ -288,7 +289,8 @@ def solve_sample(
     Returns
     -------
     OTResult
-        Potentials, value, certificate, and the plan as an operator.
+        Potentials, value, certificate, and the plan as an operator. Where a tensor of PyTorch requires grad:
+        a `lapwing.autograd.TensorOTResult`, whose answers carry gradients.
 
     Raises
     ------
