@@ -387,7 +387,9 @@ class OTGradients:
         For the cost. Of two point clouds, what it would be for their costs.
     a, b : arrays of shape (n,) and (m,)
         For the weights. Those of a balanced problem have one total, so that a constant may be added to the
-        one and taken from the other; it is chosen such that both have the same mean under the weights.
+        one and taken from the other; it is chosen such that both have the same mean under the weights. At a
+        weight of 0: of the first mass there; NaN where that has an infinite slope (an unbalanced or partial
+        problem with ``reg_type="entropy"``).
     reg : float
         For ε, in units of the cost.
     mass : float

@@ -737,10 +737,10 @@ class OTResult:
         Notes
         -----
         The answer is the derivative at the exact solution up to the order of ``marginal_error`` and of the
-        residual. With r and c the marginals, :math:`G' = P \circ G`, :math:`q_1 = G' 1`, :math:`q_2 = G'^	op
-        1`, a balanced problem has :math:`S w = q_2 - P^	op (q_1 / r)` with :math:`S = \mathrm{diag}(c) -
-        P^	op \mathrm{diag}(1/r) P`, :math:`u = (q_1 - P w)/r`, and :math:`\partial L/\partial C = -(G' - P
-        \circ (u 1^	op + 1 w^	op))/arepsilon`, :math:`\partial L/\partial a = u`, :math:`\partial
+        residual. With r and c the marginals, :math:`G' = P \circ G`, :math:`q_1 = G' 1`, :math:`q_2 = G'^\top
+        1`, a balanced problem has :math:`S w = q_2 - P^\top (q_1 / r)` with :math:`S = \mathrm{diag}(c) -
+        P^\top \mathrm{diag}(1/r) P`, :math:`u = (q_1 - P w)/r`, and :math:`\partial L/\partial C = -(G' - P
+        \circ (u 1^\top + 1 w^\top))/\varepsilon`, :math:`\partial L/\partial a = u`, :math:`\partial
         L/\partial b = w`. Penalties add to the diagonals; points whose potential is at a bound leave the
         system.
 
