@@ -515,3 +515,29 @@ def test_identities(n, m, d, log_reg, metric, seed):
         np.testing.assert_allclose(both, 0, atol=1e-9 * (1 + np.abs(result.grad_X).max()) * (n + m))
     if metric == "cosine":
         np.testing.assert_allclose((found.X * X).sum(1), 0, atol=1e-9 * (1 + np.abs(found.X).max()))
+
+
+@given(
+    st.integers(2, 15), st.integers(2, 15), st.floats(-1.3, 1), st.integers(0, 1000),
+    st.sampled_from([np.float32, np.float64]), st.sampled_from("CF"),
+)  # fmt: skip
+def test_against_the_equations_solved_densely(n, m, log_reg, seed, dtype, order):
+    """The adjoint equations of both sides at once, by LAPACK."""
+    rng = np.random.default_rng(seed)
+    C = np.asarray(rng.random((n, m)), dtype=dtype, order=order)
+    a, b = rng.uniform(0.1, 1, n), rng.uniform(0.1, 1, m)
+    reg, single = 10.0**log_reg, dtype == np.float32
+    result = ot.solve(C, a / a.sum(), b / b.sum(), reg=reg, tol=1e-5 if single else 1e-10, max_iter=100_000)
+    P = np.asarray(result.plan, np.float64)
+    G, q = rng.normal(size=(n, m)), rng.normal(size=n)
+    with warnings.catch_warnings():  # in float32 rounding may stop it above
+        warnings.simplefilter("ignore" if single else "error", ConvergenceWarning)
+        found = result.vjp(G, potentials=(q - q.mean(), None), tol=1e-5 if single else 1e-9, max_iter=3000)
+    bent = P * G
+    lean = (q - q.mean()).sum() / 2
+    right = np.concatenate([bent.sum(1) + reg * (q - q.mean() - lean), bent.sum(0)])
+    J = np.block([[np.diag(P.sum(1)), P], [P.T, np.diag(P.sum(0))]])
+    w = np.linalg.lstsq(J, right, rcond=1e-10)[0]
+    wanted = (-bent + P * (w[:n, None] + w[None, n:])) / reg
+    size = np.abs(P * (np.abs(G) + np.abs(w[:n, None]) + np.abs(w[None, n:]))).max() / reg
+    np.testing.assert_allclose(found.C, wanted, atol=(2e-2 if single else 1e-6) * size)

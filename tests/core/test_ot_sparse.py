@@ -147,6 +147,15 @@ def test_all_that_a_result_answers():
     assert two.grad_C is two.plan
 
 
+def test_a_plan_may_be_changed():
+    C, a, b = feasible(9)
+    result = ot.solve(sparse(C), a, b, reg=0.2)
+    before = result.apply(np.ones(M))
+    result.plan.data[::2] = 0
+    result.plan.eliminate_zeros()
+    np.testing.assert_array_equal(result.apply(np.ones(M)), before)
+
+
 def test_gradients():
     C, a, b = feasible(3, 9, 7, 0.6)
     S = sparse(C)

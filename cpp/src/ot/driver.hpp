@@ -180,7 +180,7 @@ class driver {
       }
       add(gamma, rho_, gamma);
       if (error <= enough) break;
-      if (k >= 2) newton(reg, error, 1e-2, phi, gamma);
+      if (k >= 2 && (!cheap_sweeps || o_.solver == method::newton)) newton(reg, error, 1e-2, phi, gamma);
     }
     return true;
   }
@@ -240,10 +240,8 @@ class driver {
         r_.converged = verify(phi, gamma);
         return finish(r_.converged ? "converged" : "rounding floor", phi, gamma);
       }
-      if constexpr (requires { Exec::sparse_pattern; }) {
-        if (drifting(errors, lowest, phi, gamma))
-          return finish("stalled (pattern probably infeasible)", phi, gamma);
-      }
+      if (cheap_sweeps && drifting(errors, lowest, phi, gamma))
+        return finish("stalled (pattern probably infeasible)", phi, gamma);
       // the next gamma; safe_ keeps the plain step in case that it is rejected
       extrapolated = false;
       add(gamma, rho_, safe_);
@@ -277,7 +275,10 @@ class driver {
   bool newton_now(const std::vector<double>& errors) const {
     if (refused_ || !newton_wanted()) return false;
     if (set_.entries() > 0) return true;  // it goes on as it began
-    return o_.solver == method::newton ? errors.size() >= 3 || errors.back() <= 0.5 : slow(errors);
+    if (o_.solver == method::newton) return errors.size() >= 3 || errors.back() <= 0.5;
+    // A step of Newton's method takes hundreds of passes over its entries, which a sparse cost has no more
+    // of.
+    return cheap_sweeps ? errors.size() >= 40 && slow(errors, 10, 400) : slow(errors);
   }
 
   bool refuse(const char* reason) {
@@ -358,12 +359,11 @@ class driver {
     return error;
   }
 
-  // Is plain iteration too slow from here? Predicted from the last few errors (spec 5.4).
-  bool slow(const std::vector<double>& e) const {
-    constexpr std::size_t back = 2;
+  // Is the iteration too slow from here? Predicted from the last few errors (spec 5.4).
+  bool slow(const std::vector<double>& e, std::size_t back = 2, double most = 12) const {
     if (e.size() < back + 2) return false;
     const double rate = std::pow(e.back() / e[e.size() - 1 - back], 1.0 / static_cast<double>(back));
-    return !(rate < 1) || std::log(o_.tol / e.back()) / std::log(rate) > 12;
+    return !(rate < 1) || std::log(o_.tol / e.back()) / std::log(rate) > most;
   }
 
   // Over-relaxation: omega from the observed rate of the plain part, back to 1 when the error grew twice
@@ -491,6 +491,7 @@ class driver {
     kappa_ = kappa;
   }
 
+  static constexpr bool cheap_sweeps = requires { Exec::sparse_pattern; };
   const context& ctx_;
   Exec& ex_;
   const options& o_;

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lapwing import _array
-from lapwing.ot import _batch, _divergence, _gradients, _monge, _solve
+from lapwing.ot import _batch, _divergence, _gradients, _monge, _solve, _sparse
 from lapwing.ot._batch import OTResultBatch
 from lapwing.ot._divergence import SinkhornDivergence
 from lapwing.ot._monge import MongeGap
@@ -112,7 +112,7 @@ class _Slope(torch.autograd.Function):
         first: Any = None
         other: Any = None
         if result._geometry.y is None:
-            first = _tensor(np.asarray(result.plan), x) if needs[0] else None
+            first = result._make_plan().to(x.dtype) if needs[0] else None
         elif needs[0] or needs[1]:
             found = _gradients.envelope_points(result, needs[0], needs[1], unit=True)
             first, other = (None if z is None else _tensor(z, w) for z, w in zip(found, (x, y), strict=True))
@@ -152,7 +152,7 @@ class _Answer(torch.autograd.Function):
         if kind == "potentials":
             return result.potentials
         if kind == "plan":
-            return result.plan.clone()
+            return result._make_plan()  # not the one that the result keeps
         if kind == "value_linear":
             return torch.tensor(result.value_linear, dtype=_dtype(result))
         if kind == "projection":
@@ -283,6 +283,8 @@ class TensorOTResult(OTResult):
 
     @property
     def plan(self) -> Tensor:
+        if self.metric == "sparse":
+            raise TypeError("the plan of a sparse cost gives no gradients; take it from result.detach()")
         return self._answer("plan")  # type: ignore[no-any-return]
 
     def apply(self, V: Any) -> Tensor:
@@ -513,6 +515,12 @@ def solve(*args: Any, **kwargs: Any) -> TensorOTResult:
     return _finish(_solve.solve(**{k: _without_gradients(v) for k, v in given.items()}), given)
 
 
+def solve_sparse(C: Any, *args: Any, **kwargs: Any) -> TensorOTResult:
+    """`lapwing.ot.solve_sparse`; gradients are those of weights and reg."""
+    _sparse.check_sparse(C)
+    return solve(C, *args, **kwargs)
+
+
 def solve_sample(*args: Any, **kwargs: Any) -> TensorOTResult:
     """`lapwing.ot.solve_sample`."""
     given = _arguments(_solve.solve_sample, ("X", "Y", "a", "b", "reg"), args, kwargs)
@@ -573,5 +581,5 @@ def monge_gap(
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (monge_gap, sinkhorn_divergence, solve, solve_batch, solve_sample)
+    f.__name__: f for f in (monge_gap, sinkhorn_divergence, solve, solve_batch, solve_sample, solve_sparse)
 }

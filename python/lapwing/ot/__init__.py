@@ -59,5 +59,12 @@ __all__ = [
     "sparsity_constrained",
 ]
 
-for _name in ("monge_gap", "sinkhorn_divergence", "solve", "solve_batch", "solve_sample"):
+for _name in (
+    "monge_gap",
+    "sinkhorn_divergence",
+    "solve",
+    "solve_batch",
+    "solve_sample",
+    "solve_sparse",
+):
     globals()[_name] = takes_tensors(globals()[_name], __name__, gradients=True)

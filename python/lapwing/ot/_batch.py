@@ -244,6 +244,8 @@ def solve_batch(
     Returns
     -------
     OTResultBatch
+        Where a tensor of PyTorch requires grad: a `lapwing.autograd.TensorOTResultBatch`, whose answers carry
+        gradients.
 
     Raises
     ------

@@ -84,7 +84,8 @@ def sinkhorn_divergence(
     Returns
     -------
     SinkhornDivergence
-        ``.value`` and the three results.
+        ``.value`` and the three results. Where a tensor of PyTorch requires grad, ``.value`` is one that
+        carries gradients.
 
     Raises
     ------

@@ -168,7 +168,7 @@ class Plan:
                 values += g.times_costs(plan * g.products(left, right), power)
             if f.dense is not None:
                 values += plan * f.dense * self.rows[g.rows] * self.columns[g.indices]
-            return g.matrix(values)
+            return g.matrix(values, copy=True)
         out = np.empty((g.n, g.m))
         target = out.T if g.swapped else out
         rows, columns = (self.columns, self.rows) if g.swapped else (self.rows, self.columns)
@@ -387,7 +387,9 @@ class OTGradients:
         For the cost. Of two point clouds, what it would be for their costs.
     a, b : arrays of shape (n,) and (m,)
         For the weights. Those of a balanced problem have one total, so that a constant may be added to the
-        one and taken from the other; it is chosen such that both have the same mean under the weights.
+        one and taken from the other; it is chosen such that both have the same mean under the weights. At a
+        weight of 0: of the first mass there; NaN where that has an infinite slope (an unbalanced or partial
+        problem with ``reg_type="entropy"``).
     reg : float
         For ε, in units of the cost.
     mass : float
@@ -495,7 +497,13 @@ class _System:
         stiff = left.stiffness
         self.inverse = np.zeros_like(stiff)
         np.divide(1.0, stiff, out=self.inverse, where=left.free & (stiff > 0))
-        self.diagonal = self.columns[self.free]
+        # P_ij^2 is the plan of twice the potentials at half the regularisation
+        r = result
+        squares = r._geometry.apply(
+            r.reg / 2, 2 * r._u, 2 * r._v, self.inverse[:, None], transpose=True, threads=r._threads
+        )
+        floor = 64 * float(np.finfo(r._geometry.dtype).eps)
+        self.diagonal = np.maximum(self.columns - squares[:, 0], floor * self.columns)[self.free]
         if self.partial:
             self.diagonal = np.append(self.diagonal, max(result._stats.mass, np.finfo(float).tiny))
 

@@ -115,6 +115,11 @@ class OTResult:
         (reg, error, kind) of every step.
     plan : array of shape (n, m)
         The plan itself, made on first access and kept.
+    grad_X, grad_Y, grad_C, grad_a, grad_b : arrays
+        Gradients of `value` for the points or the cost, and the weights; computed on every access. `vjp` has
+        those of everything else.
+    grad_reg, grad_mass : float
+        Derivatives of `value` for ε and for the mass of a partial problem.
     operator : scipy.sparse.linalg.LinearOperator of shape (n, m)
         The plan without the matrix.
     shape : (int, int)
@@ -360,6 +365,9 @@ class OTResult:
 
     @cached_property
     def plan(self) -> Array:
+        return self._make_plan()
+
+    def _make_plan(self) -> Array:
         n, m = self.shape
         self._check_bytes(
             n * m * self._geometry.dtype.itemsize, f"the plan ({n} x {m} {self._geometry.dtype})"

@@ -145,7 +145,8 @@ def solve(
     Returns
     -------
     OTResult
-        Potentials, value, certificate, and the plan as an operator.
+        Potentials, value, certificate, and the plan as an operator. Where a tensor of PyTorch requires grad:
+        a `lapwing.autograd.TensorOTResult`, whose answers carry gradients.
 
     Raises
     ------
@@ -311,7 +312,8 @@ def solve_sample(
     Returns
     -------
     OTResult
-        Potentials, value, certificate, and the plan as an operator.
+        Potentials, value, certificate, and the plan as an operator. Where a tensor of PyTorch requires grad:
+        a `lapwing.autograd.TensorOTResult`, whose answers carry gradients.
 
     Raises
     ------

@@ -67,9 +67,6 @@ def solve_sparse(
            [0.172278, 0.161055],
            [0.      , 0.333333]])
     """
-    if not _sparse.is_sparse(C):
-        raise TypeError(
-            f"C must be a scipy.sparse matrix, got {type(C).__name__}; dense costs are solved by solve"
-        )
+    _sparse.check_sparse(C)
     result: Any = solve(C, a, b, reg=reg, **options)
     return result  # type: ignore[no-any-return]

@@ -16,7 +16,7 @@ from lapwing.ot._result import OTResult
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["SparseGeometry", "SparseOTResult", "check_masses", "is_sparse", "pairs"]
+__all__ = ["SparseGeometry", "SparseOTResult", "check_masses", "check_sparse", "is_sparse", "pairs"]
 
 FORMATS = ("csr", "csc", "coo")
 
@@ -24,6 +24,13 @@ FORMATS = ("csr", "csc", "coo")
 def is_sparse(x: object) -> bool:
     """Whether `x` is a matrix of scipy.sparse."""
     return hasattr(x, "tocsr") and hasattr(x, "nnz")
+
+
+def check_sparse(C: object) -> None:
+    if not is_sparse(C):
+        raise TypeError(
+            f"C must be a scipy.sparse matrix, got {type(C).__name__}; dense costs are solved by solve"
+        )
 
 
 def pairs(C: Any, name: str = "C") -> SparseGeometry:
@@ -110,11 +117,11 @@ class SparseGeometry:
         np.cumsum(np.bincount(self.indices, minlength=self.m), out=starts[1:])
         return order, starts
 
-    def matrix(self, values: NDArray[Any]) -> csr_array:
-        """A matrix of the pattern."""
+    def matrix(self, values: NDArray[Any], *, copy: bool = False) -> csr_array:
+        """A matrix of the pattern; a copy for users, who may change it in place."""
         from scipy.sparse import csr_array
 
-        return csr_array((values, self.indices, self.offsets), shape=(self.n, self.m))
+        return csr_array((values, self.indices, self.offsets), shape=(self.n, self.m), copy=copy)
 
     def take(self, rows: Any, columns: Any) -> SparseGeometry:
         if rows is None and columns is None:
@@ -355,10 +362,9 @@ class SparseOTResult(OTResult):
 
     _geometry: Any
 
-    @cached_property
-    def plan(self) -> csr_array:
+    def _make_plan(self) -> csr_array:
         g = self._geometry
-        return g.matrix(g.entries(self.reg, self._u, self._v).astype(g.dtype))
+        return g.matrix(g.entries(self.reg, self._u, self._v).astype(g.dtype), copy=True)
 
     def _above(self, threshold: float) -> csr_array:
         from scipy.sparse import csr_array
