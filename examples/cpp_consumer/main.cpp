@@ -2,10 +2,12 @@
 // fly, the plan is never stored. Prints the transport cost and the leading singular values of the plan.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <lapwing/lapwing.hpp>
 #include <numbers>
+#include <span>
 #include <vector>
 
 namespace {
@@ -59,10 +61,44 @@ int run() {
   for (std::ptrdiff_t i = 0; i < k; ++i)
     std::printf("singular value %td: %.6f\n", i + 2, scale * triplets.values[i]);
 
+  // The rest of the family, on quiet contexts of their own: partners drawn from the plan, half of the mass
+  // alone, penalised marginals, and many small problems at once.
+  const lapwing::context quiet;
+  const std::vector<std::int64_t> rows{0, 150}, offsets{0, 2, 3};
+  const std::vector<double> uniform{0.1, 0.9, 0.5};
+  std::vector<std::int64_t> partners(uniform.size());
+  lapwing::ot::sample<double>(quiet, plan, rows, offsets, uniform, partners, false);
+  for (const std::int64_t j : partners) std::printf("drawn partner: %td\n", static_cast<std::ptrdiff_t>(j));
+
+  std::vector<double> part_f(n), part_g(m);
+  const std::vector<double> rho_a(n, 0.5), rho_b(m, 0.5);
+  const auto part = lapwing::ot::solve_relaxed<double>(
+      quiet, geometry, a, b, {.schedule = {1.0, 0.2, reg}, .tol = 1e-9, .mass = 0.5}, part_f, part_g);
+  const auto soft = lapwing::ot::solve_relaxed<double>(
+      quiet, geometry, a, b, {.schedule = {1.0, 0.2, reg}, .tol = 1e-9, .rho_a = rho_a, .rho_b = rho_b},
+      part_f, part_g);
+  std::printf("moved mass: %.6f of the half that was asked for, %.6f under penalties\n", part.mass,
+              soft.mass);
+
+  std::vector<lapwing::ot::batch_item<double>> items;
+  std::vector<double> small_f(8 * 50), small_g(8 * 50);
+  for (std::size_t q = 0; q < 8; ++q)  // eight arcs of the inner circle, each with one of the outer
+    items.push_back(
+        {lapwing::ot::geometry<double>::points({x.data() + q * 100, 50, 2}, {y.data() + q * 100, 50, 2},
+                                               lapwing::ot::metric::sqeuclidean),
+         std::span(a).first(50), std::span(a).first(50), std::span(small_f).subspan(q * 50, 50),
+         std::span(small_g).subspan(q * 50, 50)});
+  const auto small = lapwing::ot::solve_batch<double>(quiet, items, reg, true, {.tol = 1e-9});
+  const bool others = part.converged && std::fabs(part.mass - 0.5) < 1e-6 && soft.converged &&
+                      soft.mass < 1 &&
+                      std::ranges::all_of(
+                          partners, [](std::int64_t j) { return j >= 0 && j < m; }) &&
+                      std::ranges::all_of(small, [](const auto& r) { return r.converged; });
+
   // On two circles the values come in pairs (a cosine and a sine of each frequency).
   const bool paired = std::fabs(triplets.values[0] - triplets.values[1]) < 1e-6 * triplets.values[0];
   const bool marginals = std::ranges::all_of(row_sum, [](double r) { return std::fabs(r - 1.0 / n) < 1e-9; });
-  return triplets.converged && paired && marginals ? 0 : 1;
+  return triplets.converged && paired && marginals && others ? 0 : 1;
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ enum class method {
 };
 
 struct options {
-  std::vector<double> schedule;     ///< decreasing values of reg, the last one is the problem's (eps-scaling)
+  std::vector<double> schedule{};   ///< decreasing values of reg, the last one is the problem's (eps-scaling)
   double tol = 1e-6;                ///< L1 marginal error, divided by the total mass
   std::ptrdiff_t max_iter = 10000;  ///< full sweeps over the pairs
   bool init = false;                ///< f and g hold a start (cost units)
@@ -107,13 +107,13 @@ enum class penalty {
   total_variation  ///< rho |P 1 - a|_1
 };
 struct relaxed_options {
-  std::vector<double> schedule;  ///< as for `solve`
-  double tol = 1e-6;             ///< largest change of g by a full iteration, over reg + max |f|
+  std::vector<double> schedule{};  ///< as for `solve`
+  double tol = 1e-6;               ///< largest change of g by a full iteration, over reg + max |f|
   std::ptrdiff_t max_iter = 10000;
   bool init = false;       ///< f and g hold a start
   bool accelerate = true;  ///< Anderson mixing where plain sweeps would be many
   penalty kind = penalty::kl;
-  std::span<const double> rho_a, rho_b;  ///< of every point; +inf, or none at all: the marginal is exact
+  std::span<const double> rho_a{}, rho_b{};  ///< of every point; +inf, or none at all: the marginal is exact
   double mass = 0;                ///< > 0: partial transport of so much, marginals at most a and b; no rho
   bool product_reference = true;  ///< KL(P | a b^T); else sum P (log P - 1)
 };
@@ -148,8 +148,8 @@ struct measure {
   double share = 1;                 ///< in the mean
 };
 struct barycenter_options {
-  std::vector<double> schedule;  ///< as for `solve`
-  double tol = 1e-6;             ///< on barycenter_result::error
+  std::vector<double> schedule{};  ///< as for `solve`
+  double tol = 1e-6;               ///< on barycenter_result::error
   std::ptrdiff_t max_iter = 10000;
 };
 struct barycenter_result {
@@ -201,8 +201,8 @@ struct plan {
   double reg;
   std::span<const double> u, v;  ///< may hold -inf: an empty row or column
   // Factors of the entries, which `apply`, `normal` and `both` know:
-  int power = 0;                          ///< C_ij^power; 0 where P_ij is 0, and for power < 0 where C_ij is
-  matrix_view<const double> left, right;  ///< (left right^T)_ij, n x p and m x p; none: 1
+  int power = 0;  ///< C_ij^power; 0 where P_ij is 0, and for power < 0 where C_ij is
+  matrix_view<const double> left{}, right{};  ///< (left right^T)_ij, n x p and m x p; none: 1
 };
 
 /// out = P v, blocks of vectors as rows: v (k x m), out (k x n); transposed: out = P^T v, v (k x n), out (k x
