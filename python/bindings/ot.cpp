@@ -71,29 +71,30 @@ nb::list steps(const std::vector<ot::step>& history) {
   return out;
 }
 
-nb::dict report(const ot::result& r) {
+// What every kind of result says.
+template <class R>
+nb::dict common(const R& r) {
   nb::dict out;
   out["converged"] = r.converged;
   out["stopped"] = r.stopped;
   out["status"] = r.status;
   out["n_sweeps"] = r.sweeps;
+  out["history"] = steps(r.history);
+  return out;
+}
+nb::dict report(const ot::result& r) {
+  nb::dict out = common(r);
   out["n_newton"] = r.newton_steps;
   out["n_inner"] = r.inner_steps;
   out["reason"] = r.reason;
   out["marginal_error"] = r.marginal_error;
-  out["history"] = steps(r.history);
   return out;
 }
 nb::dict report(const ot::relaxed_result& r) {
-  nb::dict out;
-  out["converged"] = r.converged;
-  out["stopped"] = r.stopped;
-  out["status"] = r.status;
-  out["n_sweeps"] = r.sweeps;
+  nb::dict out = common(r);
   out["change"] = r.change;
   out["mass"] = r.mass;
   out["shift"] = r.shift;
-  out["history"] = steps(r.history);
   return out;
 }
 

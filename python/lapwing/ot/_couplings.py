@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lapwing import _array, _validate
-from lapwing._array import Array, Floats
-from lapwing.ot import _geometry
+from lapwing._array import Array
+from lapwing.ot import _geometry, _gradients
 from lapwing.ot._geometry import METRICS, Geometry, Vector
 from lapwing.ot._result import OTResult
 
 __all__ = [
     "Assignment",
     "assign",
-    "costs_of_pairs",
     "gibbs_weights",
     "gradients_of_pairs",
     "nearest_noise",
-    "pairwise",
 ]
 
 Norm = Literal["mean", "sum"]
@@ -94,7 +91,7 @@ def assign(
     geometry = _geometry.dense(X, "X") if Y is None else _geometry.points(X, Y, metric)
     n, m = geometry.n, geometry.m
     _validate.check_memory(8.0 * n * m, f"the cost matrix ({n} x {m})", "assign in batches", max_memory)
-    costs = pairwise(geometry)
+    costs = geometry.costs()
     try:
         rows, columns = linear_sum_assignment(costs)
     except ValueError as error:
@@ -150,18 +147,13 @@ def nearest_noise(X: Array, k: int = 4, *, random_state: int | None = 0) -> Arra
     rows = array.reshape(array.shape[0], -1)
     generator = np.random.default_rng(_validate.check_seed(random_state))
     best = generator.standard_normal(rows.shape, dtype=rows.dtype)
-    least = _squares(best, rows)
+    least = _geometry.squares(best, rows)
     for _ in range(count - 1):
         noise = generator.standard_normal(rows.shape, dtype=rows.dtype)
-        square = _squares(noise, rows)
+        square = _geometry.squares(noise, rows)
         nearer = square < least
         best[nearer], least[nearer] = noise[nearer], square[nearer]
     return _array.wrap(best.reshape(array.shape), _array.kind_of(X))
-
-
-def _squares(x: Floats, y: Floats) -> NDArray[Any]:
-    difference = x - y
-    return np.asarray(np.einsum("ij,ij->i", difference, difference))
 
 
 def gibbs_weights(
@@ -230,7 +222,7 @@ def gibbs_weights(
     geometry = _geometry.points(X, Y, name)
     if geometry.n != geometry.m:
         raise ValueError(f"X and Y must have as many rows, got {geometry.n} and {geometry.m}")
-    logs = -costs_of_pairs(geometry, np.arange(geometry.n), np.arange(geometry.n)) / level
+    logs = -geometry.costs_of_pairs(np.arange(geometry.n), np.arange(geometry.n)) / level
     if potentials is not None:
         logs += (potentials._f_at(potentials._new_rows(X, "X"))) / level
         logs += (potentials._g_at(potentials._new_columns(Y, "Y"))) / level
@@ -242,27 +234,6 @@ def gibbs_weights(
     return _array.wrap(weights.astype(geometry.dtype), _array.kind_of(X))
 
 
-def costs_of_pairs(geometry: Geometry, rows: NDArray[Any], columns: NDArray[Any]) -> Vector:
-    """The costs of some pairs, in float64."""
-    if geometry.y is None:
-        x = geometry.x.T if geometry.swapped else geometry.x
-        return np.asarray(x[rows, columns], dtype=np.float64)
-    out = np.empty(rows.size)
-    step = max(1, 2**20 // max(geometry.x.shape[1], 1))
-    for i in range(0, rows.size, step):
-        x = geometry.x[rows[i : i + step]].astype(np.float64)
-        y = geometry.y[columns[i : i + step]].astype(np.float64)
-        if geometry.metric in ("sqeuclidean", "euclidean"):
-            cost = _squares(x, y)
-            cost = np.sqrt(cost) if geometry.metric == "euclidean" else cost
-        else:
-            cost = -np.einsum("ij,ij->i", x, y)
-            if geometry.metric == "cosine":
-                cost = 1 + cost / (np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1))
-        out[i : i + step] = cost
-    return out
-
-
 def gradients_of_pairs(geometry: Geometry) -> Vector:
     """Gradient of ``c(x_i, y_i)`` for y_i, in float64."""
     assert geometry.y is not None
@@ -270,24 +241,8 @@ def gradients_of_pairs(geometry: Geometry) -> Vector:
     if geometry.metric == "dot":
         return np.asarray(-x)
     if geometry.metric == "cosine":
-        x /= np.linalg.norm(x, axis=1, keepdims=True)
-        size = np.linalg.norm(y, axis=1, keepdims=True)
-        y /= size
-        return np.asarray((np.sum(x * y, axis=1, keepdims=True) * y - x) / size)
+        return _gradients.off_direction(-x / _gradients.norms(x), y / _gradients.norms(y), y)
     if geometry.metric == "sqeuclidean":
         return np.asarray(2 * (y - x))
     distance = np.linalg.norm(y - x, axis=1, keepdims=True)
     return np.asarray((y - x) / np.where(distance > 0, distance, 1.0))
-
-
-def pairwise(geometry: Geometry, columns: slice = slice(None)) -> Vector:
-    """All costs (of some columns), as a float64 matrix."""
-    from scipy.spatial.distance import cdist
-
-    if geometry.y is None:
-        x = geometry.x.T if geometry.swapped else geometry.x
-        return np.asarray(x[:, columns], dtype=np.float64)
-    x, y = geometry.x.astype(np.float64), geometry.y[columns].astype(np.float64)
-    if geometry.metric == "dot":
-        return np.asarray(-(x @ y.T))
-    return np.asarray(cdist(x, y, geometry.metric))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lapwing import _array, _backend, _validate
 from lapwing._array import Floats
 
-__all__ = ["METRICS", "Geometry", "Stats", "Vector", "dense", "points"]
+__all__ = ["METRICS", "Geometry", "Stats", "Vector", "dense", "points", "squares"]
 
 METRICS = ("sqeuclidean", "euclidean", "cosine", "dot")
 
@@ -86,6 +86,38 @@ class Geometry:
         x = self.x if first is None else self.x[first]
         x = x if second is None else np.ascontiguousarray(x[:, second])
         return replace(self, x=x, scanned=None)
+
+    def costs(self, rows: slice = slice(None), columns: slice = slice(None)) -> Vector:
+        """The costs of some rows and columns, in float64."""
+        if self.y is None:
+            x = self.x.T if self.swapped else self.x
+            return np.asarray(x[rows, columns], dtype=np.float64)
+        a, b = self.x[rows].astype(np.float64), self.y[columns].astype(np.float64)
+        if self.metric == "dot":
+            return np.asarray(-(a @ b.T))
+        from scipy.spatial.distance import cdist
+
+        return np.asarray(cdist(a, b, self.metric))
+
+    def costs_of_pairs(self, rows: NDArray[Any], columns: NDArray[Any]) -> Vector:
+        """The costs of some pairs, in float64."""
+        if self.y is None:
+            x = self.x.T if self.swapped else self.x
+            return np.asarray(x[rows, columns], dtype=np.float64)
+        out = np.empty(rows.size)
+        step = max(1, 2**20 // max(self.x.shape[1], 1))
+        for i in range(0, rows.size, step):
+            a = self.x[rows[i : i + step]].astype(np.float64)
+            b = self.y[columns[i : i + step]].astype(np.float64)
+            if self.metric in ("sqeuclidean", "euclidean"):
+                cost = squares(a, b)
+                cost = np.sqrt(cost) if self.metric == "euclidean" else cost
+            else:
+                cost = -np.einsum("ij,ij->i", a, b)
+                if self.metric == "cosine":
+                    cost = 1 + cost / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+            out[i : i + step] = cost
+        return out
 
     def single(self) -> Geometry:
         """Return the cost in float32."""
@@ -282,6 +314,12 @@ class Geometry:
             u, v, left, right = v, u, right, left
         found = _backend.extension().ot_svds(*self._key, reg, u, v, left, right, *options, threads, hook)
         return (found[2], found[1], found[0], *found[3:]) if self.swapped else tuple(found)
+
+
+def squares(x: Floats, y: Floats) -> NDArray[Any]:
+    """Squared distance of each row of `x` to that of `y`."""
+    difference = x - y
+    return np.asarray(np.einsum("ij,ij->i", difference, difference))
 
 
 def dense(c: object, name: str = "C", *, threads: int = 0) -> Geometry:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from lapwing.ot._result import OTResult
 
 __all__ = [
-    "OTGradients", "envelope_points", "envelope_reg", "envelope_weights", "second", "vjp",
+    "OTGradients", "envelope_points", "envelope_reg", "envelope_weights", "norms", "off_direction", "second",
+    "vjp",
 ]  # fmt: skip
 
 BLOCK_ENTRIES = 2**20  # of the plan that are looked at together where a factor is dense
@@ -145,18 +146,10 @@ class Plan:
             yield start, stop, block.astype(np.float64)
 
     def _costs(self, start: int, stop: int) -> Vector:
+        """Costs of the rows that `_blocks` gives."""
+        block = slice(start, stop)
         g = self.geometry
-        if g.y is None:
-            return g.x[start:stop].astype(np.float64)
-        x, y = g.x[start:stop].astype(np.float64), g.y.astype(np.float64)
-        costs: Vector
-        if g.metric == "dot":
-            costs = -x @ y.T
-            return costs
-        from scipy.spatial.distance import cdist
-
-        costs = cdist(x, y, g.metric)
-        return costs
+        return g.costs(columns=block).T if g.swapped else g.costs(block)
 
     def matrix(self, f: Field) -> Any:
         """P_ij F_ij, all of it; on the pattern of a sparse cost."""
@@ -191,7 +184,7 @@ class Plan:
         assert g.y is not None
         x, y = g.x.astype(np.float64), g.y.astype(np.float64)
         if g.metric == "cosine":
-            return x / _norms(x), y / _norms(y)
+            return x / norms(x), y / norms(y)
         if g.metric == "dot":
             return x, y
         centre = (x.sum(axis=0) + y.sum(axis=0)) / (len(x) + len(y))
@@ -218,20 +211,20 @@ class Plan:
             if self.geometry.metric == "sqeuclidean":
                 gradient = 2 * gradient
             if self.geometry.metric == "cosine" and not unit:
-                gradient = _off_direction(gradient, own, points)
+                gradient = off_direction(gradient, own, points)
             out.append(gradient)
         return out[0], out[1]
 
 
-def _norms(x: Vector) -> Vector:
+def norms(x: Vector) -> Vector:
     out: Vector = np.linalg.norm(x, axis=1, keepdims=True)
     return out
 
 
-def _off_direction(gradient: Vector, unit: Vector, points: Any) -> Vector:
+def off_direction(gradient: Vector, unit: Vector, points: Any) -> Vector:
     """From the gradient for x/|x| that for x."""
     along = (gradient * unit).sum(axis=1, keepdims=True)
-    out: Vector = (gradient - along * unit) / _norms(points.astype(np.float64))
+    out: Vector = (gradient - along * unit) / norms(points.astype(np.float64))
     return out
 
 
@@ -441,7 +434,7 @@ class OTGradients:
             if direct is not None:
                 found[side] = found[side] + direct
             if cosine and not unit:
-                found[side] = _off_direction(found[side], self._plan.features[side], ends[side])
+                found[side] = off_direction(found[side], self._plan.features[side], ends[side])
         if y and self._given.own_y is not None:
             found[1] = found[1] + self._given.own_y
         return found[0], found[1]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lapwing._array import Array
-from lapwing.ot._couplings import costs_of_pairs, gradients_of_pairs
+from lapwing.ot._couplings import gradients_of_pairs
 from lapwing.ot._result import OTResult
 from lapwing.ot._solve import solve_sample
 
@@ -118,7 +118,7 @@ def monge_gap(
     check(np.shape(X), np.shape(T), options)
     result = solve_sample(X, T, a, a, reg=reg, metric=metric, **options)
     index = np.arange(result.shape[0])
-    cost = float(result._a @ costs_of_pairs(result._geometry, index, index))
+    cost = float(result._a @ result._geometry.costs_of_pairs(index, index))
     return MongeGap(cost, result, bool(linear))
 
 

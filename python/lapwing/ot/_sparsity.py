@@ -13,7 +13,6 @@ from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import InfeasibleError
 from lapwing.ot import _cost
-from lapwing.ot._couplings import costs_of_pairs, pairwise
 from lapwing.ot._geometry import Geometry, Vector
 from lapwing.ot._result import TOP_MOST
 from lapwing.ot._solve import _weights
@@ -180,7 +179,7 @@ def sparsity_constrained(
             },
         )  # fmt: skip
     alpha = problem.best
-    index, entries = problem.columns(alpha)
+    index, _, entries = problem.columns(alpha)
     if round:
         entries = _rounded(part, rows_a, weights, index, entries)
     return _result(
@@ -210,18 +209,18 @@ class _SemiDual:
         spread = extent.high - extent.low
         self.width = spread / 32 if spread > float(np.finfo(np.float32).tiny) else 1.0
 
-    def columns(self, alpha: Vector) -> tuple[NDArray[np.int64], Vector]:
-        """Return the rows that each column uses, and the entries there; both of shape (m, k)."""
+    def columns(self, alpha: Vector) -> tuple[NDArray[np.int64], Vector, Vector]:
+        """Return the rows that each column uses, α less the cost and the entries there, all (m, k)."""
         index = self.select(alpha)
         flat = np.repeat(np.arange(self.b.size), self.k)
-        x = alpha[index] - costs_of_pairs(self.geometry, index.ravel(), flat).reshape(index.shape)
+        x = alpha[index] - self.geometry.costs_of_pairs(index.ravel(), flat).reshape(index.shape)
         # the projection of x / (reg b) onto the simplex, times b
         order = np.argsort(-x, axis=1, kind="stable")
         index, x = np.take_along_axis(index, order, 1), np.take_along_axis(x, order, 1)
         above = (np.cumsum(x, axis=1) - self.reg * self.b[:, None]) / np.arange(1, self.k + 1)
         size = np.count_nonzero(x > above, axis=1)
         level = above[np.arange(size.size), np.maximum(size, 1) - 1]
-        return index, np.maximum(x - level[:, None], 0) / self.reg
+        return index, x, np.maximum(x - level[:, None], 0) / self.reg
 
     def select(self, alpha: Vector) -> NDArray[np.int64]:
         if self.k <= TOP_MOST:
@@ -234,15 +233,13 @@ class _SemiDual:
         out = np.empty((m, self.k), dtype=np.int64)
         step = max(1, BLOCK // alpha.size)
         for j in range(0, m, step):
-            x = (pairwise(self.geometry, slice(j, j + step)) - alpha[:, None]).T
+            x = (self.geometry.costs(columns=slice(j, j + step)) - alpha[:, None]).T
             out[j : j + step] = np.argpartition(x, self.k - 1, axis=1)[:, : self.k]
         return out
 
     def __call__(self, alpha: Vector) -> tuple[float, Vector]:
-        index, entries = self.columns(alpha)
-        flat = np.repeat(np.arange(self.b.size), self.k)
-        costs = costs_of_pairs(self.geometry, index.ravel(), flat).reshape(index.shape)
-        linear = float(np.sum(entries * (alpha[index] - costs)))
+        index, x, entries = self.columns(alpha)
+        linear = float(np.sum(entries * x))
         value = linear - 0.5 * self.reg * float(np.sum(entries * entries)) - float(alpha @ self.a)
         gradient = np.bincount(index.ravel(), weights=entries.ravel(), minlength=self.a.size) - self.a
         if value < self.least:
@@ -259,7 +256,7 @@ def _rounded(geometry: Geometry, a: Vector, b: Vector, index: NDArray[np.int64],
     m, k = index.shape
     n, size = a.size, m * k
     column = np.repeat(np.arange(m), k)
-    costs = costs_of_pairs(geometry, index.ravel(), column)
+    costs = geometry.costs_of_pairs(index.ravel(), column)
     one = np.ones(size)
     by_row = csr_array((one, (index.ravel(), np.arange(size))), shape=(n, size))
     by_column = csr_array((one, (column, np.arange(size))), shape=(m, size))
@@ -290,7 +287,7 @@ def _result(
     keep = entries > 0
     rows, columns = index[keep], np.broadcast_to(used[:, None], index.shape)[keep]
     values = entries[keep]
-    linear = float(values @ costs_of_pairs(geometry, rows, columns))
+    linear = float(values @ geometry.costs_of_pairs(rows, columns))
     error = float(np.abs(np.bincount(rows, weights=values, minlength=a.size) - a).sum() / a.sum())
     plan = csr_array((values.astype(geometry.dtype), (rows, columns)), shape=(geometry.n, geometry.m))
     plan.sort_indices()
