@@ -90,6 +90,7 @@ nb::dict report(const ot::result& r) {
   out["marginal_error"] = r.marginal_error;
   return out;
 }
+nb::tuple report(const ot::scaling_result& r) { return nb::make_tuple(r.converged, r.iterations, r.error); }
 nb::dict report(const ot::relaxed_result& r) {
   nb::dict out = common(r);
   out["change"] = r.change;
@@ -129,6 +130,41 @@ class block_out {
   matrix_view<double> target_;
   std::vector<double> data_;
 };
+
+template <class T>
+using stack_in = nb::ndarray<const T, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+
+// The problems of a batch, which lie in the corners of arrays of one size.
+template <class T>
+std::vector<ot::batch_item<T>> batch_items(const stack_in<T>& x, const std::optional<stack_in<T>>& y,
+                                           const std::string& metric, const mat_in<double>& a,
+                                           const mat_in<double>& b, const mat_out<double>& f,
+                                           const mat_out<double>& g, const std::vector<std::ptrdiff_t>& rows,
+                                           const std::vector<std::ptrdiff_t>& cols) {
+  const std::size_t count = x.shape(0);
+  check(rows.size() == count && cols.size() == count, "rows and cols must have length ", count);
+  std::vector<ot::batch_item<T>> items;
+  const auto signed_of = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::ptrdiff_t n = rows[k], m = cols[k];
+    check(n >= 1 && n <= signed_of(a.shape(1)) && m >= 1 && m <= signed_of(b.shape(1)), "problem ", k,
+          " has an impossible size, ", n, " x ", m);
+    ot::geometry<T> geo;
+    const T* first = x.data() + k * x.shape(1) * x.shape(2);
+    if (!y) {
+      geo = ot::geometry<T>::dense({first, n, m, signed_of(x.shape(2))});
+    } else {
+      const std::ptrdiff_t d = signed_of(x.shape(2));
+      geo = ot::geometry<T>::points({first, n, d, d}, {y->data() + k * y->shape(1) * y->shape(2), m, d, d},
+                                    metric_of(metric));
+    }
+    const auto row = [k](auto& z, std::ptrdiff_t size) {
+      return std::span(z.data() + k * z.shape(1), static_cast<std::size_t>(size));
+    };
+    items.push_back({geo, row(a, n), row(b, m), row(f, n), row(g, m)});
+  }
+  return items;
+}
 
 template <class T>
 void bind(nb::module_& m) {
@@ -222,36 +258,14 @@ void bind(nb::module_& m) {
 
   m.def(
       "ot_solve_batch",
-      [](nb::ndarray<const T, nb::ndim<3>, nb::c_contig, nb::device::cpu> x,
-         std::optional<nb::ndarray<const T, nb::ndim<3>, nb::c_contig, nb::device::cpu>> y,
-         const std::string& metric, mat_in<double> a, mat_in<double> b, mat_out<double> f, mat_out<double> g,
-         const std::vector<std::ptrdiff_t>& rows, const std::vector<std::ptrdiff_t>& cols, double reg,
-         bool scaling, double tol, std::ptrdiff_t max_iter, const std::string& acceleration,
-         const std::string& method, double max_bytes, int threads, nb::object callback) {
+      [](stack_in<T> x, std::optional<stack_in<T>> y, const std::string& metric, mat_in<double> a,
+         mat_in<double> b, mat_out<double> f, mat_out<double> g, const std::vector<std::ptrdiff_t>& rows,
+         const std::vector<std::ptrdiff_t>& cols, double reg, bool scaling, double tol,
+         std::ptrdiff_t max_iter, const std::string& acceleration, const std::string& method,
+         double max_bytes, int threads, nb::object callback) {
         ot::options o{.schedule = {}, .tol = tol, .max_iter = max_iter, .max_bytes = max_bytes};
         read(acceleration, method, o);
-        const std::size_t count = x.shape(0);
-        check(rows.size() == count && cols.size() == count, "rows and cols must have length ", count);
-        std::vector<ot::batch_item<T>> items;
-        const auto signed_of = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
-        for (std::size_t k = 0; k < count; ++k) {
-          const std::ptrdiff_t n = rows[k], m = cols[k];
-          check(n >= 1 && n <= signed_of(a.shape(1)) && m >= 1 && m <= signed_of(b.shape(1)), "problem ", k,
-                " has an impossible size, ", n, " x ", m);
-          ot::geometry<T> geo;
-          const T* first = x.data() + k * x.shape(1) * x.shape(2);
-          if (!y) {
-            geo = ot::geometry<T>::dense({first, n, m, signed_of(x.shape(2))});
-          } else {
-            const std::ptrdiff_t d = signed_of(x.shape(2));
-            geo = ot::geometry<T>::points(
-                {first, n, d, d}, {y->data() + k * y->shape(1) * y->shape(2), m, d, d}, metric_of(metric));
-          }
-          const auto row = [k](auto& z, std::ptrdiff_t size) {
-            return std::span(z.data() + k * z.shape(1), static_cast<std::size_t>(size));
-          };
-          items.push_back({geo, row(a, n), row(b, m), row(f, n), row(g, m)});
-        }
+        const auto items = batch_items<T>(x, y, metric, a, b, f, g, rows, cols);
         const auto results = run(threads, callback, [&](const context& ctx) {
           return ot::solve_batch<T>(ctx, items, reg, scaling, o);
         });
@@ -263,6 +277,28 @@ void bind(nb::module_& m) {
       X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "rows"_a,
       "cols"_a, "reg"_a, "scaling"_a, "tol"_a, "max_iter"_a, "acceleration"_a, "method"_a, "max_bytes"_a,
       "threads"_a, "callback"_a.none(), "Many balanced problems; f and g are written.");
+
+  m.def(
+      "ot_batch_plans",
+      [](stack_in<T> x, std::optional<stack_in<T>> y, const std::string& metric, mat_in<double> a,
+         mat_in<double> b, mat_out<double> f, mat_out<double> g, const std::vector<std::ptrdiff_t>& rows,
+         const std::vector<std::ptrdiff_t>& cols, double reg,
+         nb::ndarray<T, nb::ndim<3>, nb::c_contig, nb::device::cpu> out, int threads) {
+        const auto items = batch_items<T>(x, y, metric, a, b, f, g, rows, cols);
+        const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(out.shape(1)),
+                             m = static_cast<std::ptrdiff_t>(out.shape(2));
+        check(out.shape(0) == items.size(), "out must hold ", items.size(), " plans, got ", out.shape(0));
+        std::vector<matrix_view<T>> plans;
+        for (std::size_t k = 0; k < items.size(); ++k) {
+          check(rows[k] <= n && cols[k] <= m, "out is too small for plan ", k, ", which is ", rows[k], " x ",
+                cols[k]);
+          plans.push_back({out.data() + static_cast<std::ptrdiff_t>(k) * n * m, rows[k], cols[k], m});
+        }
+        run(threads, nb::none(), [&](const context& ctx) { ot::batch_plans<T>(ctx, items, reg, plans); });
+      },
+      X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "rows"_a,
+      "cols"_a, "reg"_a, "out"_a.noconvert(), "threads"_a,
+      "The plans of ot_solve_batch; what is beyond the size of a problem is left as it is.");
 
   m.def(
       "ot_barycenter",
@@ -288,6 +324,18 @@ void bind(nb::module_& m) {
       "measures"_a, "metric"_a, "shares"_a, "own_x"_a.none(), "own_y"_a.none(), "schedule"_a, "tol"_a,
       "max_iter"_a, "log_p"_a.noconvert(), "threads"_a, "callback"_a.none(),
       "Entropic barycentre on a fixed support; log p is written.");
+
+  m.def(
+      "ot_doubly_stochastic",
+      [](cost x, optional_cost y, const std::string& metric, double reg, vec_in<double> row_sums, double tol,
+         std::ptrdiff_t max_iter, vec_out<double> log_scaling, int threads) {
+        return report(run(threads, nb::none(), [&](const context& ctx) {
+          return ot::doubly_stochastic<T>(ctx, geometry<T>(x, y, metric), reg, view<double>(row_sums),
+                                          {.tol = tol, .max_iter = max_iter}, view<double>(log_scaling));
+        }));
+      },
+      X, Y, "metric"_a, "reg"_a, "row_sums"_a.noconvert(), "tol"_a, "max_iter"_a, "log_scaling"_a.noconvert(),
+      "threads"_a, "Symmetric scaling of a kernel of points; its logarithm is written.");
 
   m.def(
       "ot_solve_relaxed",
@@ -520,4 +568,19 @@ void bind(nb::module_& m) {
 void bind_ot(nb::module_& m) {
   bind<float>(m);
   bind<double>(m);
+
+  m.def(
+      "ot_doubly_stochastic_stored",
+      [](vec_in<std::int64_t> offsets, vec_in<std::int32_t> indices, vec_in<double> values,
+         vec_in<double> row_sums, double tol, std::ptrdiff_t max_iter, vec_out<double> log_scaling,
+         vec_out<double> entries, int threads) {
+        return report(run(threads, nb::none(), [&](const context& ctx) {
+          return ot::doubly_stochastic(ctx, pairs<double>(offsets, indices, values, row_sums.size()),
+                                       view<double>(row_sums), {.tol = tol, .max_iter = max_iter},
+                                       view<double>(log_scaling), view<double>(entries));
+        }));
+      },
+      "offsets"_a.noconvert(), "indices"_a.noconvert(), "values"_a.noconvert(), "row_sums"_a.noconvert(),
+      "tol"_a, "max_iter"_a, "log_scaling"_a.noconvert(), "entries"_a.noconvert(), "threads"_a,
+      "Symmetric scaling of a kernel that is stored; its logarithm and the scaled entries are written.");
 }

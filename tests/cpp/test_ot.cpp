@@ -857,6 +857,119 @@ TEST(a_batch_is_a_loop) {
         solve<float>(one_thread(), data[k]->geo, w[k].a, w[k].b, {.schedule = {0.2}, .tol = 1e-5});
     CHECK(results[k].converged && s.f == f[k] && s.g == g[k]);
   }
+  std::vector<std::vector<float>> entries;
+  std::vector<matrix_view<float>> plans;
+  for (std::size_t k = 0; k < 5; ++k) {
+    entries.emplace_back((10 + k) * 12);
+    plans.push_back({entries[k].data(), 10 + static_cast<ptrdiff_t>(k), 12});
+  }
+  ot::batch_plans<float>(two, items, 0.2, plans);
+  for (std::size_t k = 0; k < 5; ++k)
+    for (ptrdiff_t i = 0; i < plans[k].rows; ++i) {
+      double sum = 0;
+      for (ptrdiff_t j = 0; j < 12; ++j) sum += static_cast<double>(plans[k](i, j));
+      CHECK(std::abs(sum - w[k].a[static_cast<std::size_t>(i)]) < 2e-5);
+    }
+  CHECK_THROWS(std::invalid_argument, ot::batch_plans<float>(two, items, 0.0, plans), "reg must be");
+  std::swap(plans[0], plans[1]);
+  CHECK_THROWS(std::invalid_argument, ot::batch_plans<float>(two, items, 0.2, plans),
+               "out[0] must have 10 rows");
+}
+
+// Small problems keep the entries of the plan and only scale them. Weights that leave the range of those, and
+// potentials that move far from a bad start, must lead to the same answer as exponentials do.
+template <class T>
+void kept_entries(double low) {
+  const problem<T> data(kind::sqeuclidean, 40, 30, 2, 5);
+  sides w(40, 30, 9);
+  w.a[3] *= low;
+  w.b[7] *= low;
+  const double left = std::accumulate(w.a.begin(), w.a.end(), 0.0),
+               right = std::accumulate(w.b.begin(), w.b.end(), 0.0);
+  for (double& v : w.b) v *= left / right;
+  const double tol = sizeof(T) == 4 ? 2e-6 : 1e-12;
+  const ot::options plain{.schedule = {0.3}, .tol = tol};
+  const solution found = solve<T>(one_thread(), data.geo, w.a, w.b, plain);
+  CHECK(found.r.converged);
+  ot::options warm = plain;
+  warm.init = true;
+  std::vector<double> f(40), g(30);
+  for (std::size_t i = 0; i < 40; ++i) f[i] = i % 2 == 0 ? 30 : -30;
+  for (std::size_t j = 0; j < 30; ++j) g[j] = j % 3 == 0 ? 40 : -20;
+  CHECK(ot::solve<T>(one_thread(), data.geo, w.a, w.b, warm, f, g).converged);
+  for (std::size_t i = 0; i < 40; ++i) CHECK(std::abs(f[i] - found.f[i]) < 20 * tol / std::min(low, 1e-3));
+}
+TEST(kept_entries_of_weights_far_apart) {
+  kept_entries<float>(1);
+  kept_entries<float>(1e-4);
+  kept_entries<double>(1);
+  kept_entries<double>(1e-6);
+}
+TEST(kept_entries_out_of_range) {  // the light point has the potential that its row asks for, all the same
+  const problem<double> data(kind::sqeuclidean, 40, 30, 2, 5);
+  sides w(40, 30, 9);
+  w.a[3] = 1e-250;
+  const double left = std::accumulate(w.a.begin(), w.a.end(), 0.0),
+               right = std::accumulate(w.b.begin(), w.b.end(), 0.0);
+  for (double& v : w.b) v *= left / right;
+  const solution s = solve<double>(one_thread(), data.geo, w.a, w.b, {.schedule = {0.3}, .tol = 1e-12});
+  CHECK(s.r.converged);
+  std::vector<double> own(40);
+  std::vector<double> h(30);
+  for (std::size_t j = 0; j < 30; ++j) h[j] = s.g[j] + 0.3 * std::log(w.b[j]);
+  ot::softmin<double>(one_thread(), data.geo, h, 0.3, own, false);
+  CHECK(std::abs(s.f[3] - own[3]) < 1e-10);
+}
+
+TEST(doubly_stochastic_scaling) {
+  const problem<double> data(kind::sqeuclidean, 60, 60, 3, 11);
+  ot::geometry<double> own = ot::geometry<double>::points(data.geo.x, data.geo.x, ot::metric::sqeuclidean);
+  own.hollow = true;
+  std::vector<double> r(60), d(60), stored(60), entries(60 * 59), values;
+  for (std::size_t i = 0; i < 60; ++i) r[i] = 0.5 + static_cast<double>(i % 3);
+  std::vector<std::int64_t> offsets{0};
+  std::vector<std::int32_t> indices;
+  for (ptrdiff_t i = 0; i < 60; ++i) {
+    for (ptrdiff_t j = 0; j < 60; ++j) {
+      if (i == j) continue;
+      double c = 0;
+      for (ptrdiff_t k = 0; k < own.x.cols; ++k)
+        c += (own.x(i, k) - own.x(j, k)) * (own.x(i, k) - own.x(j, k));
+      indices.push_back(static_cast<std::int32_t>(j));
+      values.push_back(std::exp(-c / 0.4));
+    }
+    offsets.push_back(std::ssize(indices));
+  }
+  const csr_view<const double> kernel{offsets, indices, values, 60};
+  const ot::scaling_options o{.tol = 1e-12};
+  const ot::scaling_result p = ot::doubly_stochastic<double>(one_thread(), own, 0.4, r, o, d);
+  const ot::scaling_result q = ot::doubly_stochastic(one_thread(), kernel, r, o, stored, entries);
+  CHECK(p.converged && q.converged && p.error <= 1e-12 && q.error <= 1e-12);
+  std::vector<double> sum(60);
+  for (std::size_t i = 0; i < 60; ++i) {
+    CHECK(std::abs(d[i] - stored[i]) < 1e-9);
+    for (std::int64_t k = offsets[i]; k < offsets[i + 1]; ++k) {
+      const auto at = static_cast<std::size_t>(k), j = static_cast<std::size_t>(indices[at]);
+      sum[i] += entries[at];
+      CHECK(std::abs(entries[at] - values[at] * std::exp(stored[i] + stored[j])) <= 1e-13 * entries[at]);
+      CHECK(entries[at] == entries[j * 59 + (i < j ? i : i - 1)]);
+    }
+    CHECK(std::abs(sum[i] - r[i]) < 1e-11 * r[i]);
+  }
+  const context three({.threads = 3});
+  std::vector<double> again(60), more(entries.size());
+  ot::doubly_stochastic(three, kernel, r, o, again, more);
+  CHECK(again == stored && more == entries);
+  ot::doubly_stochastic<double>(three, own, 0.4, r, o, again);
+  CHECK(again == d);
+  CHECK(!ot::doubly_stochastic(three, kernel, r, {.tol = 1e-12, .max_iter = 1}, again, more).converged);
+  r[5] = 0;
+  CHECK_THROWS(std::invalid_argument, ot::doubly_stochastic(three, kernel, r, o, again, more),
+               "row_sums must be positive and finite, got 0 at 5");
+  r[5] = 1;
+  values[7] = -1;
+  CHECK_THROWS(std::invalid_argument, ot::doubly_stochastic(three, kernel, r, o, again, more),
+               "must be positive and finite, got -1");
 }
 
 // The barycentre of one measure, with the entropy as it is, is the second marginal that its own kernel makes

@@ -1,4 +1,5 @@
-// Entropic optimal transport: solver, and the plan as an operator. Nothing here stores an n x m array.
+// Entropic optimal transport: solver, and the plan as an operator. Nothing here stores an n x m array, but
+// for small ones that it keeps while it works: up to 8 MiB, or 256 MiB for points of 16 coordinates and more.
 //
 // Balanced problem with the product of the weights as reference (a, b > 0, equal sums):
 //   minimise <C, P> + reg KL(P | a b^T)  subject to  P 1 = a,  P^T 1 = b;   P_ij = a_i b_j exp((f_i + g_j -
@@ -51,7 +52,8 @@ struct options {
   bool init = false;                ///< f and g hold a start (cost units)
   acceleration accelerate = acceleration::anderson;
   method solver = method::automatic;
-  double max_bytes = 2e9;  ///< for the entries of Newton's method, and for a factorisation
+  double max_bytes =
+      2e9;  ///< for entries of the plan that are kept, those of Newton's method, a factorisation
 };
 
 /// newton: Newton's steps on one set of entries; `error` is what they left on the set.
@@ -164,6 +166,28 @@ template <class T>
 barycenter_result barycenter(const context&, std::span<const measure<T>>, const geometry<T>* own,
                              const barycenter_options&, std::span<double> log_p);
 
+struct scaling_options {
+  double tol = 1e-8;  ///< largest relative error of a row sum
+  std::ptrdiff_t max_iter = 1000;
+};
+struct scaling_result {
+  bool converged = false, stopped = false;
+  std::ptrdiff_t iterations = 0;  ///< each one product with the kernel, or one step of Newton's method
+  double error = 0;               ///< what `tol` is about
+};
+/// The symmetric scaling diag(d) K diag(d) of a symmetric kernel whose rows have the given sums (> 0): log d
+/// is written. Where none exists the run ends at max_iter, with factors that have drifted apart. K by its
+/// positive entries, those of the scaled matrix are written, symmetric to the last bit:
+scaling_result doubly_stochastic(const context&, csr_view<const double> kernel,
+                                 std::span<const double> row_sums, const scaling_options&,
+                                 std::span<double> log_scaling, std::span<double> entries);
+/// K_ij = exp(-C_ij / reg) of points with themselves (geometry::hollow: without the diagonal); the scaled
+/// matrix is the plan with u = v = log d.
+template <class T>
+scaling_result doubly_stochastic(const context&, const geometry<T>&, double reg,
+                                 std::span<const double> row_sums, const scaling_options&,
+                                 std::span<double> log_scaling);
+
 struct interval {
   double low, high;
 };
@@ -228,6 +252,10 @@ moments stats(const context&, const plan<T>&, std::span<double> row_sum, std::sp
 /// Rows first ... first + out.rows - 1 of P.
 template <class T>
 void rows(const context&, const plan<T>&, std::ptrdiff_t first, matrix_view<T> out);
+/// The plans of a batch whose f and g `solve_batch` found: out[k] is n x m of items[k].
+template <class T>
+void batch_plans(const context&, std::span<const batch_item<T>> items, double reg,
+                 std::span<const matrix_view<T>> out);
 /// The k largest entries of every row (transposed: column) in falling order, the first one on ties; index and
 /// value are n x k.
 template <class T>

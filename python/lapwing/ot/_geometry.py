@@ -251,6 +251,15 @@ class Geometry:
         mass, linear, plogp = sums
         return Stats(mass, linear, plogp, rows, columns)
 
+    def doubly_stochastic(
+        self, reg: float, r: Vector, tol: float, most: int, delta: Vector, *, threads: int = 0
+    ) -> tuple[bool, int, float]:
+        """Symmetric scaling of the kernel to the row sums r: log d is written to `delta`."""
+        out: tuple[bool, int, float] = _backend.extension().ot_doubly_stochastic(
+            *self._key, reg, r, tol, most, delta, threads
+        )
+        return out
+
     def plan(self, reg: float, u: Vector, v: Vector, start: int, stop: int, *, threads: int = 0) -> Floats:
         """Rows `start` to `stop` of P; of P.T when swapped."""
         if self.swapped:
