@@ -143,6 +143,13 @@ std::vector<ot::batch_item<T>> batch_items(const stack_in<T>& x, const std::opti
                                            const std::vector<std::ptrdiff_t>& cols) {
   const std::size_t count = x.shape(0);
   check(rows.size() == count && cols.size() == count, "rows and cols must have length ", count);
+  check(!y || (y->shape(0) == count && y->shape(2) == x.shape(2)),
+        "X and Y must hold as many problems and columns");
+  check(a.shape(0) == count && b.shape(0) == count && f.shape(0) == count && g.shape(0) == count,
+        "a, b, f and g must have ", count, " rows");
+  check(f.shape(1) == a.shape(1) && g.shape(1) == b.shape(1), "f and g must be as long as a and b");
+  check(a.shape(1) == x.shape(1) && b.shape(1) == (y ? y->shape(1) : x.shape(2)),
+        "a and b must be as long as the sides of the problems");
   std::vector<ot::batch_item<T>> items;
   const auto signed_of = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
   for (std::size_t k = 0; k < count; ++k) {

@@ -871,6 +871,14 @@ TEST(a_batch_is_a_loop) {
       CHECK(std::abs(sum - w[k].a[static_cast<std::size_t>(i)]) < 2e-5);
     }
   CHECK_THROWS(std::invalid_argument, ot::batch_plans<float>(two, items, 0.0, plans), "reg must be");
+  std::vector<float> far(4, std::numeric_limits<float>::infinity());
+  items[3].costs.y = matrix_view<const float>{far.data(), 2, 2};
+  const std::vector<double> two_points(2, std::accumulate(w[3].a.begin(), w[3].a.end(), 0.0) / 2);
+  std::vector<double> two_potentials(2);
+  items[3].b = two_points;
+  items[3].g = two_potentials;
+  CHECK_THROWS(std::invalid_argument, ot::solve_batch<float>(two, items, 0.2, true, {.tol = 1e-5}),
+               "the costs of item 3 must be finite");
   std::swap(plans[0], plans[1]);
   CHECK_THROWS(std::invalid_argument, ot::batch_plans<float>(two, items, 0.2, plans),
                "out[0] must have 10 rows");

@@ -176,7 +176,10 @@ std::vector<result> solve_batch(const context& ctx, std::span<const batch_item<T
     own.schedule.clear();
     if (scaling) {
       const interval r = range(mine, item.costs);
-      for (double level = r.high - r.low; level > reg; level /= 4) own.schedule.push_back(level);
+      const double spread = r.high - r.low;  // negative: no cost is finite
+      check(spread <= std::numeric_limits<double>::max(), "the costs of item ", k,
+            " must be finite, they range from ", r.low, " to ", r.high);
+      for (double level = spread; level > reg; level /= 4) own.schedule.push_back(level);
     }
     own.schedule.push_back(reg);
     out[k] = solve(mine, item.costs, item.a, item.b, own, item.f, item.g);

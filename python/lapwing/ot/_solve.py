@@ -138,8 +138,8 @@ def solve(
         Above 0: a progress bar, once the run has taken a second.
     max_memory : float, optional
         Bytes for entries of the plan that are kept while it is sought (up to 8 MiB), and that Newton's method
-        may take for its own and for a factorisation; None: 2e9. Above it there are plain sweeps alone. Also of
-        the costs of a callable `C`.
+        may take for its own and for a factorisation; None: 2e9. Above it there are plain sweeps alone.
+        Also of the costs of a callable `C`.
     max_plan_bytes : int
         Largest size of ``result.plan`` and ``result.sparse_plan``; above it they raise ``MemoryError``.
 
@@ -307,8 +307,8 @@ def solve_sample(
         Above 0: a progress bar, once the run has taken a second.
     max_memory : float, optional
         Bytes for entries of the plan that are kept while it is sought (up to 8 MiB, or 256 MiB for points of
-        16 columns and more), and that Newton's method may take for its own and for a factorisation; None: 2e9.
-        Above it there are plain sweeps alone.
+        16 columns and more), and that Newton's method may take for its own and for a factorisation; None:
+        2e9. Above it there are plain sweeps alone.
     max_plan_bytes : int
         Largest size of ``result.plan`` and ``result.sparse_plan``.
 
