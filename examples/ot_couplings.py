@@ -18,8 +18,8 @@ turn = rng.uniform(0, 2 * np.pi, n)
 data = 2.5 * np.column_stack([np.cos(turn), np.sin(turn)]) + 0.1 * rng.normal(size=(n, 2))
 
 # %%
-# ``assign`` is exact, for batches; ``sample`` draws pairs from an entropic plan, as soft as ε says and for any
-# number of points.
+# ``assign`` is exact, for batches; ``sample`` draws pairs from an entropic plan, as soft as ε says and for
+# any number of points.
 
 plan = ot.solve_sample(noise, data, reg=0.02, reg_scale="median")
 rows, columns = plan.sample(n, random_state=0)

@@ -18,9 +18,9 @@ target = np.vstack([upper, lower]) + 0.06 * rng.normal(size=(300, 2))
 start = 0.15 * rng.normal(size=(250, 2)) + [-0.5, -0.6]
 
 # %%
-# ``grad_X`` comes with every result, by the envelope theorem: no solver is differentiated. A point carries the
-# weight 1/n, so that n times the gradient is its velocity. A small ε shows every detail, but its pull is that
-# of single points; large ones see the cloud as a whole.
+# ``grad_X`` comes with every result, by the envelope theorem: no solver is differentiated. A point carries
+# the weight 1/n, so that n times the gradient is its velocity. A small ε shows every detail, but its pull is
+# that of single points; large ones see the cloud as a whole.
 
 costs, clouds, values = {}, {}, {}
 for reg in (1.0, 0.01):

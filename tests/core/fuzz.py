@@ -1,7 +1,7 @@
-"""Calls of the core's functions with arrays that do and do not fit together: ``python fuzz.py PREFIX FIRST LAST FILE``.
+"""Calls of the core's functions with arrays that do and do not fit together.
 
-Every call must return or raise an ordinary exception. What is called last is in FILE, so that a crash or a hang names
-itself.
+``python fuzz.py PREFIX FIRST LAST FILE``: every call must return or raise an ordinary exception. What is
+called last is in FILE, so that a crash or a hang names itself.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ WORDS = {
     "acceleration": ["none", "anderson", "sor", "fast"],
     "method": ["auto", "sinkhorn", "newton", "direct"],
 }
-# what the length of each dimension stands for: n rows, m columns, d coordinates, k vectors, q pairs, c problems
+# what the length of each dimension is: n rows, m columns, d coordinates, k vectors, q pairs, c problems
 SHAPES = {
     "X": "nd", "Y": "md", "x": "nd", "y": "md", "a": "n", "b": "m", "f": "n", "g": "m", "u": "n", "v": "m",
     "h": "m", "rho_a": "n", "rho_b": "m", "row_sums": "n", "log_scaling": "n", "V": "mk", "U": "nk",
     "forward": "nk", "backward": "mk", "row_sum": "n", "col_sum": "m", "rows": "n", "columns": "m",
-    "index": "nk", "value": "nk", "log_p": "m", "left": "nk", "right": "mk", "w": "n", "own_x": "md", "own_y": "md",
-    "indices": "q", "values": "q", "entries": "q",
+    "index": "nk", "value": "nk", "log_p": "m", "left": "nk", "right": "mk", "w": "n", "own_x": "md",
+    "own_y": "md", "indices": "q", "values": "q", "entries": "q",
 }  # fmt: skip
 COMMON = ["nm", "nk", "n", "m", "mk", "q"]
 
@@ -88,7 +88,7 @@ class Maker:
         if name in "XxY" and self.metric.endswith("dense"):
             letters = letters[:-1] + "m"
         shape = [int(self.rng.choice([0, 1, 2, 7, 64])) if self.odd() else self.size[c] for c in letters]
-        if dtype.startswith("int") or dtype.startswith("uint"):
+        if dtype.startswith(("int", "uint")):
             high = 70 if self.odd() else max(self.size["n"], 1)
             z = self.rng.integers(-1 if self.odd() else 0, high, shape).astype(dtype)
         else:

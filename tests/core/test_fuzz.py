@@ -1,4 +1,4 @@
-"""The core's functions, given arrays that do and do not fit together, return or raise; they never crash or hang."""
+"""The core's functions, given arrays that do and do not fit, return or raise; they never crash or hang."""
 
 from __future__ import annotations
 
