@@ -91,6 +91,26 @@ nb::dict report(const ot::result& r) {
   return out;
 }
 nb::tuple report(const ot::scaling_result& r) { return nb::make_tuple(r.converged, r.iterations, r.error); }
+nb::tuple report(const ot::marginal_result& r) {
+  return nb::make_tuple(r.converged, r.iterations, r.residual, r.common);
+}
+
+ot::marginal_equations equations(const vec_in<double>& rows, const vec_in<double>& columns,
+                                 const vec_in<double>& q, const vec_in<double>& w, const vec_in<bool>& free,
+                                 std::optional<double> total, bool transposed, double tol,
+                                 std::ptrdiff_t max_iter) {
+  static_assert(sizeof(bool) == sizeof(char));
+  return {.rows = view<double>(rows),
+          .columns = view<double>(columns),
+          .q = view<double>(q),
+          .w = view<double>(w),
+          .free = {reinterpret_cast<const char*>(free.data()), free.size()},
+          .common = total.has_value(),
+          .total = total.value_or(0),
+          .transposed = transposed,
+          .tol = tol,
+          .max_iter = max_iter};
+}
 nb::dict report(const ot::relaxed_result& r) {
   nb::dict out = common(r);
   out["change"] = r.change;
@@ -345,6 +365,24 @@ void bind(nb::module_& m) {
       "threads"_a, "Symmetric scaling of a kernel of points; its logarithm is written.");
 
   m.def(
+      "ot_solve_marginals",
+      [](cost x, optional_cost y, const std::string& metric, double reg, vec_in<double> u, vec_in<double> v,
+         vec_in<double> rows, vec_in<double> columns, vec_in<double> q, vec_in<double> w, vec_in<bool> free,
+         std::optional<double> total, bool transposed, double tol, std::ptrdiff_t max_iter, vec_out<double> s,
+         vec_out<double> t, int threads) {
+        const auto e = equations(rows, columns, q, w, free, total, transposed, tol, max_iter);
+        return report(run(threads, nb::none(), [&](const context& ctx) {
+          return ot::solve_marginals<T>(ctx,
+                                        {geometry<T>(x, y, metric), reg, view<double>(u), view<double>(v)}, e,
+                                        view<double>(s), view<double>(t));
+        }));
+      },
+      X, Y, "metric"_a, "reg"_a, "u"_a.noconvert(), "v"_a.noconvert(), "rows"_a.noconvert(),
+      "columns"_a.noconvert(), "q"_a.noconvert(), "w"_a.noconvert(), "free"_a.noconvert(), "total"_a.none(),
+      "transposed"_a, "tol"_a, "max_iter"_a, "s"_a.noconvert(), "t"_a.noconvert(), "threads"_a,
+      "The equations of implicit differentiation; s and t are written.");
+
+  m.def(
       "ot_solve_relaxed",
       [](cost x, optional_cost y, const std::string& metric, vec_in<double> a, vec_in<double> b,
          vec_out<double> f, vec_out<double> g, vec_in<double> rho_a, vec_in<double> rho_b, bool clip,
@@ -575,6 +613,23 @@ void bind(nb::module_& m) {
 void bind_ot(nb::module_& m) {
   bind<float>(m);
   bind<double>(m);
+
+  m.def(
+      "ot_solve_marginals_stored",
+      [](vec_in<std::int64_t> offsets, vec_in<std::int32_t> indices, vec_in<double> values, double unit,
+         vec_in<double> rows, vec_in<double> columns, vec_in<double> q, vec_in<double> w, vec_in<bool> free,
+         std::optional<double> total, double tol, std::ptrdiff_t max_iter, vec_out<double> s,
+         vec_out<double> t) {
+        const auto e = equations(rows, columns, q, w, free, total, false, tol, max_iter);
+        return report(run(1, nb::none(), [&](const context& ctx) {
+          return ot::solve_marginals(ctx, pairs<double>(offsets, indices, values, columns.size()), unit, e,
+                                     view<double>(s), view<double>(t));
+        }));
+      },
+      "offsets"_a.noconvert(), "indices"_a.noconvert(), "values"_a.noconvert(), "unit"_a,
+      "rows"_a.noconvert(), "columns"_a.noconvert(), "q"_a.noconvert(), "w"_a.noconvert(),
+      "free"_a.noconvert(), "total"_a.none(), "tol"_a, "max_iter"_a, "s"_a.noconvert(), "t"_a.noconvert(),
+      "ot_solve_marginals for a stored plan.");
 
   m.def(
       "ot_doubly_stochastic_stored",

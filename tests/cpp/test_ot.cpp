@@ -980,6 +980,90 @@ TEST(doubly_stochastic_scaling) {
                "must be positive and finite, got -1");
 }
 
+TEST(equations_of_marginals) {
+  const problem<double> data(kind::sqeuclidean, 20, 15, 2, 3);
+  const sides w(20, 15, 4);
+  const solution found = solve<double>(one_thread(), data.geo, w.a, w.b, {.schedule = {0.3}, .tol = 1e-13});
+  std::vector<double> u(20), v(15), entries(300), r(20), c(15), q(20), z(15), s(20), t(15);
+  for (std::size_t i = 0; i < 20; ++i) u[i] = found.f[i] / 0.3 + std::log(w.a[i]);
+  for (std::size_t j = 0; j < 15; ++j) v[j] = found.g[j] / 0.3 + std::log(w.b[j]);
+  const ot::plan<double> p{data.geo, 0.3, u, v};
+  ot::rows<double>(one_thread(), p, 0, {entries.data(), 20, 15});
+  ot::stats<double>(one_thread(), p, r, c);
+  numbers random(8);
+  double left = 0, right = 0;
+  for (double& x : q) left += x = random.normal();
+  for (double& x : z) right += x = random.normal();
+  for (double& x : z) x += (left - right) / 15;
+  std::vector<char> free(15, 1);
+  free[4] = 0;
+  std::vector<double> stiff(r);
+  stiff[7] = std::numeric_limits<double>::infinity();
+  std::vector<std::int64_t> offsets;
+  std::vector<std::int32_t> indices;
+  for (std::int64_t k = 0; k <= 300; k += 15) offsets.push_back(k);
+  for (std::int32_t k = 0; k < 300; ++k) indices.push_back(k % 15);
+  const csr_view<const double> stored{offsets, indices, entries, 15};
+
+  // what is missed of every equation that counts
+  const auto missed = [&](const std::vector<double>& rows, bool part, double common, double total) {
+    double most = 0, sum = 0;
+    for (std::size_t i = 0; i < 20; ++i) {
+      double image = 0;
+      for (std::size_t j = 0; j < 15; ++j) image += entries[i * 15 + j] * t[j];
+      if (std::isfinite(rows[i]))
+        most = std::max(most, std::abs(rows[i] * s[i] + image - q[i]));
+      else
+        CHECK(s[i] == 0);
+    }
+    for (std::size_t j = 0; j < 15; ++j) {
+      double image = c[j] * t[j];
+      for (std::size_t i = 0; i < 20; ++i) image += entries[i * 15 + j] * s[i];
+      sum += image;
+      if (!part || free[j])
+        most = std::max(most, std::abs(image - z[j]));
+      else
+        CHECK(t[j] == common);
+    }
+    return std::max(most, part ? std::abs(sum - total) : 0.0);
+  };
+  ot::marginal_equations e{.rows = r, .columns = c, .q = q, .w = z, .tol = 1e-12};
+  ot::marginal_result report = ot::solve_marginals<double>(one_thread(), p, e, s, t);
+  CHECK(report.converged && report.common == 0 && missed(r, false, 0, 0) < 1e-9);
+  const std::vector<double> first = s;
+  const context three({.threads = 3});
+  ot::solve_marginals<double>(three, p, e, s, t);
+  CHECK(s == first);
+  CHECK(ot::solve_marginals(one_thread(), stored, 1e-16, e, s, t).converged && missed(r, false, 0, 0) < 1e-9);
+
+  e.rows = stiff;
+  e.free = free;
+  e.common = true;
+  e.total = 0.7;
+  report = ot::solve_marginals<double>(one_thread(), p, e, s, t);
+  CHECK(report.converged && missed(stiff, true, report.common, 0.7) < 1e-9);
+  const std::vector<double> second = t;
+  CHECK(ot::solve_marginals(one_thread(), stored, 1e-16, e, s, t).converged);
+  for (std::size_t j = 0; j < 15; ++j) CHECK(std::abs(t[j] - second[j]) < 1e-8);
+
+  std::vector<double> flipped(300);
+  for (std::size_t i = 0; i < 20; ++i)
+    for (std::size_t j = 0; j < 15; ++j)
+      flipped[j * 20 + i] = 0.3 * (u[i] + v[j] - std::log(entries[i * 15 + j]));
+  const ot::plan<double> other{ot::geometry<double>::dense({flipped.data(), 15, 20}), 0.3, v, u};
+  e.transposed = true;
+  CHECK(ot::solve_marginals<double>(one_thread(), other, e, s, t).converged);
+  for (std::size_t j = 0; j < 15; ++j) CHECK(std::abs(t[j] - second[j]) < 1e-8);
+
+  e.transposed = false;
+  e.max_iter = 1;
+  CHECK(!ot::solve_marginals<double>(one_thread(), p, e, s, t).converged);
+  e.tol = 0;
+  CHECK_THROWS(std::invalid_argument, ot::solve_marginals<double>(one_thread(), p, e, s, t), "tol must be");
+  CHECK_THROWS(std::invalid_argument, ot::solve_marginals<double>(one_thread(), p, e, t, t),
+               "rows, q and s must have length 20");
+}
+
 // The barycentre of one measure, with the entropy as it is, is the second marginal that its own kernel makes
 // of it; of copies of one measure it is that of the measure.
 TEST(barycentres_of_copies) {

@@ -270,6 +270,35 @@ void sample(const context&, const plan<T>&, std::span<const std::int64_t> rows,
             std::span<const std::int64_t> offsets, std::span<const double> uniform,
             std::span<std::int64_t> columns, bool transposed);
 
+/// The equations that implicit differentiation of a solution comes down to, in s (n) and t (m):
+///   rows_i s_i + (P t)_i = q_i,   (P^T s)_j + columns_j t_j = w_j.
+/// rows, columns: the marginals of the plan P, times 1 + reg / rho where they have a Kullback-Leibler
+/// penalty. With f and g the gradients of a function for the potentials, q = reg f and w = reg g, a change dC
+/// of the costs moves it by sum P_ij (s_i + t_j) dC_ij / reg. Exact marginals leave a constant of (s, -t)
+/// free, and need q and w of the same sum.
+struct marginal_equations {
+  std::span<const double> rows, columns;  ///< rows_i = +inf or 0: s_i is 0
+  std::span<const double> q, w;
+  std::span<const char> free{};  ///< where it is 0 t_j is 0; empty: nowhere
+  bool common = false;  ///< t has one number more, the same for all columns, and one equation, the sum of all
+  double total = 0;     ///< its right-hand side
+  bool transposed = false;  ///< P is the transpose of the plan that is given (not of a stored one)
+  double tol = 1e-6;        ///< on the residual, in the norm of the preconditioner
+  std::ptrdiff_t max_iter = 10000;
+};
+struct marginal_result {
+  bool converged = false, stopped = false;
+  std::ptrdiff_t iterations = 0;  ///< of conjugate gradients, each one pass over the pairs
+  double residual = 0;            ///< what `tol` is about
+  double common = 0;              ///< part of every t_j
+};
+template <class T>
+marginal_result solve_marginals(const context&, const plan<T>&, const marginal_equations&,
+                                std::span<double> s, std::span<double> t);
+/// The same for a plan by its entries, exact up to `unit` (the machine epsilon of the type that made them).
+marginal_result solve_marginals(const context&, csr_view<const double> plan, double unit,
+                                const marginal_equations&, std::span<double> s, std::span<double> t);
+
 struct neighbours {
   double low, high, fraction;  ///< the quantile by linear interpolation is low + fraction (high - low)
 };
