@@ -147,7 +147,8 @@ def _spectral(args: argparse.Namespace) -> None:
     from .eot_eigenmaps._files import output_paths, read_table
 
     paths = output_paths(args.out)
-    check_outputs([args.X], paths.values())
+    if paths["embedding"].suffix.lower() != ".h5ad":  # which keeps what it was read with
+        check_outputs([args.X], paths.values())
     _prepare_pictures(not args.no_picture, "spectral")
     if paths["embedding"].suffix.lower() == ".h5ad":
         need("anndata", extra="anndata", purpose=f"writing {paths['embedding'].name}")
