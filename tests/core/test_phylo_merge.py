@@ -65,6 +65,25 @@ def test_spectrum_of_the_balanced_tree(levels: int) -> None:
     assert cut.sigma2 <= 1e-7 * cut.sigma1
 
 
+@pytest.mark.parametrize("m", [100, 200, 300, 400])
+def test_eigenvalues_far_below_the_norm(m: int) -> None:
+    """Leaves farther and farther away: iterations do not reach a small residual, relative to the norm."""
+    tree = caterpillar(m)
+    length = np.full(tree.n_nodes, 0.05)
+    length[:m] = 0.02 * np.arange(1, m + 1)
+    tree = tree.with_lengths(length)
+    S = population_similarity(tree)
+    values = np.linalg.eigvalsh(np.diag(S.sum(axis=1)) - S)
+    cut = fiedler_cut(S)
+    assert partition_correct(tree, cut.side)
+    assert cut.sigma2 <= 1e-7 * cut.sigma1
+    assert cut.residual <= 1e-6
+    # to the square of the residual, or to rounding of what all have been computed from
+    norm = 2 * S.sum(axis=1).max()
+    assert [cut.lambda2, cut.lambda3] == pytest.approx(values[1:3], rel=1e-4, abs=1e-14 * norm)
+    assert np.array_equal(cut.side, fiedler_cut(S, n_jobs=1).side)
+
+
 @pytest.mark.parametrize("levels", [2, 4, 6])
 def test_all_eigenvalues_of_the_balanced_tree(levels: int) -> None:
     m, delta = 2**levels, 0.7
