@@ -106,7 +106,9 @@ def _check_values(A: Any, name: str, negative: str) -> int:
     if bad.any():
         first = int(np.argmax(bad))
         what = "NaN" if np.isnan(A.data[first]) else "an infinite value"
-        raise ValueError(f"{name} contains {what} at {_place(A, first)}")
+        count = int(bad.sum()) - 1
+        more = f" and {count} more that {'is' if count == 1 else 'are'} not finite" if count else ""
+        raise ValueError(f"{name} contains {what} at {_place(A, first)}{more}")
     below = A.data < 0
     if not below.any():
         return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "check_matrix",
     "check_memory",
     "check_number",
+    "check_outputs",
     "check_points",
     "check_positive",
     "check_samples",
@@ -164,6 +166,16 @@ def check_choice(x: object, name: str, choices: Sequence[Any]) -> Any:
     if (x is None or isinstance(x, str)) and x in choices:
         return x
     raise ValueError(f"{name} must be one of {', '.join(repr(c) for c in choices)}, got {x!r}")
+
+
+def check_outputs(inputs: Iterable[Any], outputs: Iterable[Any]) -> None:
+    """Refuse to write over a file that is read."""
+    read = {Path(path).resolve(): path for path in inputs}
+    for path in outputs:
+        if Path(path).resolve() in read:
+            raise ValueError(
+                f"--out: {path} would be written over {read[Path(path).resolve()]}, which is read"
+            )
 
 
 def check_samples(estimator: Any, X: Any, *, reset: bool = True, **options: Any) -> Any:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import eigh
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import aslinearoperator
+from scipy.sparse.linalg import aslinearoperator, eigsh
 
 from lapwing import graph
 from lapwing.exceptions import ConvergenceError, ConvergenceWarning, DisconnectedGraphWarning
@@ -59,6 +59,7 @@ CLOSED = [
     ("two cliques", nxa(nx.barbell_graph(9, 0)), (11 - np.sqrt(121 - 8)) / 2, 1),
     ("petersen", nxa(nx.petersen_graph()), 2.0, 5),
     ("pair", np.array([[0.0, 3.0], [3.0, 0.0]]), 6.0, 1),
+    ("two blocks", np.kron([[0.7, 0.1], [0.1, 0.7]], np.ones((11, 11))), 2 * 11 * 0.1, 1),
 ]
 
 
@@ -96,10 +97,10 @@ def test_path_vector_is_a_cosine():
     assert graph.fiedler_vector(path(5)).vector[2] == 0.0  # the middle of the path, exactly
 
 
-@pytest.mark.parametrize("n", [20_000])
+@pytest.mark.parametrize("n", [20_000, 1_000_000])
 def test_tiny_eigenvalues(n):
     found, v, info = graph.fiedler_vector(path(n))
-    assert found == pytest.approx(4 * np.sin(np.pi / (2 * n)) ** 2, rel=1e-6)
+    assert found == pytest.approx(4 * np.sin(np.pi / (2 * n)) ** 2, rel=1e-6, abs=0)
     expected = np.cos(np.pi * (np.arange(n) + 0.5) / n)
     assert abs(v @ expected) / np.linalg.norm(expected) >= 1 - 1e-6
     assert info.converged
@@ -154,6 +155,84 @@ def test_agrees_with_networkx():
     value, v, _ = graph.fiedler_vector(G)
     assert value == pytest.approx(0.4685252267, rel=1e-9)
     assert sorted(np.bincount((v > 0).astype(int)).tolist()) == [15, 19]
+
+
+def test_karate_club():
+    """Zachary's club: the split that happened, but for two members, or one where ties have weights."""
+    G = nx.karate_club_graph()
+    happened = np.array([G.nodes[i]["club"] == "Officer" for i in G])
+    plain = nx.to_scipy_sparse_array(G, weight=None, dtype=float)
+    for W, value, agree in ((plain, 0.4685252267, 32), (G, 1.1871073020, 33)):
+        found, v, _ = graph.fiedler_vector(W)
+        assert found == pytest.approx(value, abs=1e-10)
+        same = ((v > 0) == happened).sum()
+        assert max(same, 34 - same) == agree
+    side = (graph.fiedler_vector(plain).vector > 0).astype(int)
+    assert sorted(np.bincount(side).tolist()) == [15, 19]
+    assert graph.cut_metrics(plain, side).cut == 10
+
+
+TWENTY = {
+    **{f"weights {s}": random_graph(s, 60 + 20 * s, 0.05) for s in range(6)},
+    **{f"regular {d}": nxa(nx.random_regular_graph(d, 120, seed=d)) for d in (3, 4, 7)},
+    **{f"small world {s}": nxa(nx.connected_watts_strogatz_graph(150, 6, 0.1, seed=s)) for s in range(4)},
+    **{f"preferential {m}": nxa(nx.barabasi_albert_graph(200, m, seed=m)) for m in (2, 5)},
+    "tree": nxa(nx.random_labeled_tree(100, seed=1)),
+    "binary tree": nxa(nx.balanced_tree(2, 6)),
+    "lollipop": nxa(nx.lollipop_graph(15, 40)),
+    "grid": product(path(17), path(11)),
+    "karate": nxa(nx.karate_club_graph()),
+}
+
+
+@pytest.mark.parametrize("name", TWENTY)
+def test_agrees_with_shift_invert_and_networkx(name):
+    W = sp.csr_array(TWENTY[name])
+    L = sp.csc_array(laplacian(W))
+    shift = 1e-3 * L.diagonal().max()
+    values, vectors = eigsh((L + shift * sp.eye_array(L.shape[0])).tocsc(), 3, sigma=0.0, tol=0)
+    order = np.argsort(values)
+    values, vectors = values[order] - shift, vectors[:, order]
+    found, v, info = graph.fiedler_vector(W)
+    # the shift costs a few digits of a small eigenvalue
+    assert found == pytest.approx(values[1], rel=1e-8, abs=1e-13 * info.norm)
+    other = nx.algebraic_connectivity(nx.from_scipy_sparse_array(W), method="tracemin_lu", tol=1e-12)
+    assert found == pytest.approx(other, rel=1e-8)
+    assert len(TWENTY) == 20
+    if values[2] - values[1] > 1e-3 * values[1]:
+        assert info.multiplicity == 1
+        assert abs(v @ vectors[:, 1]) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.int8, np.uint64, bool, np.float32])
+def test_numbers_of_other_types(kind):
+    W = random_graph(4, 20, 0.2) > 0
+    expected = graph.fiedler_vector(W.astype(float))
+    for shown in (W.astype(kind), sp.csr_array(W).astype(kind) if kind is not np.float16 else W.astype(kind)):
+        found = graph.fiedler_vector(shown)
+        assert found.value == expected.value
+        assert (found.vector == expected.vector).all()
+
+
+def test_zeros_and_duplicates_of_sparse_matrices():
+    W = path(6).tocoo()
+    row, column = np.r_[W.row, W.row, 0, 5], np.r_[W.col, W.col, 5, 0]
+    spoiled = sp.coo_array((np.r_[W.data / 4, 3 * W.data / 4, 0, 0], (row, column)), shape=(6, 6))
+    expected = graph.fiedler_vector(W)
+    found = graph.fiedler_vector(spoiled)  # the edge from 0 to 5 weighs nothing
+    assert found.value == expected.value
+    assert (found.vector == expected.vector).all()
+    assert graph.partition(spoiled, 2)[1].cut == 1.0
+
+
+def test_igraph_and_directed_graphs():
+    igraph = pytest.importorskip("igraph")
+    ring = igraph.Graph.Ring(8, circular=False)
+    assert graph.fiedler_vector(ring).value == graph.fiedler_vector(path(8)).value
+    assert graph.partition(ring, 2)[0].tolist() == [0] * 4 + [1] * 4
+    for directed in (igraph.Graph([(0, 1)], directed=True), nx.DiGraph([(0, 1)])):
+        with pytest.raises(TypeError, match=r"directed graph; pass lapwing\.graph\.symmetrize"):
+            graph.fiedler_vector(directed)
 
 
 def test_weights_of_nodes():

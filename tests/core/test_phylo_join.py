@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -186,6 +189,26 @@ def test_nj_agrees_with_scikit_bio(seed: int) -> None:
     other = from_object(other)
     assert robinson_foulds(ours, other) == 0
     assert np.abs(ours.path_lengths() - other.reordered(names).path_lengths()).max() < 1e-9
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nj_agrees_with_quicktree(seed: int, tmp_path: Path) -> None:
+    program = shutil.which("quicktree")
+    if program is None:
+        pytest.skip("quicktree is not installed")
+    D = random_distances(seed, 60, "noisy")
+    D *= 10 / D.max()  # it reads and writes five decimals
+    D = np.round(D, 5)
+    rows = [f"t{i} " + " ".join(f"{x:.5f}" for x in row) for i, row in enumerate(D)]
+    (tmp_path / "d.phy").write_text(f"{len(D)}\n" + "\n".join(rows) + "\n")
+    text = subprocess.run(
+        [program, "-in", "m", "-out", "t", str(tmp_path / "d.phy")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    other = read_newick("".join(text.split()))
+    assert robinson_foulds(nj(D, [f"t{i}" for i in range(60)]), other) == 0  # its lengths are clipped
 
 
 def test_negative_lengths() -> None:

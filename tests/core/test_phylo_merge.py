@@ -65,6 +65,60 @@ def test_spectrum_of_the_balanced_tree(levels: int) -> None:
     assert cut.sigma2 <= 1e-7 * cut.sigma1
 
 
+@pytest.mark.parametrize("m", [100, 200, 300, 400])
+def test_eigenvalues_far_below_the_norm(m: int) -> None:
+    """Leaves farther and farther away: iterations do not reach a small residual, relative to the norm."""
+    tree = caterpillar(m)
+    length = np.full(tree.n_nodes, 0.05)
+    length[:m] = 0.02 * np.arange(1, m + 1)
+    tree = tree.with_lengths(length)
+    S = population_similarity(tree)
+    values = np.linalg.eigvalsh(np.diag(S.sum(axis=1)) - S)
+    cut = fiedler_cut(S)
+    assert partition_correct(tree, cut.side)
+    assert cut.sigma2 <= 1e-7 * cut.sigma1
+    assert cut.residual <= 1e-6
+    # to the square of the residual, or to rounding of what all have been computed from
+    norm = 2 * S.sum(axis=1).max()
+    assert [cut.lambda2, cut.lambda3] == pytest.approx(values[1:3], rel=1e-4, abs=1e-14 * norm)
+    assert np.array_equal(cut.side, fiedler_cut(S, n_jobs=1).side)
+
+
+@pytest.mark.parametrize("levels", [2, 4, 6])
+def test_all_eigenvalues_of_the_balanced_tree(levels: int) -> None:
+    m, delta = 2**levels, 0.7
+    S = population_similarity(balanced(m), -np.log(delta))
+    expected = [0.0]
+    for k in range(1, levels + 1):
+        value = 2**k * delta ** (2 * k) + sum(
+            2 ** (j - 1) * delta ** (2 * j) for j in range(k + 1, levels + 1)
+        )
+        expected += [value] * 2 ** (levels - k)
+    found = np.linalg.eigvalsh(np.diag(S.sum(axis=1)) - S)
+    assert np.allclose(found, sorted(expected), atol=1e-12 * m)
+    cut = fiedler_cut(S, tol=1e-10)
+    assert [cut.lambda2, cut.lambda3] == pytest.approx(sorted(expected)[1:3], rel=1e-7)
+
+
+@given(st.integers(4, 60), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]))
+def test_edges_have_rank_one(m: int, seed: int, model: Any) -> None:
+    """Lemma 3.1, and nothing else has: not the sides of an edge with two leaves that changed places."""
+    tree = exact(model, m, seed)
+    S = population_similarity(tree, 0.3)
+    order, first, last = tree.layout
+    for e in range(tree.n_nodes - 1):
+        side = np.zeros(m, dtype=bool)
+        side[order[first[e] : last[e]]] = True
+        if not 2 <= side.sum() <= m - 2:
+            continue
+        values = np.linalg.svd(S[np.ix_(side, ~side)], compute_uv=False)
+        assert values[1] < 1e-12 * values[0]
+        side[[np.argmax(side), np.argmin(side)]] ^= True
+        if not partition_correct(tree, side):
+            values = np.linalg.svd(S[np.ix_(side, ~side)], compute_uv=False)
+            assert values[1] > 1e-9 * values[0]
+
+
 @pytest.mark.parametrize("q", [2, 10, 40, 100])
 def test_two_blocks(q: int) -> None:
     a, b = 0.6, 0.1
@@ -296,6 +350,8 @@ def test_scores_are_the_residuals_of_the_fit(m: int, seed: int, model: Any) -> N
     expected[:m] = expected[part.rows]
     assert np.allclose(score, expected, atol=1e-12)
     one = np.empty(tree.n_nodes)
+    _core.phylo_edge_scores(S, part.rows, part.parent, 8 * u[part.rows], one, 1)
+    assert np.array_equal(score, one)  # the scale of u does not count
     _core.phylo_edge_scores(S, part.rows, part.parent, u[part.rows], one, 1)
     assert np.array_equal(score, one)
 
@@ -333,6 +389,23 @@ def test_merging_two_sides_of_an_edge(m: int, seed: int, model: Any) -> None:
     assert merged.names == tree.names
     assert robinson_foulds(merged, tree) == 0
     assert merged.rooted
+
+
+def test_ties_go_to_the_most_balanced_edge() -> None:
+    """All similarities are equal: every edge fits as well."""
+    for text, inside in (
+        ("(((a,b),(c,d)),(e,f),(g,h));", {"a", "b", "c", "d"}),
+        ("((((a,b),c),d),e,f);", {"a", "b", "c"}),
+        ("((a,b),(c,d),(e,f));", {"a", "b"}),  # three alike: that of the smallest leaf
+        ("(a,b,c);", {"a"}),
+    ):
+        tree = read_newick(text)
+        m = tree.n_leaves
+        node, scores = spectral_root_edge(tree, np.ones((m, m)), np.ones((m, 3)))
+        assert np.abs(scores[:-1] ** 2).max() < 1e-12
+        order, first, last = tree.layout
+        side = {tree.names[i] for i in order[first[node] : last[node]]}
+        assert inside in (side, set(tree.names) - side), text
 
 
 def root_sides(tree: Tree) -> set[frozenset[str]]:

@@ -161,6 +161,19 @@ def test_exact_joint_laws_give_the_distance(t: float) -> None:
     assert -np.log(S[0, 1]) / info.scale == pytest.approx(t, rel=5e-4)
 
 
+@pytest.mark.parametrize("k", [2, 3, 5, 20])
+@pytest.mark.parametrize("t", [0.05, 0.3])
+def test_exact_joint_laws_of_k_states(k: int, t: float) -> None:
+    """det P(t) = exp(-k t), t in substitutions a site, for k states that are all alike."""
+    P = expm((np.full((k, k), 1 / k) - np.eye(k)) * k / (k - 1) * t)
+    S, info = similarity_matrix(from_joint(P / k, 4_000_000), n_states=k)
+    assert np.linalg.det(P) == pytest.approx(np.exp(-k * t), rel=1e-12)
+    assert S[0, 1] == pytest.approx(np.exp(-k * t), rel=2e-3)  # counts are rounded
+    assert info.scale == k
+    S, _ = similarity_matrix(from_joint(P / k, 4_000_000), "logdet", n_states=k)
+    assert S[0, 1] == pytest.approx(np.exp(-k * t), rel=2e-3)
+
+
 def test_compositions_without_some_states() -> None:
     S, _ = similarity_matrix(["AGAGAGAAGG", "AGAAAGAAGG"], "tn93")  # purines alone
     assert 0 < S[0, 1] < 1

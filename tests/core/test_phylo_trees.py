@@ -96,6 +96,46 @@ def test_newick_round_trip(m: int, seed: int) -> None:
     assert again.reordered(tree.names) == tree if m > 1 else again.names == tree.names
 
 
+def plain_newick(tree: Tree, precision: int, lengths: bool, support: bool) -> str:
+    """Straight from the definition, node by node."""
+    below = tree.children()
+
+    def label(text: str) -> str:
+        return "'" + text.replace("'", "''") + "'" if set(text) & set(" '():;,[]{}\n") or not text else text
+
+    def text(i: int) -> str:
+        out = "(" + ",".join(map(text, below[i])) + ")" if below[i] else label(tree.names[i])
+        if below[i] and i in tree.labels:
+            name = label(tree.labels[i])
+            out += f"'{name}'" if name[0] in "-+.0123456789" else name
+        elif below[i] and support and not np.isnan(tree.support[i]):
+            out += f"{tree.support[i]:.{precision}g}"
+        if lengths and i < tree.n_nodes - 1 and not np.isnan(tree.length[i]):
+            out += f":{tree.length[i]:.{precision}g}"
+        return out
+
+    return text(tree.n_nodes - 1) + ";"
+
+
+@given(st.integers(1, 25), st.integers(0, 10**6), st.booleans(), st.booleans(), st.integers(1, 17))
+def test_newick_is_its_definition(m: int, seed: int, lengths: bool, support: bool, precision: int) -> None:
+    tree = random_tree(seed, m)
+    rng = np.random.default_rng(seed)
+    inner = range(m, tree.n_nodes)
+    strange = ["root", "95", ".5x", "-1", "a b", "it's", "", "(x)", "%s{}"]
+    tree = Tree(
+        tree.parent, tree.length * 10.0 ** rng.integers(-20, 20, tree.n_nodes),
+        [rng.choice(["", "it's ", "a:"]) + name if seed % 2 else name for name in tree.names],
+        support=np.where(rng.random(tree.n_nodes) < 0.5, np.nan, 100 * rng.random(tree.n_nodes)),
+        labels={i: str(rng.choice(strange)) for i in inner if rng.random() < 0.3},
+    )  # fmt: skip
+    expected = plain_newick(tree, precision, lengths, support)
+    options = {"precision": precision, "lengths": lengths, "support": support}
+    assert tree.newick(**options) == expected
+    marker = "[&R] " if tree.rooted else "[&U] "
+    assert tree.newick(rooted_marker=True, **options) == marker + expected
+
+
 @given(st.lists(TEXT, min_size=3, max_size=8, unique_by=lambda x: x.strip()))
 def test_any_name_survives(names: list[str]) -> None:
     tree = Tree([len(names)] * len(names) + [-1], names=names)

@@ -21,6 +21,8 @@ namespace lapwing::phylo {
 namespace {
 
 constexpr std::ptrdiff_t small = 64;  // leaves up to which all eigenpairs are computed
+// up to here they are where iterations do not get there in so many products a leaf, which take as long
+constexpr std::ptrdiff_t moderate = 1024, patience = 4;
 constexpr std::size_t some(std::ptrdiff_t n) { return static_cast<std::size_t>(n); }
 
 // diag(scale) (diag(degree) - S) diag(scale)
@@ -101,7 +103,7 @@ fiedler_pair fiedler(const context& ctx, const dense_block& s, const cut_options
     fix_sign(v);
     return v;
   };
-  if (n <= small) {
+  const auto from_all_pairs = [&] {
     std::vector<double> a(some(n * n));
     for (std::ptrdiff_t i = 0; i < n; ++i)
       for (std::ptrdiff_t j = 0; j < n; ++j)
@@ -115,17 +117,23 @@ fiedler_pair fiedler(const context& ctx, const dense_block& s, const cut_options
     if (n > 2) f.v3 = column(e.vectors.data() + 1, n);
     f.residual = 16 * std::numeric_limits<double>::epsilon();
     return f;
-  }
+  };
+  if (n <= small) return from_all_pairs();
   std::vector<double> vectors(some(2 * n));
-  const linalg::eigs_result r =
-      linalg::eigs(ctx, l, {known.data(), n, 1}, 2,
-                   {.tol = o.tol, .norm = f.norm, .width = 4, .verify = false}, {vectors.data(), n, 2});
+  const linalg::eigs_result r = linalg::eigs(ctx, l, {known.data(), n, 1}, 2,
+                                             {.tol = o.tol,
+                                              .norm = f.norm,
+                                              .width = 4,
+                                              .max_products = n <= moderate ? patience * n : 20000,
+                                              .verify = false},
+                                             {vectors.data(), n, 2});
   check(r.values.size() == 2, "the eigensolver found no pair");
+  f.products = r.products;
+  if (n <= moderate && !(r.residuals[0] <= o.tol)) return from_all_pairs();
   f.lambda2 = r.values[0];
   f.lambda3 = r.values[1];
   f.residual = r.residuals[0];
   f.converged = r.residuals[0] <= o.tol;
-  f.products = r.products;
   f.v2 = column(vectors.data(), 2);
   f.v3 = column(vectors.data() + 1, 2);
   return f;

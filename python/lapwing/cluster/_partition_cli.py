@@ -13,6 +13,9 @@ __all__ = ["register"]
 
 # Nothing but argparse is imported before the verb runs: `lapwing config` and `--help` stay quick.
 
+_REPORTED = (
+    "parts", "objective", "refine", "method", "contiguous", "trials", "seed", "symmetrize",
+)  # fmt: skip
 _SUFFIXES = (".part", ".txt", ".csv", ".tsv", ".npy", ".npz")
 
 
@@ -154,8 +157,11 @@ def _draw(path: Path, W: Any, points: Any, labels: Any, cut: float) -> None:
 def _partition(args: argparse.Namespace) -> None:
     from lapwing import graph
     from lapwing._graphs import as_graph
+    from lapwing._validate import check_outputs
+    from lapwing.graph._partition import IMBALANCE
 
     paths = _paths(args)
+    check_outputs([args.GRAPH, *([args.points] if args.points else [])], paths.values())
     if not args.no_picture:
         from lapwing._optional import need
 
@@ -190,13 +196,11 @@ def _partition(args: argparse.Namespace) -> None:
     import lapwing
 
     m = info.metrics
+    imbalance = IMBALANCE if args.imbalance is None and args.objective == "cut" else args.imbalance
     report: dict[str, Any] = {
         "lapwing": lapwing.__version__,
         "graph": {"path": str(args.GRAPH), "nodes": W.shape[0], "edges": W.nnz // 2},
-        "parameters": {
-            name: getattr(args, name)
-            for name in ("parts", "objective", "imbalance", "refine", "method", "trials", "seed")
-        },
+        "parameters": {name: getattr(args, name) for name in _REPORTED} | {"imbalance": imbalance},
         "certificate": {
             "cut": info.cut,
             "imbalance": info.imbalance,

@@ -141,11 +141,14 @@ def _draw(path: Path, model: Any, labels: Any) -> None:
 
 def _spectral(args: argparse.Namespace) -> None:
     from lapwing._optional import need
+    from lapwing._validate import check_outputs
 
     from .eot_eigenmaps._cli import _prepare_pictures, _read_labels, _write_report
     from .eot_eigenmaps._files import output_paths, read_table
 
     paths = output_paths(args.out)
+    if paths["embedding"].suffix.lower() != ".h5ad":  # which keeps what it was read with
+        check_outputs([args.X], paths.values())
     _prepare_pictures(not args.no_picture, "spectral")
     if paths["embedding"].suffix.lower() == ".h5ad":
         need("anndata", extra="anndata", purpose=f"writing {paths['embedding'].name}")

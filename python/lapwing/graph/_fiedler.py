@@ -549,7 +549,7 @@ def _info(
         multiplicity=copies,
         residual=residual,
         vector_error=error,
-        zero_tolerance=max(64 * np.finfo(float).eps * np.sqrt(len(found.vectors)), error),
+        zero_tolerance=max(64 * np.finfo(float).eps * float(np.sqrt(len(found.vectors))), error),
         norm=found.norm,
         n_components=components,
         component=keep,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ def read_graph(path: str | Path, *, format: str | None = None, key: str | None =
     Warns
     -----
     UserWarning
-        The number of edges is not the one that the file states.
+        The number of edges is not the one that the file states, or no edge of a list has node 0.
 
     Notes
     -----
@@ -71,6 +72,10 @@ def read_graph(path: str | Path, *, format: str | None = None, key: str | None =
     file or a matrix without symmetry is read as it is.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
     suffixes = [s.lower() for s in path.suffixes]
     packed = bool(suffixes) and suffixes[-1] == ".gz"
     suffix = (suffixes[-2] if len(suffixes) > 1 else "") if packed else (suffixes[-1] if suffixes else "")
@@ -94,7 +99,10 @@ def read_graph(path: str | Path, *, format: str | None = None, key: str | None =
     if kind == "mtx":
         return _matrix_market(path)
     try:
-        text = (gzip.decompress(path.read_bytes()) if packed else path.read_bytes()).decode("utf-8")
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if packed else data).decode("utf-8")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: not a whole gzip file: {error}") from error
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not a text file") from None
     return _metis(path, text) if kind == "metis" else _edges(path, text, suffix)
@@ -208,6 +216,11 @@ def _edges(path: Path, text: str, suffix: str) -> GraphFile:
     if _numbered(rows):
         ends = np.array([[int(r[0]), int(r[1])] for r in rows], dtype=np.int64)
         n = int(ends.max()) + 1
+        if ends.min() > 0:
+            warnings.warn(
+                f"{path}: nodes are numbered from 0, and no edge has node 0: it stands alone", UserWarning,
+                stacklevel=3,
+            )  # fmt: skip
         if n > 100 * len(rows) + 1000:
             raise ValueError(
                 f"{path}: node {n - 1} in a list of {len(rows)} edges: nodes are numbered from 0 without gaps"
@@ -263,12 +276,11 @@ def _matrix_market(path: Path) -> GraphFile:
 
 
 def _arrays(path: Path, kind: str, key: str | None) -> GraphFile:
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file")
     try:
         loaded = np.load(path, allow_pickle=False)
     except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{path}: not a .{kind} file of numbers: {error}") from error
+        why = "" if "allow_pickle" in str(error) else f": {error}"  # its advice is not for here
+        raise ValueError(f"{path}: not a .{kind} file of numbers{why}") from error
     if kind == "npy" or isinstance(loaded, np.ndarray):
         return _square(path, loaded)
     with loaded:

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from lapwing import _backend, _validate
 
-__all__ = ["DTYPES", "Reals", "check_distances", "check_dtype", "check_names", "check_similarities"]
+__all__ = [
+    "DTYPES",
+    "Reals",
+    "check_distances",
+    "check_dtype",
+    "check_names",
+    "check_similarities",
+    "without_subnormals",
+]
 
 Reals: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
 DTYPES = ("float64", "float32")
@@ -96,7 +104,19 @@ def check_similarities(S: Any, name: str = "S", dtype: Any = np.float64) -> tupl
     if negative or top > 1 or off.any():
         out = np.clip(out, 0.0, 1.0)
         np.fill_diagonal(out, 1.0)
-    return out, negative
+    return without_subnormals(out), negative
+
+
+def without_subnormals(S: Any) -> Any:
+    """Similarities too small for all digits made 0, as saturated ones are; a copy where there are any."""
+    tiny, out = np.finfo(S.dtype).tiny, S
+    for start in range(0, len(S), 512):
+        rows = out[start : start + 512]
+        small = (rows > 0) & (rows < tiny)
+        if small.any():
+            out = S.copy() if out is S else out
+            out[start : start + 512][small] = 0
+    return out
 
 
 def check_names(names: Sequence[str] | None, m: int, name: str = "names") -> tuple[str, ...]:

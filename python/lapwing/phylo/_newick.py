@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lapwing.phylo._tree import Tree
 
@@ -199,38 +200,46 @@ def _label(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
+def _labels(names: tuple[str, ...]) -> list[str]:
+    if all(names) and _PLAIN.fullmatch("_".join(names)):
+        return list(names)
+    return [_label(name) for name in names]
+
+
+def _texts(values: NDArray[np.float64], form: str) -> list[str]:
+    """Of the numbers that are known; nothing for the others."""
+    known = ~np.isnan(values)
+    if known.all():
+        return list(map(form.format, values.tolist()))
+    out = np.full(len(values), "", dtype=object)
+    out[known] = list(map(form.format, values[known].tolist()))
+    return list(out)
+
+
 def format_newick(tree: Tree, precision: int, lengths: bool, support: bool, rooted_marker: bool) -> str:
     n, m = tree.n_nodes, tree.n_leaves
-    ends = [""] * n  # what follows a node: label, length
-    size = tree.length.tolist() if lengths else [float("nan")] * n
-    strength = tree.support.tolist() if support else [float("nan")] * n
-    for i in range(n):
-        text = ""
-        if i < m:
-            text = _label(tree.names[i])
-        elif i in tree.labels:
-            text = _label(tree.labels[i])
-            if re.fullmatch(r"[-+.\d].*", text):
-                text = f"'{text}'"  # or it would be read as support
-        elif strength[i] == strength[i]:
-            text = f"{strength[i]:.{precision}g}"
-        if i < n - 1 and size[i] == size[i]:
-            text += f":{size[i]:.{precision}g}"
-        ends[i] = text
-    out = ["[&R] " if tree.rooted else "[&U] "] if rooted_marker else []
-    below = tree.children()
-    stack = [n - 1]
-    while stack:
-        i = stack.pop()
-        if i < 0:  # the end of node -i - 1
-            out.append(")" + ends[-i - 1])
-        elif i < m:
-            out.append(ends[i])
-        else:
-            out.append("(")
-            stack.append(-i - 1)
-            stack.extend(reversed(below[i]))
-            continue
-        if stack and stack[-1] >= 0:
-            out.append(",")
-    return "".join(out) + ";"
+    order, first, last = tree.layout
+    number = f"{{:.{precision}g}}"
+    # Inner nodes are in post-order, as their brackets are closed: each after the leaves that are no later
+    # than its last one. Of two leaves in succession a comma is before the second, then brackets open.
+    closed = np.cumsum(np.bincount(last[m:], minlength=m + 1))[:m]
+    sequence = np.empty(n, dtype=np.int64)
+    sequence[np.arange(m) + closed] = order
+    sequence[np.arange(n - m) + last[m:]] = np.arange(m, n)
+    counts, which = np.unique(np.bincount(first[m:], minlength=m)[first[:m]], return_inverse=True)
+    before = np.full(n, ")", dtype=object)
+    before[:m] = np.array(["," + "(" * count for count in counts.tolist()], dtype=object)[which]
+    before[order[0]] = before[order[0]][1:]
+    names = _labels(tree.names)
+    names += _texts(tree.support[m:], number) if support else [""] * (n - m)
+    for i, text in tree.labels.items():
+        if i >= m:  # digits without quotes would be read as support
+            names[i] = f"'{text}'" if re.fullmatch(r"[-+.\d].*", _label(text)) else _label(text)
+    pieces = [""] * (3 * n)
+    pieces[::3] = before[sequence]
+    pieces[1::3] = np.array(names, dtype=object)[sequence]
+    if lengths:
+        after = np.array([*_texts(tree.length[:-1], ":" + number), ""], dtype=object)
+        pieces[2::3] = after[sequence]
+    marker = ("[&R] " if tree.rooted else "[&U] ") if rooted_marker else ""
+    return marker + "".join(pieces) + ";"

@@ -455,30 +455,39 @@ def _topological(parent: NDArray[np.int64]) -> NDArray[np.int64]:
 def _layout(parent: NDArray[Any], m: int) -> Layout:
     """Depth-first order, children by their smallest leaves; nodes come before their parents."""
     n = len(parent)
-    up = parent.tolist()
-    least = list(range(m)) + [n] * (n - m)
-    size = [1] * m + [0] * (n - m)
-    for i in range(n - 1):
-        p = up[i]
+    if n == 1:
+        return Layout(*(np.array([i], dtype=np.int32) for i in (0, 0, 1)))
+    above = parent[:-1]
+    # of the leaves right below each inner node, then of all
+    smallest = np.full(n, n, dtype=np.int64)
+    smallest[:m] = np.arange(m)
+    np.minimum.at(smallest, above[:m], np.arange(m))
+    counts = np.bincount(above[:m], minlength=n)
+    counts[:m] = 1
+    up, least, size = above[m:].tolist(), smallest[m:].tolist(), counts[m:].tolist()
+    for i, p in enumerate(up):
+        p -= m
         size[p] += size[i]
         if least[i] < least[p]:
             least[p] = least[i]
+    smallest[m:], counts[m:] = least, size
     # leaves below earlier siblings
-    sizes = np.array(size)
-    by_parent = np.lexsort((np.array(least)[:-1], parent[:-1]))
-    before = np.cumsum(sizes[by_parent]) - sizes[by_parent]
-    group = parent[by_parent]
-    start = np.flatnonzero(np.r_[True, group[1:] != group[:-1]]) if n > 1 else np.empty(0, dtype=np.int64)
-    before -= np.repeat(before[start], np.diff(np.r_[start, n - 1])) if n > 1 else 0
+    by_parent = np.argsort(above.astype(np.int64) * n + smallest[:-1])
+    earlier = np.cumsum(counts[by_parent]) - counts[by_parent]
+    group = above[by_parent]
+    start = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
+    earlier -= np.repeat(earlier[start], np.diff(np.r_[start, n - 1]))
     offset = np.zeros(n, dtype=np.int64)
-    offset[by_parent] = before
-    first = offset.tolist()
-    for i in range(n - 2, -1, -1):
-        first[i] += first[up[i]]
-    begin = np.array(first, dtype=np.int32)
+    offset[by_parent] = earlier
+    first = offset[m:].tolist()
+    for i in range(n - m - 2, -1, -1):
+        first[i] += first[up[i] - m]
+    offset[m:] = first
+    offset[:m] += offset[above[:m]]
+    begin = offset.astype(np.int32)
     order = np.empty(m, dtype=np.int32)
     order[begin[:m]] = np.arange(m, dtype=np.int32)
-    return Layout(order, begin, (begin + sizes).astype(np.int32))
+    return Layout(order, begin, (begin + counts).astype(np.int32))
 
 
 def _postorder(parent: NDArray[Any], m: int) -> NDArray[np.int64]:

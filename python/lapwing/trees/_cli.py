@@ -122,6 +122,10 @@ def _tree(args: argparse.Namespace) -> None:
     picture, report_file = out.with_suffix(".png"), out.with_suffix(".json")
     if out in (picture, report_file):
         raise ValueError(f"--out must not end in {out.suffix}: {out.name} is for the picture or the report")
+    from lapwing._validate import check_outputs
+
+    read = [args.alignment, *([args.compare] if args.compare is not None else [])]
+    check_outputs(read, [out, report_file, *([] if args.no_picture else [picture])])
     if args.outgroup is not None and args.root != "none":
         raise ValueError("--outgroup and --root exclude each other")
     if not args.no_picture:
@@ -136,7 +140,10 @@ def _tree(args: argparse.Namespace) -> None:
     if args.compare is not None:
         from lapwing.phylo import read_newick
 
-        other = read_newick(Path(args.compare))
+        try:
+            other = read_newick(Path(args.compare))
+        except ValueError as error:
+            raise ValueError(f"{args.compare}: {error}") from error
         other = _same_names(other, alignment.names, args.compare)
 
     import lapwing
@@ -146,7 +153,7 @@ def _tree(args: argparse.Namespace) -> None:
 
     root: Any = None if args.root == "none" else args.root
     if args.outgroup is not None:
-        root = [name.strip() for name in args.outgroup.split(",")]
+        root = _outgroup(args.outgroup, alignment.names)
     options: dict[str, Any] = {"on_no_overlap": args.no_overlap}
     if args.gamma is not None:
         options["gamma"] = args.gamma
@@ -160,7 +167,12 @@ def _tree(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(alignment.matrix(), names=alignment.names)
+        try:
+            model.fit(alignment.matrix(), names=alignment.names)
+        except RuntimeError as error:  # a program that solves parts is missing, or failed
+            raise ValueError(str(error)) from error
+        except ValueError as error:
+            raise ValueError(_about(error, args.alignment)) from error
     seconds = time.perf_counter() - start
     for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
@@ -217,6 +229,24 @@ def _tree(args: argparse.Namespace) -> None:
     if not args.no_picture:
         print(f"picture: {picture}")
     print(f"report: {report_file}")
+
+
+def _about(error: ValueError, path: str) -> str:
+    """What is wrong, with the name of the file where it is the data."""
+    text = str(error).replace("on_no_overlap='saturate'", "--no-overlap saturate")
+    if "pairs of leaves" in text or "X" in text.replace("[", " ").replace(":", " ").split():
+        return f"{path}: {text} (X: the sequences, numbered from 0)"
+    return text
+
+
+def _outgroup(text: str, names: tuple[str, ...]) -> list[str]:
+    """Names of the alignment, blanks and underscores taken for the same."""
+    plain = {name.replace(" ", "_"): name for name in names}
+    asked = [name.strip() for name in text.split(",")]
+    unknown = [name for name in asked if name.replace(" ", "_") not in plain]
+    if unknown:
+        raise ValueError(f"--outgroup has names that are not in the tree: {', '.join(unknown[:5])}")
+    return [plain[name.replace(" ", "_")] for name in asked]
 
 
 def _same_names(tree: Any, names: tuple[str, ...], path: str) -> Any:

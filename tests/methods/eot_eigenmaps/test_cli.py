@@ -304,6 +304,8 @@ def test_bad_tables(tmp_path, capsys, text, message):
 def test_bad_arguments(good, tmp_path, capsys):
     file, out = good
     narrow = write(tmp_path / "narrow.npy", B[:, :3])
+    table = write(tmp_path / "table.csv", A, names=False)
+    fails(capsys, ["embed", file, table, "-o", table], "table.csv would be written over")
     several = tmp_path / "several.npz"
     np.savez(several, one=A, two=B)
     cube = tmp_path / "cube.npy"

@@ -45,6 +45,7 @@ def test_every_format(mesh, capsys, name):
     report = json.loads((mesh / "parts.json").read_text())
     assert report["certificate"]["cut"] == 10.0
     assert report["certificate"]["within_the_imbalance"]
+    assert report["parameters"]["imbalance"] == 0.03
     assert not (mesh / "parts.png").exists()
 
 
@@ -86,6 +87,9 @@ def test_weights_of_nodes_are_used(tmp_path, capsys):
     assert (tmp_path / "a.txt").read_text().split() == ["0", "1", "1", "1"]
 
 
+MARKET = "%%MatrixMarket matrix coordinate real symmetric\n3 3 1\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
@@ -104,6 +108,11 @@ def test_weights_of_nodes_are_used(tmp_path, capsys):
         ("a.edges", "0 5000000\n", "numbered from 0 without gaps"),
         ("a.mtx", "hello\n", "not a Matrix Market file"),
         ("a.npy", "hello\n", "not a .npy file"),
+        ("a.npz", "hello\n", "a.npz: not a .npz file of numbers"),
+        ("a.edges.gz", "hello\n", "not a whole gzip file"),
+        ("b.mtx", MARKET + "2 1 -1\n", "must not be negative, but it is -1 at (0, 1)"),
+        ("b.mtx", MARKET + "2 1 nan\n", "contains NaN at (0, 1) and 1 more that is not finite"),
+        ("c.mtx", MARKET.replace("symmetric", "general") + "2 1 1\n", "--symmetrize makes it so"),
         ("a.dot", "graph {}\n", "unknown format '.dot'"),
     ],
 )
@@ -118,7 +127,14 @@ def test_bad_files(tmp_path, capsys, name, content, text):
 def test_bad_requests(mesh, capsys):
     graph = str(mesh / "mesh.graph")
     for arguments, text in [
-        ([str(mesh / "none.graph"), "-k", "2"], "No such file"),
+        ([str(mesh / "none.graph"), "-k", "2"], "none.graph: no such file"),
+        ([str(mesh / "none.mtx"), "-k", "2"], "none.mtx: no such file"),
+        ([str(mesh), "-k", "2", "--format", "metis"], "is a folder"),
+        ([str(mesh / "mesh.npy"), "-k", "2", "-o", str(mesh / "mesh.npy")], "would be written over"),
+        (
+            [str(mesh / "mesh.npy"), "-k", "2", "-o", f"{mesh}/../{mesh.name}/mesh.npy"],
+            "would be written over",
+        ),
         ([graph, "-k", "0"], "n_parts must be between 1 and 120, got 0"),
         ([graph, "-k", "2", "-o", str(mesh / "a.xlsx")], "unknown format '.xlsx'"),
         ([graph, "-k", "2", "--key", "A"], "key names an array"),
@@ -154,6 +170,30 @@ def test_metis_files_with_isolated_nodes_comments_and_weights(tmp_path):
     assert read_graph(tmp_path / "c.graph").weights.toarray().tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0]]
 
 
+@pytest.mark.parametrize(
+    "code", ["", "0", "1", "01", "001", "10", "010", "11", "011", "100", "101", "110", "111"]
+)
+@pytest.mark.parametrize("constraints", ["", " 1"])
+def test_every_code_of_metis_files(tmp_path, code, constraints):
+    """Sizes of nodes, weights of nodes, weights of edges: each there or not."""
+    from lapwing.graph import read_graph
+
+    if constraints and not code:
+        pytest.skip("the code comes first")
+    size, node, edge = (c == "1" for c in code.rjust(3, "0"))
+    W = np.array([[0, 2.5, 0, 1], [2.5, 0, 3, 0], [0, 3, 0, 0], [1, 0, 0, 0]])
+    lines = [f"4 3 {code}{constraints}"]
+    for i, row in enumerate(W):
+        words = ["7"] * size + [str(i + 4)] * node
+        for j in np.flatnonzero(row):
+            words += [str(j + 1)] + [f"{row[j]:g}"] * edge
+        lines += [" ".join(words), "% no node"]
+    (tmp_path / "a.graph").write_text("\n".join(lines) + "\n")
+    found, weight, _ = read_graph(tmp_path / "a.graph")
+    assert (found.toarray() == (W if edge else W > 0)).all()
+    assert (weight.tolist() == [4, 5, 6, 7]) if node else weight is None
+
+
 def test_lists_of_edges(tmp_path):
     from lapwing.graph import read_graph
 
@@ -163,3 +203,6 @@ def test_lists_of_edges(tmp_path):
     assert read_graph(tmp_path / "b.tsv").weights.sum() == 4
     (tmp_path / "c.txt").write_text("ann bob\nbob cy\n")
     assert read_graph(tmp_path / "c.txt").names == ["ann", "bob", "cy"]
+    (tmp_path / "d.txt").write_text("1 2\n2 3\n")
+    with pytest.warns(UserWarning, match="numbered from 0, and no edge has node 0"):
+        assert read_graph(tmp_path / "d.txt").weights.shape == (4, 4)

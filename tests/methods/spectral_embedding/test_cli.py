@@ -130,6 +130,8 @@ def test_errors_are_one_line(tmp_path, options, message, capsys):
     path = write(tmp_path / "x.npy", X)
     assert main(["spectral", str(path), "-o", str(tmp_path / "o"), "--no-picture", *options]) == 2
     error = capsys.readouterr().err
+    assert main(["spectral", str(tmp_path / "x.csv"), "-o", str(tmp_path / "x.csv"), "--no-picture"]) == 2
+    assert "x.csv would be written over" in capsys.readouterr().err
     assert re.search(message, error)
     assert error.count("\n") == 1
     assert error.startswith("lapwing spectral: error: ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import warnings
 from typing import Any
 
@@ -38,17 +40,22 @@ settings.load_profile("stdr")
 
 
 def exact(model: Any, m: int, seed: int) -> Tree:
-    tree = caterpillar(m) if model is caterpillar else model(m, random_state=seed)
+    if model is balanced:
+        tree = balanced(2 ** int(np.log2(m)))
+    else:
+        tree = caterpillar(m) if model is caterpillar else model(m, random_state=seed)
     return tree.with_lengths(np.random.default_rng(seed).uniform(0.05, 1.0, tree.n_nodes))
 
 
 @given(
-    st.integers(2, 120), st.integers(0, 10**6), st.sampled_from([kingman, birth_death, caterpillar]),
-    st.sampled_from([3, 4, 10, 32]), st.sampled_from(["nj", "bionj", "snj", "quartet_exact"]),
+    st.integers(2, 120), st.integers(0, 10**6),
+    st.sampled_from([kingman, birth_death, caterpillar, balanced]), st.sampled_from([3, 4, 10, 32]),
+    st.sampled_from(["nj", "bionj", "snj", "quartet_exact"]),
 )  # fmt: skip
 def test_exact_similarities_give_the_tree(m: int, seed: int, model: Any, tau: int, base: str) -> None:
     tau = min(tau, 10) if base == "quartet_exact" else tau
     tree = exact(model, m, seed)
+    m = tree.n_leaves
     S = population_similarity(tree, 0.3)
     found = STDR(tau=tau, base=base, similarity="precomputed", eig_tol=1e-9).fit(S, names=tree.names)
     assert robinson_foulds(found.tree_, tree) == 0
@@ -61,11 +68,58 @@ def test_exact_similarities_give_the_tree(m: int, seed: int, model: Any, tau: in
         assert partition_correct(below, mask)
 
 
-def test_upgma_recovers_clocks() -> None:
-    tree = birth_death(150, random_state=1)
-    S = population_similarity(tree, 0.05)
-    found = STDR(tau=16, base="upgma", similarity="precomputed").fit(S, names=tree.names)
+@pytest.mark.parametrize(
+    ("tree", "scale"),
+    [
+        *((birth_death(150, random_state=seed), 0.05) for seed in range(3)),
+        *((kingman(100, random_state=seed), 1.0) for seed in range(3)),
+        (balanced(128), 0.1),
+    ],
+)
+def test_upgma_recovers_clocks(tree: Tree, scale: float) -> None:
+    S = population_similarity(tree, scale)
+    found = STDR(tau=16, base="upgma", similarity="precomputed", eig_tol=1e-9).fit(S, names=tree.names)
     assert robinson_foulds(found.tree_, tree) == 0
+
+
+def test_a_cut_for_almost_every_leaf() -> None:
+    """The depth of the recursion is that of the cuts, not of Python's stack."""
+    m = 150
+    length = np.full(2 * m - 1, 0.05)
+    length[:m] = 0.02 * np.arange(1, m + 1)  # the outermost leaf is the farthest
+    tree = caterpillar(m).with_lengths(length)
+    S = population_similarity(tree)
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(len(inspect.stack(0)) + 80)
+        found = STDR(tau=3, similarity="precomputed", eig_tol=1e-9).fit(S, names=tree.names)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert sum(min(len(s.one), len(s.two)) == 1 for s in found.partition_tree_) > 120
+    assert robinson_foulds(found.tree_, tree) == 0
+
+
+@pytest.mark.filterwarnings("ignore::lapwing.exceptions.DisconnectedSimilarityWarning")
+def test_similarities_that_underflow() -> None:
+    """exp(-1200) is no number of double precision, exp(-720) one without all of its digits: both are 0."""
+    tree = balanced(16)
+    D = tree.path_lengths() * 150
+    D = np.where(D == 900, 720.0, D)
+    tiny = np.finfo(float).tiny
+    with np.errstate(under="ignore"):
+        S = np.exp(-D)
+    assert ((S > 0) & (tiny > S)).any()
+    given = S.copy()
+    for model in (
+        STDR(tau=4, similarity="precomputed_distance").fit(D, names=tree.names),
+        STDR(tau=4, similarity="precomputed").fit(given, names=tree.names),
+        STDR(tau=4, similarity="precomputed", alpha=2.0).fit(np.exp(-D / 2), names=tree.names),
+    ):
+        found = model.similarity_
+        assert (found[found > 0] >= tiny).all()
+        assert (found == 0).sum() == (D >= 720).sum() > 0
+        assert model.diagnostics_["saturated"] == (found == 0).sum() // 2
+    assert np.array_equal(given, S)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -426,6 +480,32 @@ def test_bad_data() -> None:
         STDR(similarity="precomputed").fit(S)
     with pytest.raises(ValueError, match="did you pass a distance matrix"):
         STDR(similarity="precomputed").fit(-np.log(population_similarity(balanced(8))))
+    S = population_similarity(balanced(8))
+    for i, j, value, words in (
+        (2, 5, S[2, 5] + 0.125, r"X must be symmetric, but X\[2, 5\] differs from its mirror image by 0.125"),
+        (3, 3, 0.9, r"the diagonal of X must be 1, but X\[3, 3\] is 0.9"),
+        (4, 4, np.nan, r"X must be finite, but 1 entries are not, the first X\[4, 4\]"),
+    ):
+        bad = S.copy()
+        bad[i, j] = value
+        with pytest.raises(ValueError, match=words):
+            STDR(similarity="precomputed").fit(bad)
+    D = -np.log(S)
+    for i, j, value, words in (
+        (2, 5, D[2, 5] + 0.125, r"X must be symmetric, but X\[2, 5\] differs"),
+        (3, 3, 0.9, r"the diagonal of X must be 0, but X\[3, 3\] is 0.9"),
+        (3, 3, np.inf, r"X must be finite, but 1 entries are not"),
+    ):
+        bad = D.copy()
+        bad[i, j] = value
+        with pytest.raises(ValueError, match=words):
+            STDR(similarity="precomputed_distance").fit(bad)
+    D[1, 6] = D[6, 1] = -1
+    with pytest.raises(ValueError, match=r"X must not be negative, but X\[1, 6\] is -1"):
+        STDR(similarity="precomputed_distance").fit(D)
+    S[1, 6] = S[6, 1] = 1.01
+    with pytest.raises(ValueError, match=r"X must not be above 1, but X\[1, 6\]"):
+        STDR(similarity="precomputed").fit(S)
     flat = np.full((40, 40), 0.5)
     np.fill_diagonal(flat, 1)
     flat[0, 1:] = flat[1:, 0] = 0.4

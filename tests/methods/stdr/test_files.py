@@ -235,6 +235,12 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["in.fasta", "-o", "x.nwk", "--outgroup", "nobody"], "not in the tree: nobody"),
         (["in.fasta", "-o", "x.nwk", "--outgroup", "s1", "--root", "midpoint"], "exclude each other"),
         (["in.fasta", "-o", "x.nwk", "--compare", "other.nwk"], "other leaves than the alignment"),
+        (["in.fasta", "-o", "x.nwk", "--compare", "in.fasta"], "in.fasta: Newick: ';' is missing"),
+        (["in.fasta", "-o", "in.fasta"], "in.fasta would be written over in.fasta"),
+        (["in.fasta", "-o", "other.nwk", "--compare", "other.nwk"], "would be written over other.nwk"),
+        (["gaps.fasta", "-o", "x.nwk"], "gaps.fasta: X has rows in which all sites are missing: 1"),
+        (["apart.fasta", "-o", "x.nwk"], "--no-overlap saturate takes them for unrelated"),
+        (["in.fasta", "-o", "x.nwk", "--base", "raxml-ng"], "needs the program raxml-ng on PATH"),
     ],
 )
 def test_command_errors(
@@ -243,11 +249,25 @@ def test_command_errors(
 ) -> None:  # fmt: skip
     written(tmp_path, 8)
     (tmp_path / "other.nwk").write_text("(a,b,c);")
+    (tmp_path / "gaps.fasta").write_text(">a\nACGT\n>b\n----\n>c\nACGA\n")
+    (tmp_path / "apart.fasta").write_text(">a\nAC--\n>b\n--GT\n>c\nACGA\n")
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
     assert main(["tree", *arguments]) == 2
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_outgroup_with_blanks(tmp_path: Path) -> None:
+    file, _ = written(tmp_path, 8)
+    file.write_text(file.read_text().replace(">s", ">taxon "))
+    out = tmp_path / "out.nwk"
+    assert main(["tree", str(file), "-o", str(out), "--no-picture", "-q", "--outgroup", "taxon_3"]) == 0
+    found = read_newick(out)
+    assert found.names.index("taxon 3") in found.children()[-1]
 
 
 FAKE = """#!/bin/sh

@@ -35,6 +35,58 @@ def test_trees_are_binary_and_rooted(make: Any, m: int) -> None:
         assert make(m, random_state=3) == tree
 
 
+def plain_kingman(m: int, rng: np.random.Generator) -> np.ndarray:
+    """Distances of the leaves, by the recipe that the recorded figures were made with."""
+    D, lineages, now = np.zeros((m, m)), [[i] for i in range(m)], 0.0
+    while len(lineages) > 1:
+        k = len(lineages)
+        now += rng.exponential(2 / (k * (k - 1)))
+        i, j = rng.choice(k, 2, replace=False)
+        one, two = lineages[i], lineages[j]
+        D[np.ix_(one, two)] = D[np.ix_(two, one)] = 2 * now
+        lineages = [x for a, x in enumerate(lineages) if a not in (i, j)] + [one + two]
+    return D
+
+
+def plain_yule(m: int, rng: np.random.Generator) -> np.ndarray:
+    tips: list[list[tuple[int, int]]] = [[(0, 0)], [(0, 1)]]  # turns at the splits on the way from the root
+    times = [0.0]
+    while len(tips) < m:
+        times.append(times[-1] + rng.exponential(1 / (0.5 * len(tips))))
+        at = int(rng.integers(len(tips)))
+        way, split = tips[at], len(times) - 1
+        tips[at] = [*way, (split, 0)]
+        tips.append([*way, (split, 1)])
+    end = times[-1] + rng.exponential(1 / (0.5 * m))
+    D = np.zeros((m, m))
+    for i in range(m):
+        for j in range(i):
+            apart = next(a[0] for a, b in zip(tips[i], tips[j], strict=False) if a != b)
+            D[i, j] = D[j, i] = 2 * (end - times[apart])
+    return D
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_recipes(seed: int) -> None:
+    """The same trees and sequences from the same seeds as ever, draw by draw."""
+    m = 12
+    for make, plain in ((kingman, plain_kingman), (birth_death, plain_yule)):
+        tree = make(m, random_state=np.random.default_rng(seed))
+        assert np.allclose(tree.path_lengths(), plain(m, np.random.default_rng(seed)), rtol=1e-12)
+    tree = Tree([3, 3, 4, 4, -1], [0.4, 0.3, 0.9, 0.2, 0])
+    pi, rate, n = np.array([0.4, 0.1, 0.2, 0.3]), 0.7, 50
+    X = simulate_sequences(
+        tree, n, model="hky85", kappa=3.0, frequencies=pi, rate=rate, random_state=np.random.default_rng(seed)
+    )
+    rng = np.random.default_rng(seed)
+    states = {4: rng.choice(4, n, p=pi)}
+    for node in (3, 2, 1, 0):
+        P = expm(hky(pi, 3, 3) * tree.length[node] * rate)
+        steps = np.cumsum(P, axis=1)[states[int(tree.parent[node])], :3]
+        states[node] = (steps < rng.random(n)[:, None]).sum(axis=1)
+    assert (np.array([states[i] for i in range(3)]) == X).all()
+
+
 def test_coalescent_times() -> None:
     """Height of the tree of m: 2 (1 - 1/m) on average."""
     m, n = 20, 400

@@ -178,9 +178,12 @@ def _certificate_line(report: dict[str, Any]) -> str:
 
 
 def _embed(args: argparse.Namespace) -> None:
+    from lapwing._validate import check_outputs
+
     from ._files import output_paths, read_table
 
     paths = output_paths(args.out)
+    check_outputs([args.A, args.B], paths.values())
     _prepare_pictures(not args.no_picture, "embed")
     if paths["embedding"].suffix.lower() == ".h5ad":
         from lapwing._optional import need

@@ -18,7 +18,14 @@ from lapwing._progress import Callback, Progress
 from lapwing.exceptions import DisconnectedSimilarityWarning
 from lapwing.phylo import SimilarityInfo, Tree, similarity_matrix
 from lapwing.phylo._join import MOST_QUARTET_LEAVES
-from lapwing.phylo._matrix import Reals, check_distances, check_dtype, check_names, check_similarities
+from lapwing.phylo._matrix import (
+    Reals,
+    check_distances,
+    check_dtype,
+    check_names,
+    check_similarities,
+    without_subnormals,
+)
 from lapwing.phylo._merge import MERGES, fit_lengths, shortened
 from lapwing.phylo._similarity import (
     MISSING,
@@ -386,10 +393,10 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                     UserWarning,
                     stacklevel=3,
                 )
-            S = S**self.alpha if self.alpha != 1 else S
+            S = without_subnormals(S**self.alpha) if self.alpha != 1 else S
             return S, SimilarityInfo("precomputed", None, None, self.alpha, int((S == 0).sum()) // 2)
         if self.similarity == "precomputed_distance":
-            S = np.exp(-self.alpha * check_distances(data, "X", dtype))
+            S = without_subnormals(np.exp(-self.alpha * check_distances(data, "X", dtype)))
             return S, SimilarityInfo("precomputed_distance", None, 1.0, self.alpha, int((S == 0).sum()) // 2)
         return similarity_matrix(
             data, self.similarity, alpha=self.alpha, dtype=dtype, n_jobs=self.n_jobs, **self._options(drawn)

@@ -197,7 +197,8 @@ def plot_fiedler(model: STDR, ax: Axes | None = None, *, split: int = 0) -> Axes
     order = np.argsort(found.vector, kind="stable")
     for which, color in ((False, "tab:blue"), (True, "tab:orange")):
         at = np.flatnonzero(side[order] == which)
-        ax.plot(at, found.vector[order][at], ".", color=color, label=f"{int((side == which).sum())} leaves")
+        label = f"{len(at)} {'leaf' if len(at) == 1 else 'leaves'}"
+        ax.plot(at, found.vector[order][at], ".", color=color, label=label)
     ax.axhline(0.0, color="0.7", linewidth=0.8, zorder=0)
     ax.set(
         xlabel="leaf, sorted", ylabel="Fiedler vector",
