@@ -247,8 +247,8 @@ class cpu_executor {
       kept_ = buffer<T>(ctx_, all * stride);
       kept_phi_ = buffer<double>(ctx_, n_);
       kept_gamma_ = buffer<double>(ctx_, m_);
-      row_factor_ = buffer<T>(ctx_, round_up(all, kernels::column_padding), T(0));
-      column_factor_ = buffer<T>(ctx_, stride, T(0));
+      row_factor_ = buffer<T>(ctx_, round_up(all, kernels::column_padding));
+      column_factor_ = buffer<T>(ctx_, stride);
     }
     bool near = kappa == kept_kappa_;
     if (near) {
@@ -272,11 +272,15 @@ class cpu_executor {
         }
       });
     }
-    double unused = 0;
-    for (std::ptrdiff_t i = 0; i < n_; ++i) row_factor_[i] = static_cast<T>(phi[i] - kept_phi_[i]);
-    for (std::ptrdiff_t j = 0; j < m_; ++j) column_factor_[j] = static_cast<T>(gamma[j] - kept_gamma_[j]);
-    k.exp_row(row_factor_.data(), T(0), row_factor_.size(), &unused);
-    k.exp_row(column_factor_.data(), T(0), stride, &unused);
+    const auto factors = [&](const vector& now, const buffer<double>& before, std::ptrdiff_t size,
+                             buffer<T>& out) {
+      for (std::ptrdiff_t i = 0; i < size; ++i) out[i] = static_cast<T>(now[i] - before[i]);
+      std::fill(out.data() + size, out.data() + out.size(), -std::numeric_limits<T>::infinity());
+      double unused = 0;
+      k.exp_row(out.data(), T(0), out.size(), &unused);
+    };
+    factors(phi, kept_phi_, n_, row_factor_);
+    factors(gamma, kept_gamma_, m_, column_factor_);
   }
 
   // A sweep over the kept entries; false, and nothing changed, where a sum is not to be believed.
