@@ -89,8 +89,29 @@ int run() {
          std::span(a).first(50), std::span(a).first(50), std::span(small_f).subspan(q * 50, 50),
          std::span(small_g).subspan(q * 50, 50)});
   const auto small = lapwing::ot::solve_batch<double>(quiet, items, reg, true, {.tol = 1e-9});
-  const bool others = part.converged && std::fabs(part.mass - 0.5) < 1e-6 && soft.converged &&
-                      soft.mass < 1 &&
+  std::vector<double> entries(8 * 50 * 50);
+  std::vector<lapwing::matrix_view<double>> plans;
+  for (std::ptrdiff_t q = 0; q < 8; ++q) plans.push_back({entries.data() + q * 50 * 50, 50, 50});
+  lapwing::ot::batch_plans<double>(quiet, items, reg, plans);
+  std::printf("arcs: the first plan's largest entry is %.6f\n",
+              *std::ranges::max_element(std::span(entries).first(50 * 50)));
+
+  // How the potentials answer to the costs (here to the gradient of f_0), and a kernel scaled to row sums 1.
+  std::vector<double> q(n), w(m), s(n), t(m), log_scaling(n);
+  q[0] = reg;
+  for (double& x : w) x = reg / m;
+  const auto implicit = lapwing::ot::solve_marginals<double>(
+      quiet, plan, {.rows = row_sum, .columns = col_sum, .q = q, .w = w}, s, t);
+  auto own = lapwing::ot::geometry<double>::points({x.data(), n, 2}, {x.data(), n, 2},
+                                                   lapwing::ot::metric::sqeuclidean);
+  own.hollow = true;
+  const std::vector<double> ones(n, 1.0);
+  const auto scaling = lapwing::ot::doubly_stochastic<double>(quiet, own, reg, ones, {}, log_scaling);
+  std::printf("implicit differentiation: %td steps; doubly stochastic: %td steps\n", implicit.iterations,
+              scaling.iterations);
+
+  const bool others = implicit.converged && scaling.converged && part.converged &&
+                      std::fabs(part.mass - 0.5) < 1e-6 && soft.converged && soft.mass < 1 &&
                       std::ranges::all_of(
                           partners, [](std::int64_t j) { return j >= 0 && j < m; }) &&
                       std::ranges::all_of(small, [](const auto& r) { return r.converged; });

@@ -90,6 +90,27 @@ nb::dict report(const ot::result& r) {
   out["marginal_error"] = r.marginal_error;
   return out;
 }
+nb::tuple report(const ot::scaling_result& r) { return nb::make_tuple(r.converged, r.iterations, r.error); }
+nb::tuple report(const ot::marginal_result& r) {
+  return nb::make_tuple(r.converged, r.iterations, r.residual, r.common);
+}
+
+ot::marginal_equations equations(const vec_in<double>& rows, const vec_in<double>& columns,
+                                 const vec_in<double>& q, const vec_in<double>& w, const vec_in<bool>& free,
+                                 std::optional<double> total, bool transposed, double tol,
+                                 std::ptrdiff_t max_iter) {
+  static_assert(sizeof(bool) == sizeof(char));
+  return {.rows = view<double>(rows),
+          .columns = view<double>(columns),
+          .q = view<double>(q),
+          .w = view<double>(w),
+          .free = {reinterpret_cast<const char*>(free.data()), free.size()},
+          .common = total.has_value(),
+          .total = total.value_or(0),
+          .transposed = transposed,
+          .tol = tol,
+          .max_iter = max_iter};
+}
 nb::dict report(const ot::relaxed_result& r) {
   nb::dict out = common(r);
   out["change"] = r.change;
@@ -129,6 +150,48 @@ class block_out {
   matrix_view<double> target_;
   std::vector<double> data_;
 };
+
+template <class T>
+using stack_in = nb::ndarray<const T, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+
+// The problems of a batch, which lie in the corners of arrays of one size.
+template <class T>
+std::vector<ot::batch_item<T>> batch_items(const stack_in<T>& x, const std::optional<stack_in<T>>& y,
+                                           const std::string& metric, const mat_in<double>& a,
+                                           const mat_in<double>& b, const mat_out<double>& f,
+                                           const mat_out<double>& g, const std::vector<std::ptrdiff_t>& rows,
+                                           const std::vector<std::ptrdiff_t>& cols) {
+  const std::size_t count = x.shape(0);
+  check(rows.size() == count && cols.size() == count, "rows and cols must have length ", count);
+  check(!y || (y->shape(0) == count && y->shape(2) == x.shape(2)),
+        "X and Y must hold as many problems and columns");
+  check(a.shape(0) == count && b.shape(0) == count && f.shape(0) == count && g.shape(0) == count,
+        "a, b, f and g must have ", count, " rows");
+  check(f.shape(1) == a.shape(1) && g.shape(1) == b.shape(1), "f and g must be as long as a and b");
+  check(a.shape(1) == x.shape(1) && b.shape(1) == (y ? y->shape(1) : x.shape(2)),
+        "a and b must be as long as the sides of the problems");
+  std::vector<ot::batch_item<T>> items;
+  const auto signed_of = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::ptrdiff_t n = rows[k], m = cols[k];
+    check(n >= 1 && n <= signed_of(a.shape(1)) && m >= 1 && m <= signed_of(b.shape(1)), "problem ", k,
+          " has an impossible size, ", n, " x ", m);
+    ot::geometry<T> geo;
+    const T* first = x.data() + k * x.shape(1) * x.shape(2);
+    if (!y) {
+      geo = ot::geometry<T>::dense({first, n, m, signed_of(x.shape(2))});
+    } else {
+      const std::ptrdiff_t d = signed_of(x.shape(2));
+      geo = ot::geometry<T>::points({first, n, d, d}, {y->data() + k * y->shape(1) * y->shape(2), m, d, d},
+                                    metric_of(metric));
+    }
+    const auto row = [k](auto& z, std::ptrdiff_t size) {
+      return std::span(z.data() + k * z.shape(1), static_cast<std::size_t>(size));
+    };
+    items.push_back({geo, row(a, n), row(b, m), row(f, n), row(g, m)});
+  }
+  return items;
+}
 
 template <class T>
 void bind(nb::module_& m) {
@@ -222,36 +285,14 @@ void bind(nb::module_& m) {
 
   m.def(
       "ot_solve_batch",
-      [](nb::ndarray<const T, nb::ndim<3>, nb::c_contig, nb::device::cpu> x,
-         std::optional<nb::ndarray<const T, nb::ndim<3>, nb::c_contig, nb::device::cpu>> y,
-         const std::string& metric, mat_in<double> a, mat_in<double> b, mat_out<double> f, mat_out<double> g,
-         const std::vector<std::ptrdiff_t>& rows, const std::vector<std::ptrdiff_t>& cols, double reg,
-         bool scaling, double tol, std::ptrdiff_t max_iter, const std::string& acceleration,
-         const std::string& method, double max_bytes, int threads, nb::object callback) {
+      [](stack_in<T> x, std::optional<stack_in<T>> y, const std::string& metric, mat_in<double> a,
+         mat_in<double> b, mat_out<double> f, mat_out<double> g, const std::vector<std::ptrdiff_t>& rows,
+         const std::vector<std::ptrdiff_t>& cols, double reg, bool scaling, double tol,
+         std::ptrdiff_t max_iter, const std::string& acceleration, const std::string& method,
+         double max_bytes, int threads, nb::object callback) {
         ot::options o{.schedule = {}, .tol = tol, .max_iter = max_iter, .max_bytes = max_bytes};
         read(acceleration, method, o);
-        const std::size_t count = x.shape(0);
-        check(rows.size() == count && cols.size() == count, "rows and cols must have length ", count);
-        std::vector<ot::batch_item<T>> items;
-        const auto signed_of = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
-        for (std::size_t k = 0; k < count; ++k) {
-          const std::ptrdiff_t n = rows[k], m = cols[k];
-          check(n >= 1 && n <= signed_of(a.shape(1)) && m >= 1 && m <= signed_of(b.shape(1)), "problem ", k,
-                " has an impossible size, ", n, " x ", m);
-          ot::geometry<T> geo;
-          const T* first = x.data() + k * x.shape(1) * x.shape(2);
-          if (!y) {
-            geo = ot::geometry<T>::dense({first, n, m, signed_of(x.shape(2))});
-          } else {
-            const std::ptrdiff_t d = signed_of(x.shape(2));
-            geo = ot::geometry<T>::points(
-                {first, n, d, d}, {y->data() + k * y->shape(1) * y->shape(2), m, d, d}, metric_of(metric));
-          }
-          const auto row = [k](auto& z, std::ptrdiff_t size) {
-            return std::span(z.data() + k * z.shape(1), static_cast<std::size_t>(size));
-          };
-          items.push_back({geo, row(a, n), row(b, m), row(f, n), row(g, m)});
-        }
+        const auto items = batch_items<T>(x, y, metric, a, b, f, g, rows, cols);
         const auto results = run(threads, callback, [&](const context& ctx) {
           return ot::solve_batch<T>(ctx, items, reg, scaling, o);
         });
@@ -263,6 +304,28 @@ void bind(nb::module_& m) {
       X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "rows"_a,
       "cols"_a, "reg"_a, "scaling"_a, "tol"_a, "max_iter"_a, "acceleration"_a, "method"_a, "max_bytes"_a,
       "threads"_a, "callback"_a.none(), "Many balanced problems; f and g are written.");
+
+  m.def(
+      "ot_batch_plans",
+      [](stack_in<T> x, std::optional<stack_in<T>> y, const std::string& metric, mat_in<double> a,
+         mat_in<double> b, mat_out<double> f, mat_out<double> g, const std::vector<std::ptrdiff_t>& rows,
+         const std::vector<std::ptrdiff_t>& cols, double reg,
+         nb::ndarray<T, nb::ndim<3>, nb::c_contig, nb::device::cpu> out, int threads) {
+        const auto items = batch_items<T>(x, y, metric, a, b, f, g, rows, cols);
+        const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(out.shape(1)),
+                             m = static_cast<std::ptrdiff_t>(out.shape(2));
+        check(out.shape(0) == items.size(), "out must hold ", items.size(), " plans, got ", out.shape(0));
+        std::vector<matrix_view<T>> plans;
+        for (std::size_t k = 0; k < items.size(); ++k) {
+          check(rows[k] <= n && cols[k] <= m, "out is too small for plan ", k, ", which is ", rows[k], " x ",
+                cols[k]);
+          plans.push_back({out.data() + static_cast<std::ptrdiff_t>(k) * n * m, rows[k], cols[k], m});
+        }
+        run(threads, nb::none(), [&](const context& ctx) { ot::batch_plans<T>(ctx, items, reg, plans); });
+      },
+      X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "rows"_a,
+      "cols"_a, "reg"_a, "out"_a.noconvert(), "threads"_a,
+      "The plans of ot_solve_batch; what is beyond the size of a problem is left as it is.");
 
   m.def(
       "ot_barycenter",
@@ -288,6 +351,36 @@ void bind(nb::module_& m) {
       "measures"_a, "metric"_a, "shares"_a, "own_x"_a.none(), "own_y"_a.none(), "schedule"_a, "tol"_a,
       "max_iter"_a, "log_p"_a.noconvert(), "threads"_a, "callback"_a.none(),
       "Entropic barycentre on a fixed support; log p is written.");
+
+  m.def(
+      "ot_doubly_stochastic",
+      [](cost x, optional_cost y, const std::string& metric, double reg, vec_in<double> row_sums, double tol,
+         std::ptrdiff_t max_iter, vec_out<double> log_scaling, int threads) {
+        return report(run(threads, nb::none(), [&](const context& ctx) {
+          return ot::doubly_stochastic<T>(ctx, geometry<T>(x, y, metric), reg, view<double>(row_sums),
+                                          {.tol = tol, .max_iter = max_iter}, view<double>(log_scaling));
+        }));
+      },
+      X, Y, "metric"_a, "reg"_a, "row_sums"_a.noconvert(), "tol"_a, "max_iter"_a, "log_scaling"_a.noconvert(),
+      "threads"_a, "Symmetric scaling of a kernel of points; its logarithm is written.");
+
+  m.def(
+      "ot_solve_marginals",
+      [](cost x, optional_cost y, const std::string& metric, double reg, vec_in<double> u, vec_in<double> v,
+         vec_in<double> rows, vec_in<double> columns, vec_in<double> q, vec_in<double> w, vec_in<bool> free,
+         std::optional<double> total, bool transposed, double tol, std::ptrdiff_t max_iter, vec_out<double> s,
+         vec_out<double> t, int threads) {
+        const auto e = equations(rows, columns, q, w, free, total, transposed, tol, max_iter);
+        return report(run(threads, nb::none(), [&](const context& ctx) {
+          return ot::solve_marginals<T>(ctx,
+                                        {geometry<T>(x, y, metric), reg, view<double>(u), view<double>(v)}, e,
+                                        view<double>(s), view<double>(t));
+        }));
+      },
+      X, Y, "metric"_a, "reg"_a, "u"_a.noconvert(), "v"_a.noconvert(), "rows"_a.noconvert(),
+      "columns"_a.noconvert(), "q"_a.noconvert(), "w"_a.noconvert(), "free"_a.noconvert(), "total"_a.none(),
+      "transposed"_a, "tol"_a, "max_iter"_a, "s"_a.noconvert(), "t"_a.noconvert(), "threads"_a,
+      "The equations of implicit differentiation; s and t are written.");
 
   m.def(
       "ot_solve_relaxed",
@@ -520,4 +613,36 @@ void bind(nb::module_& m) {
 void bind_ot(nb::module_& m) {
   bind<float>(m);
   bind<double>(m);
+
+  m.def(
+      "ot_solve_marginals_stored",
+      [](vec_in<std::int64_t> offsets, vec_in<std::int32_t> indices, vec_in<double> values, double unit,
+         vec_in<double> rows, vec_in<double> columns, vec_in<double> q, vec_in<double> w, vec_in<bool> free,
+         std::optional<double> total, double tol, std::ptrdiff_t max_iter, vec_out<double> s,
+         vec_out<double> t) {
+        const auto e = equations(rows, columns, q, w, free, total, false, tol, max_iter);
+        return report(run(1, nb::none(), [&](const context& ctx) {
+          return ot::solve_marginals(ctx, pairs<double>(offsets, indices, values, columns.size()), unit, e,
+                                     view<double>(s), view<double>(t));
+        }));
+      },
+      "offsets"_a.noconvert(), "indices"_a.noconvert(), "values"_a.noconvert(), "unit"_a,
+      "rows"_a.noconvert(), "columns"_a.noconvert(), "q"_a.noconvert(), "w"_a.noconvert(),
+      "free"_a.noconvert(), "total"_a.none(), "tol"_a, "max_iter"_a, "s"_a.noconvert(), "t"_a.noconvert(),
+      "ot_solve_marginals for a stored plan.");
+
+  m.def(
+      "ot_doubly_stochastic_stored",
+      [](vec_in<std::int64_t> offsets, vec_in<std::int32_t> indices, vec_in<double> values,
+         vec_in<double> row_sums, double tol, std::ptrdiff_t max_iter, vec_out<double> log_scaling,
+         vec_out<double> entries, int threads) {
+        return report(run(threads, nb::none(), [&](const context& ctx) {
+          return ot::doubly_stochastic(ctx, pairs<double>(offsets, indices, values, row_sums.size()),
+                                       view<double>(row_sums), {.tol = tol, .max_iter = max_iter},
+                                       view<double>(log_scaling), view<double>(entries));
+        }));
+      },
+      "offsets"_a.noconvert(), "indices"_a.noconvert(), "values"_a.noconvert(), "row_sums"_a.noconvert(),
+      "tol"_a, "max_iter"_a, "log_scaling"_a.noconvert(), "entries"_a.noconvert(), "threads"_a,
+      "Symmetric scaling of a kernel that is stored; its logarithm and the scaled entries are written.");
 }

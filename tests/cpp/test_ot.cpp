@@ -857,6 +857,211 @@ TEST(a_batch_is_a_loop) {
         solve<float>(one_thread(), data[k]->geo, w[k].a, w[k].b, {.schedule = {0.2}, .tol = 1e-5});
     CHECK(results[k].converged && s.f == f[k] && s.g == g[k]);
   }
+  std::vector<std::vector<float>> entries;
+  std::vector<matrix_view<float>> plans;
+  for (std::size_t k = 0; k < 5; ++k) {
+    entries.emplace_back((10 + k) * 12);
+    plans.push_back({entries[k].data(), 10 + static_cast<ptrdiff_t>(k), 12});
+  }
+  ot::batch_plans<float>(two, items, 0.2, plans);
+  for (std::size_t k = 0; k < 5; ++k)
+    for (ptrdiff_t i = 0; i < plans[k].rows; ++i) {
+      double sum = 0;
+      for (ptrdiff_t j = 0; j < 12; ++j) sum += static_cast<double>(plans[k](i, j));
+      CHECK(std::abs(sum - w[k].a[static_cast<std::size_t>(i)]) < 2e-5);
+    }
+  CHECK_THROWS(std::invalid_argument, ot::batch_plans<float>(two, items, 0.0, plans), "reg must be");
+  std::vector<float> far(4, std::numeric_limits<float>::infinity());
+  items[3].costs.y = matrix_view<const float>{far.data(), 2, 2};
+  const std::vector<double> two_points(2, std::accumulate(w[3].a.begin(), w[3].a.end(), 0.0) / 2);
+  std::vector<double> two_potentials(2);
+  items[3].b = two_points;
+  items[3].g = two_potentials;
+  CHECK_THROWS(std::invalid_argument, ot::solve_batch<float>(two, items, 0.2, true, {.tol = 1e-5}),
+               "the costs of item 3 must be finite");
+  std::swap(plans[0], plans[1]);
+  CHECK_THROWS(std::invalid_argument, ot::batch_plans<float>(two, items, 0.2, plans),
+               "out[0] must have 10 rows");
+}
+
+// Small problems keep the entries of the plan and only scale them. Weights that leave the range of those, and
+// potentials that move far from a bad start, must lead to the same answer as exponentials do.
+template <class T>
+void kept_entries(double low) {
+  const problem<T> data(kind::sqeuclidean, 40, 30, 2, 5);
+  sides w(40, 30, 9);
+  w.a[3] *= low;
+  w.b[7] *= low;
+  const double left = std::accumulate(w.a.begin(), w.a.end(), 0.0),
+               right = std::accumulate(w.b.begin(), w.b.end(), 0.0);
+  for (double& v : w.b) v *= left / right;
+  const double tol = sizeof(T) == 4 ? 2e-6 : 1e-12;
+  const ot::options plain{.schedule = {0.3}, .tol = tol};
+  const solution found = solve<T>(one_thread(), data.geo, w.a, w.b, plain);
+  CHECK(found.r.converged);
+  ot::options warm = plain;
+  warm.init = true;
+  std::vector<double> f(40), g(30);
+  for (std::size_t i = 0; i < 40; ++i) f[i] = i % 2 == 0 ? 30 : -30;
+  for (std::size_t j = 0; j < 30; ++j) g[j] = j % 3 == 0 ? 40 : -20;
+  CHECK(ot::solve<T>(one_thread(), data.geo, w.a, w.b, warm, f, g).converged);
+  for (std::size_t i = 0; i < 40; ++i) CHECK(std::abs(f[i] - found.f[i]) < 20 * tol / std::min(low, 1e-3));
+}
+TEST(kept_entries_of_weights_far_apart) {
+  kept_entries<float>(1);
+  kept_entries<float>(1e-4);
+  kept_entries<double>(1);
+  kept_entries<double>(1e-6);
+}
+TEST(kept_entries_out_of_range) {  // the light point has the potential that its row asks for, all the same
+  const problem<double> data(kind::sqeuclidean, 40, 30, 2, 5);
+  sides w(40, 30, 9);
+  w.a[3] = 1e-250;
+  const double left = std::accumulate(w.a.begin(), w.a.end(), 0.0),
+               right = std::accumulate(w.b.begin(), w.b.end(), 0.0);
+  for (double& v : w.b) v *= left / right;
+  const solution s = solve<double>(one_thread(), data.geo, w.a, w.b, {.schedule = {0.3}, .tol = 1e-12});
+  CHECK(s.r.converged);
+  std::vector<double> own(40);
+  std::vector<double> h(30);
+  for (std::size_t j = 0; j < 30; ++j) h[j] = s.g[j] + 0.3 * std::log(w.b[j]);
+  ot::softmin<double>(one_thread(), data.geo, h, 0.3, own, false);
+  CHECK(std::abs(s.f[3] - own[3]) < 1e-10);
+}
+
+TEST(doubly_stochastic_scaling) {
+  const problem<double> data(kind::sqeuclidean, 60, 60, 3, 11);
+  ot::geometry<double> own = ot::geometry<double>::points(data.geo.x, data.geo.x, ot::metric::sqeuclidean);
+  own.hollow = true;
+  std::vector<double> r(60), d(60), stored(60), entries(60 * 59), values;
+  for (std::size_t i = 0; i < 60; ++i) r[i] = 0.5 + static_cast<double>(i % 3);
+  std::vector<std::int64_t> offsets{0};
+  std::vector<std::int32_t> indices;
+  for (ptrdiff_t i = 0; i < 60; ++i) {
+    for (ptrdiff_t j = 0; j < 60; ++j) {
+      if (i == j) continue;
+      double c = 0;
+      for (ptrdiff_t k = 0; k < own.x.cols; ++k)
+        c += (own.x(i, k) - own.x(j, k)) * (own.x(i, k) - own.x(j, k));
+      indices.push_back(static_cast<std::int32_t>(j));
+      values.push_back(std::exp(-c / 0.4));
+    }
+    offsets.push_back(std::ssize(indices));
+  }
+  const csr_view<const double> kernel{offsets, indices, values, 60};
+  const ot::scaling_options o{.tol = 1e-12};
+  const ot::scaling_result p = ot::doubly_stochastic<double>(one_thread(), own, 0.4, r, o, d);
+  const ot::scaling_result q = ot::doubly_stochastic(one_thread(), kernel, r, o, stored, entries);
+  CHECK(p.converged && q.converged && p.error <= 1e-12 && q.error <= 1e-12);
+  std::vector<double> sum(60);
+  for (std::size_t i = 0; i < 60; ++i) {
+    CHECK(std::abs(d[i] - stored[i]) < 1e-9);
+    for (std::int64_t k = offsets[i]; k < offsets[i + 1]; ++k) {
+      const auto at = static_cast<std::size_t>(k), j = static_cast<std::size_t>(indices[at]);
+      sum[i] += entries[at];
+      CHECK(std::abs(entries[at] - values[at] * std::exp(stored[i] + stored[j])) <= 1e-13 * entries[at]);
+      CHECK(entries[at] == entries[j * 59 + (i < j ? i : i - 1)]);
+    }
+    CHECK(std::abs(sum[i] - r[i]) < 1e-11 * r[i]);
+  }
+  const context three({.threads = 3});
+  std::vector<double> again(60), more(entries.size());
+  ot::doubly_stochastic(three, kernel, r, o, again, more);
+  CHECK(again == stored && more == entries);
+  ot::doubly_stochastic<double>(three, own, 0.4, r, o, again);
+  CHECK(again == d);
+  CHECK(!ot::doubly_stochastic(three, kernel, r, {.tol = 1e-12, .max_iter = 1}, again, more).converged);
+  r[5] = 0;
+  CHECK_THROWS(std::invalid_argument, ot::doubly_stochastic(three, kernel, r, o, again, more),
+               "row_sums must be positive and finite, got 0 at 5");
+  r[5] = 1;
+  values[7] = -1;
+  CHECK_THROWS(std::invalid_argument, ot::doubly_stochastic(three, kernel, r, o, again, more),
+               "must be positive and finite, got -1");
+}
+
+TEST(equations_of_marginals) {
+  const problem<double> data(kind::sqeuclidean, 20, 15, 2, 3);
+  const sides w(20, 15, 4);
+  const solution found = solve<double>(one_thread(), data.geo, w.a, w.b, {.schedule = {0.3}, .tol = 1e-13});
+  std::vector<double> u(20), v(15), entries(300), r(20), c(15), q(20), z(15), s(20), t(15);
+  for (std::size_t i = 0; i < 20; ++i) u[i] = found.f[i] / 0.3 + std::log(w.a[i]);
+  for (std::size_t j = 0; j < 15; ++j) v[j] = found.g[j] / 0.3 + std::log(w.b[j]);
+  const ot::plan<double> p{data.geo, 0.3, u, v};
+  ot::rows<double>(one_thread(), p, 0, {entries.data(), 20, 15});
+  ot::stats<double>(one_thread(), p, r, c);
+  numbers random(8);
+  double left = 0, right = 0;
+  for (double& x : q) left += x = random.normal();
+  for (double& x : z) right += x = random.normal();
+  for (double& x : z) x += (left - right) / 15;
+  std::vector<char> free(15, 1);
+  free[4] = 0;
+  std::vector<double> stiff(r);
+  stiff[7] = std::numeric_limits<double>::infinity();
+  std::vector<std::int64_t> offsets;
+  std::vector<std::int32_t> indices;
+  for (std::int64_t k = 0; k <= 300; k += 15) offsets.push_back(k);
+  for (std::int32_t k = 0; k < 300; ++k) indices.push_back(k % 15);
+  const csr_view<const double> stored{offsets, indices, entries, 15};
+
+  // what is missed of every equation that counts
+  const auto missed = [&](const std::vector<double>& rows, bool part, double common, double total) {
+    double most = 0, sum = 0;
+    for (std::size_t i = 0; i < 20; ++i) {
+      double image = 0;
+      for (std::size_t j = 0; j < 15; ++j) image += entries[i * 15 + j] * t[j];
+      if (std::isfinite(rows[i]))
+        most = std::max(most, std::abs(rows[i] * s[i] + image - q[i]));
+      else
+        CHECK(s[i] == 0);
+    }
+    for (std::size_t j = 0; j < 15; ++j) {
+      double image = c[j] * t[j];
+      for (std::size_t i = 0; i < 20; ++i) image += entries[i * 15 + j] * s[i];
+      sum += image;
+      if (!part || free[j])
+        most = std::max(most, std::abs(image - z[j]));
+      else
+        CHECK(t[j] == common);
+    }
+    return std::max(most, part ? std::abs(sum - total) : 0.0);
+  };
+  ot::marginal_equations e{.rows = r, .columns = c, .q = q, .w = z, .tol = 1e-12};
+  ot::marginal_result report = ot::solve_marginals<double>(one_thread(), p, e, s, t);
+  CHECK(report.converged && report.common == 0 && missed(r, false, 0, 0) < 1e-9);
+  const std::vector<double> first = s;
+  const context three({.threads = 3});
+  ot::solve_marginals<double>(three, p, e, s, t);
+  CHECK(s == first);
+  CHECK(ot::solve_marginals(one_thread(), stored, 1e-16, e, s, t).converged && missed(r, false, 0, 0) < 1e-9);
+
+  e.rows = stiff;
+  e.free = free;
+  e.common = true;
+  e.total = 0.7;
+  report = ot::solve_marginals<double>(one_thread(), p, e, s, t);
+  CHECK(report.converged && missed(stiff, true, report.common, 0.7) < 1e-9);
+  const std::vector<double> second = t;
+  CHECK(ot::solve_marginals(one_thread(), stored, 1e-16, e, s, t).converged);
+  for (std::size_t j = 0; j < 15; ++j) CHECK(std::abs(t[j] - second[j]) < 1e-8);
+
+  std::vector<double> flipped(300);
+  for (std::size_t i = 0; i < 20; ++i)
+    for (std::size_t j = 0; j < 15; ++j)
+      flipped[j * 20 + i] = 0.3 * (u[i] + v[j] - std::log(entries[i * 15 + j]));
+  const ot::plan<double> other{ot::geometry<double>::dense({flipped.data(), 15, 20}), 0.3, v, u};
+  e.transposed = true;
+  CHECK(ot::solve_marginals<double>(one_thread(), other, e, s, t).converged);
+  for (std::size_t j = 0; j < 15; ++j) CHECK(std::abs(t[j] - second[j]) < 1e-8);
+
+  e.transposed = false;
+  e.max_iter = 1;
+  CHECK(!ot::solve_marginals<double>(one_thread(), p, e, s, t).converged);
+  e.tol = 0;
+  CHECK_THROWS(std::invalid_argument, ot::solve_marginals<double>(one_thread(), p, e, s, t), "tol must be");
+  CHECK_THROWS(std::invalid_argument, ot::solve_marginals<double>(one_thread(), p, e, t, t),
+               "rows, q and s must have length 20");
 }
 
 // The barycentre of one measure, with the entropy as it is, is the second marginal that its own kernel makes

@@ -1,4 +1,5 @@
-// Entropic optimal transport: solver, and the plan as an operator. Nothing here stores an n x m array.
+// Entropic optimal transport: solver, and the plan as an operator. Nothing here stores an n x m array, but
+// for small ones that it keeps while it works: up to 8 MiB, or 256 MiB for points of 16 coordinates and more.
 //
 // Balanced problem with the product of the weights as reference (a, b > 0, equal sums):
 //   minimise <C, P> + reg KL(P | a b^T)  subject to  P 1 = a,  P^T 1 = b;   P_ij = a_i b_j exp((f_i + g_j -
@@ -51,7 +52,8 @@ struct options {
   bool init = false;                ///< f and g hold a start (cost units)
   acceleration accelerate = acceleration::anderson;
   method solver = method::automatic;
-  double max_bytes = 2e9;  ///< for the entries of Newton's method, and for a factorisation
+  double max_bytes =
+      2e9;  ///< for entries of the plan that are kept, those of Newton's method, a factorisation
 };
 
 /// newton: Newton's steps on one set of entries; `error` is what they left on the set.
@@ -164,6 +166,28 @@ template <class T>
 barycenter_result barycenter(const context&, std::span<const measure<T>>, const geometry<T>* own,
                              const barycenter_options&, std::span<double> log_p);
 
+struct scaling_options {
+  double tol = 1e-8;  ///< largest relative error of a row sum
+  std::ptrdiff_t max_iter = 1000;
+};
+struct scaling_result {
+  bool converged = false, stopped = false;
+  std::ptrdiff_t iterations = 0;  ///< each one product with the kernel, or one step of Newton's method
+  double error = 0;               ///< what `tol` is about
+};
+/// The symmetric scaling diag(d) K diag(d) of a symmetric kernel whose rows have the given sums (> 0): log d
+/// is written. Where none exists the run ends at max_iter, with factors that have drifted apart. K by its
+/// positive entries, those of the scaled matrix are written, symmetric to the last bit:
+scaling_result doubly_stochastic(const context&, csr_view<const double> kernel,
+                                 std::span<const double> row_sums, const scaling_options&,
+                                 std::span<double> log_scaling, std::span<double> entries);
+/// K_ij = exp(-C_ij / reg) of points with themselves (geometry::hollow: without the diagonal); the scaled
+/// matrix is the plan with u = v = log d.
+template <class T>
+scaling_result doubly_stochastic(const context&, const geometry<T>&, double reg,
+                                 std::span<const double> row_sums, const scaling_options&,
+                                 std::span<double> log_scaling);
+
 struct interval {
   double low, high;
 };
@@ -228,6 +252,10 @@ moments stats(const context&, const plan<T>&, std::span<double> row_sum, std::sp
 /// Rows first ... first + out.rows - 1 of P.
 template <class T>
 void rows(const context&, const plan<T>&, std::ptrdiff_t first, matrix_view<T> out);
+/// The plans of a batch whose f and g `solve_batch` found: out[k] is n x m of items[k].
+template <class T>
+void batch_plans(const context&, std::span<const batch_item<T>> items, double reg,
+                 std::span<const matrix_view<T>> out);
 /// The k largest entries of every row (transposed: column) in falling order, the first one on ties; index and
 /// value are n x k.
 template <class T>
@@ -241,6 +269,35 @@ template <class T>
 void sample(const context&, const plan<T>&, std::span<const std::int64_t> rows,
             std::span<const std::int64_t> offsets, std::span<const double> uniform,
             std::span<std::int64_t> columns, bool transposed);
+
+/// The equations that implicit differentiation of a solution comes down to, in s (n) and t (m):
+///   rows_i s_i + (P t)_i = q_i,   (P^T s)_j + columns_j t_j = w_j.
+/// rows, columns: the marginals of the plan P, times 1 + reg / rho where they have a Kullback-Leibler
+/// penalty. With f and g the gradients of a function for the potentials, q = reg f and w = reg g, a change dC
+/// of the costs moves it by sum P_ij (s_i + t_j) dC_ij / reg. Exact marginals leave a constant of (s, -t)
+/// free, and need q and w of the same sum.
+struct marginal_equations {
+  std::span<const double> rows, columns;  ///< rows_i = +inf or 0: s_i is 0
+  std::span<const double> q, w;
+  std::span<const char> free{};  ///< where it is 0 t_j is 0; empty: nowhere
+  bool common = false;  ///< t has one number more, the same for all columns, and one equation, the sum of all
+  double total = 0;     ///< its right-hand side
+  bool transposed = false;  ///< P is the transpose of the plan that is given (not of a stored one)
+  double tol = 1e-6;        ///< on the residual, in the norm of the preconditioner
+  std::ptrdiff_t max_iter = 10000;
+};
+struct marginal_result {
+  bool converged = false, stopped = false;
+  std::ptrdiff_t iterations = 0;  ///< of conjugate gradients, each one pass over the pairs
+  double residual = 0;            ///< what `tol` is about
+  double common = 0;              ///< part of every t_j
+};
+template <class T>
+marginal_result solve_marginals(const context&, const plan<T>&, const marginal_equations&,
+                                std::span<double> s, std::span<double> t);
+/// The same for a plan by its entries, exact up to `unit` (the machine epsilon of the type that made them).
+marginal_result solve_marginals(const context&, csr_view<const double> plan, double unit,
+                                const marginal_equations&, std::span<double> s, std::span<double> t);
 
 struct neighbours {
   double low, high, fraction;  ///< the quantile by linear interpolation is low + fraction (high - low)

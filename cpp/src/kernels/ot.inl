@@ -13,6 +13,45 @@ constexpr long tile_vectors = 4;
 constexpr long tile_vectors = 3;
 #endif
 
+// out[r] += the sum of the lanes of v[r], with the bits of sum_lanes. Four at a time: one by one the sums
+// take longer than the columns of a small problem.
+#if LAPWING_VECTOR_BYTES >= 32
+typedef double four_doubles __attribute__((vector_size(32)));
+LAPWING_INLINE four_doubles fold_lanes(vec<double> v) {
+#if LAPWING_VECTOR_BYTES == 64
+  return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+#else
+  return v;
+#endif
+}
+LAPWING_INLINE four_doubles fold_lanes(vec<float> v) {
+#if LAPWING_VECTOR_BYTES == 64
+  return fold_lanes(
+      __builtin_convertvector(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), vec<double>) +
+      __builtin_convertvector(__builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15), vec<double>));
+#else
+  return __builtin_convertvector(__builtin_shufflevector(v, v, 0, 1, 2, 3), four_doubles) +
+         __builtin_convertvector(__builtin_shufflevector(v, v, 4, 5, 6, 7), four_doubles);
+#endif
+}
+template <class T>
+LAPWING_INLINE void add_sums(const vec<T> (&v)[block_rows], double* out, long step = 1) {
+  const four_doubles a = fold_lanes(v[0]), b = fold_lanes(v[1]), c = fold_lanes(v[2]), d = fold_lanes(v[3]);
+  const four_doubles ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) +
+                          __builtin_shufflevector(a, b, 2, 3, 6, 7),
+                     cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) +
+                          __builtin_shufflevector(c, d, 2, 3, 6, 7);
+  const four_doubles sum =
+      __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) out[r * step] += sum[r];
+}
+#else
+template <class T>
+LAPWING_INLINE void add_sums(const vec<T> (&v)[block_rows], double* out, long step = 1) {
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) out[r * step] += sum_lanes<T>(v[r]);
+}
+#endif
+
 enum class cost_form { dense, sqeuclidean, euclidean, product };
 
 template <class T>
@@ -28,9 +67,7 @@ struct exponentials {  // stores 2^z and sums it
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) store(o.e + r * o.stride + j, z[r]);
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) o.s[r] += z[r];
   }
-  LAPWING_INLINE void finish(exponentials& o, double* sum) {
-    for (long r = 0; r < block_rows; ++r) sum[r] += sum_lanes<T>(o.s[r]);
-  }
+  LAPWING_INLINE void finish(exponentials& o, double* sum) { add_sums<T>(o.s, sum); }
 };
 template <class T>
 struct logits {  // stores z and its maximum
@@ -232,19 +269,18 @@ template <class T, long C>
 LAPWING_INLINE void dot_tile(const T* e, long stride, const T* v, long ldv, long j0, long j1, double* z,
                              long ldz) {
   constexpr long W = lanes<T>;
-  vec<T> acc[block_rows][C];
-  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) LAPWING_UNROLL for (long c = 0; c < C; ++c) acc[r][c] =
+  vec<T> acc[C][block_rows];
+  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) LAPWING_UNROLL for (long c = 0; c < C; ++c) acc[c][r] =
       vec<T>{};
   for (long j = j0; j < j1; j += W) {
     vec<T> ej[block_rows];
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) ej[r] = load(e + r * stride + j);
     LAPWING_UNROLL for (long c = 0; c < C; ++c) {
       const vec<T> vj = load(v + c * ldv + j);
-      LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) acc[r][c] = ej[r] * vj + acc[r][c];
+      LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) acc[c][r] = ej[r] * vj + acc[c][r];
     }
   }
-  LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) LAPWING_UNROLL for (long c = 0; c < C; ++c)
-      z[r * ldz + c] += sum_lanes<T>(acc[r][c]);
+  LAPWING_UNROLL for (long c = 0; c < C; ++c) add_sums<T>(acc[c], z + c, ldz);
 }
 template <class T>
 void dot_rows(const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz) {

@@ -42,7 +42,8 @@ barycenter_result barycenter(const context& ctx, std::span<const measure<T>> mea
   };
   std::vector<state> states;
   for (const measure<T>& k : measures) {
-    auto ex = std::make_unique<cpu_executor<T>>(ctx, k.costs, k.weights, ones, log2e / o.schedule.back());
+    auto ex = std::make_unique<cpu_executor<T>>(ctx, k.costs, k.weights, ones, log2e / o.schedule.back(),
+                                                2e9 / static_cast<double>(measures.size()));
     state s{std::move(ex), {}, {}, {}, k.share / total};
     s.phi = s.ex->make_rows();
     s.gamma = s.ex->make_cols();  // 0 for all: any start must have a weighted mean of 0

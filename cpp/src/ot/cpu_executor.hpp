@@ -28,8 +28,9 @@ class cpu_executor {
   static constexpr bool single_precision = sizeof(T) == 4;
   static constexpr double unit_roundoff = std::numeric_limits<T>::epsilon() / 2;
 
+  // max_bytes: for entries of the plan that are kept
   cpu_executor(const context& ctx, const geometry<T>& geo, std::span<const double> a,
-               std::span<const double> b, double kappa)
+               std::span<const double> b, double kappa, double max_bytes)
       : ctx_(ctx),
         geo_(geo),
         kappa_(kappa),
@@ -49,6 +50,9 @@ class cpu_executor {
     chunks_ = (n_ + rows_per_chunk_ - 1) / rows_per_chunk_;
     partial_ = buffer<double>(ctx, chunks_ * costs_.stride());
     for (int w = 0; w < ctx.threads(); ++w) workers_.emplace_back(ctx, costs_);
+    const double kept =
+        static_cast<double>(round_up(n_, costs_.group())) * static_cast<double>(costs_.stride()) * sizeof(T);
+    keeps_ = kept <= std::min(max_bytes, geo.is_dense() || geo.x.cols < 16 ? kept_bytes : wide_bytes);
   }
 
   std::ptrdiff_t rows() const { return n_; }
@@ -82,16 +86,26 @@ class cpu_executor {
     double row_error = 0;
     if (rule)
       for (std::ptrdiff_t i = 0; i < n_; ++i) row_error += std::abs(row_sum_[i] - a_[i]);
-    double column_error = 0;
-    std::vector<std::ptrdiff_t> low;
+    constexpr std::ptrdiff_t lanes = 8;  // one sum after the other would be a good part of a small sweep
+    double apart[lanes] = {};
+    bool odd = false;
     const double lowest = std::exp2(single_precision ? -60 : -600);
+    const auto unusable = [&](std::ptrdiff_t j) {
+      return !(column_sum_[j] >= lowest * b_[j]) || column_sum_[j] > std::numeric_limits<double>::max();
+    };
     for (std::ptrdiff_t j = 0; j < m_; ++j) {
-      column_error += std::abs(column_sum_[j] - b_[j]);
-      if (!(column_sum_[j] >= lowest * b_[j]) || column_sum_[j] > std::numeric_limits<double>::max()) {
-        low.push_back(j);
-        column_sum_[j] = b_[j];
-      }
+      apart[j % lanes] += std::abs(column_sum_[j] - b_[j]);
+      odd |= unusable(j);
     }
+    const double column_error =
+        ((apart[0] + apart[1]) + (apart[2] + apart[3])) + ((apart[4] + apart[5]) + (apart[6] + apart[7]));
+    std::vector<std::ptrdiff_t> low;
+    if (odd)
+      for (std::ptrdiff_t j = 0; j < m_; ++j)
+        if (unusable(j)) {
+          low.push_back(j);
+          column_sum_[j] = b_[j];
+        }
     costs_.table().log2_ratio(b_.data(), column_sum_.data(), rho.data(), m_);
     redo_columns(kappa, low, phi, gamma, rho);
     return {row_error, column_error};
@@ -214,7 +228,139 @@ class cpu_executor {
     buffer<T> e, t, scratch;
   };
 
+  // Up to how many bytes the entries of the plan are kept, so that a sweep takes two multiplications for each
+  // in place of an exponential: while they stay in the caches, and where an entry takes a product of many
+  // coordinates, which costs more than to read it from memory.
+  static constexpr double kept_bytes = 0x1p23, wide_bytes = 0x1p28;
+  // How far, in bits, a potential may be from where the entries were made, and the sums that are believed
+  // then: entries that were lost to underflow are below any rounding.
+  static constexpr double most_moved = single_precision ? 16 : 100;
+  static constexpr double least_sum = single_precision ? 0x1p-60 : 0x1p-600,
+                          most_sum = single_precision ? 0x1p60 : 0x1p600;
+
+  // The potentials as factors of the kept entries, which are made anew where the potentials have moved far.
+  void keep(double kappa, const vector& phi, const vector& gamma) {
+    const auto& k = costs_.table();
+    const std::ptrdiff_t stride = costs_.stride();
+    if (kept_.empty()) {
+      const std::ptrdiff_t all = round_up(n_, costs_.group());
+      kept_ = buffer<T>(ctx_, all * stride);
+      kept_phi_ = buffer<double>(ctx_, n_);
+      kept_gamma_ = buffer<double>(ctx_, m_);
+      row_factor_ = buffer<T>(ctx_, round_up(all, kernels::column_padding));
+      column_factor_ = buffer<T>(ctx_, stride);
+    }
+    bool near = kappa == kept_kappa_;
+    if (near) {
+      double most = 0;
+      for (std::ptrdiff_t i = 0; i < n_; ++i) most = std::max(most, std::abs(phi[i] - kept_phi_[i]));
+      for (std::ptrdiff_t j = 0; j < m_; ++j) most = std::max(most, std::abs(gamma[j] - kept_gamma_[j]));
+      near = most <= most_moved;
+    }
+    if (!near) {
+      kept_kappa_ = kappa;
+      std::copy_n(phi.data(), n_, kept_phi_.data());
+      std::copy_n(gamma.data(), m_, kept_gamma_.data());
+      costs_.columns(kappa, gamma, g_.data());
+      ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+        for (std::ptrdiff_t i = lo; i < hi; i += costs_.group()) {
+          row_index index;
+          double sum[kernels::most_rows];
+          row_group(i, hi, costs_.group(), index);
+          costs_.exponentials(kappa, index, phi.data(), g_.data(), kept_.data() + i * stride, sum,
+                              workers_[static_cast<std::size_t>(w)].scratch.data());
+        }
+      });
+    }
+    const auto factors = [&](const vector& now, const buffer<double>& before, std::ptrdiff_t size,
+                             buffer<T>& out) {
+      for (std::ptrdiff_t i = 0; i < size; ++i) out[i] = static_cast<T>(now[i] - before[i]);
+      std::fill(out.data() + size, out.data() + out.size(), -std::numeric_limits<T>::infinity());
+      double unused = 0;
+      k.exp_row(out.data(), T(0), out.size(), &unused);
+    };
+    factors(phi, kept_phi_, n_, row_factor_);
+    factors(gamma, kept_gamma_, m_, column_factor_);
+  }
+
+  // A sweep over the kept entries; false, and nothing changed, where a sum is not to be believed.
+  bool kept_pass(vector& phi) {
+    const auto& k = costs_.table();
+    const std::ptrdiff_t stride = costs_.stride(), group = costs_.group();
+    std::atomic<bool> believed = true;
+    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      double* sum = partial_.data() + lo / rows_per_chunk_ * stride;
+      std::fill_n(sum, stride, 0.0);
+      T* t;
+      if constexpr (single_precision)
+        t = workers_[static_cast<std::size_t>(w)].t.data();
+      else
+        t = sum;
+      std::ptrdiff_t pending = 0;
+      for (std::ptrdiff_t i = lo; i < hi; i += group) {
+        const std::ptrdiff_t real = std::min(group, hi - i);
+        double dot[kernels::most_rows];
+        T q[kernels::most_rows];
+        for (std::ptrdiff_t r = 0; r < group; ++r) dot[r] = 0, q[r] = 0;
+        for (std::ptrdiff_t r = 0; r < real; r += block)
+          k.dot_rows(kept_.data() + (i + r) * stride, stride, column_factor_.data(), stride, 1, stride,
+                     dot + r, 1);
+        for (std::ptrdiff_t r = 0; r < real; ++r) {
+          const double s = dot[r] * static_cast<double>(row_factor_[i + r]);
+          if (!(s >= least_sum && s <= most_sum)) believed = false;
+          row_sum_[i + r] = s;
+          q[r] = static_cast<T>(a_[i + r] / dot[r]);
+        }
+        for (std::ptrdiff_t r = 0; r < real; r += block)
+          k.add_rows(kept_.data() + (i + r) * stride, stride, q + r, t, stride);
+        pending += group;
+        if constexpr (single_precision)
+          if (pending >= rows_between_flushes) {
+            k.flush(t, sum, stride);
+            pending = 0;
+          }
+      }
+      if constexpr (single_precision) k.flush(t, sum, stride);
+    });
+    add_chunks();
+    for (std::ptrdiff_t j = 0; j < m_; ++j) {
+      column_sum_[j] *= static_cast<double>(column_factor_[j]);
+      if (!(column_sum_[j] >= least_sum && column_sum_[j] <= most_sum)) return false;
+    }
+    if (!believed) return false;
+    improve_rows(0, n_, phi);
+    return true;
+  }
+
+  // phi += log2(a / s) for the rows from lo to hi, all at once: a scalar logarithm a row would cost as much
+  // as the pairs of a short row.
+  void improve_rows(std::ptrdiff_t lo, std::ptrdiff_t hi, vector& phi) {
+    double delta[256];
+    for (std::ptrdiff_t i = lo; i < hi; i += 256) {
+      const std::ptrdiff_t c = std::min<std::ptrdiff_t>(256, hi - i);
+      costs_.table().log2_ratio(a_.data() + i, row_sum_.data() + i, delta, c);
+      for (std::ptrdiff_t r = 0; r < c; ++r) phi[i + r] += delta[r];
+    }
+  }
+
+  // The column sums of all chunks, in their order.
+  void add_chunks() {
+    constexpr std::ptrdiff_t column_chunk = 512;
+    ctx_.parallel_for(m_, column_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+      std::copy(partial_.data() + lo, partial_.data() + hi, column_sum_.data() + lo);
+      for (std::ptrdiff_t c = 1; c < chunks_; ++c) {
+        const double* p = partial_.data() + c * costs_.stride();
+        for (std::ptrdiff_t j = lo; j < hi; ++j) column_sum_[j] += p[j];
+      }
+    });
+  }
+
   void pass(double kappa, const row_rule& rule, bool exact, bool update, vector& phi, const vector& gamma) {
+    if (keeps_ && update && !rule && !exact) {  // what certifies is computed afresh
+      keep(kappa, phi, gamma);
+      if (kept_pass(phi)) return;
+      keeps_ = false;
+    }
     const auto& k = costs_.table();
     const std::ptrdiff_t stride = costs_.stride();
     costs_.columns(kappa, gamma, g_.data());
@@ -240,26 +386,9 @@ class cpu_executor {
           }
       }
       if constexpr (single_precision) k.flush(t, sum, stride);
-      if (update && !rule) {
-        double* p = phi.data();
-        // phi += log2(a / s), all at once: a scalar logarithm a row would cost as much as the pairs of a
-        // short row
-        double delta[256];
-        for (std::ptrdiff_t i = lo; i < hi; i += 256) {
-          const std::ptrdiff_t c = std::min<std::ptrdiff_t>(256, hi - i);
-          k.log2_ratio(a_.data() + i, row_sum_.data() + i, delta, c);
-          for (std::ptrdiff_t r = 0; r < c; ++r) p[i + r] += delta[r];
-        }
-      }
+      if (update && !rule) improve_rows(lo, hi, phi);
     });
-    constexpr std::ptrdiff_t column_chunk = 512;
-    ctx_.parallel_for(m_, column_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
-      std::copy(partial_.data() + lo, partial_.data() + hi, column_sum_.data() + lo);
-      for (std::ptrdiff_t c = 1; c < chunks_; ++c) {
-        const double* p = partial_.data() + c * stride;
-        for (std::ptrdiff_t j = lo; j < hi; ++j) column_sum_[j] += p[j];
-      }
-    });
+    add_chunks();
   }
 
   // One group of rows: exponentials, row sums, update, and what the rows add to the column sums.
@@ -270,7 +399,8 @@ class cpu_executor {
     row_index index;
     const std::ptrdiff_t real = row_group(first, end, costs_.group(), index);
     double sum[kernels::most_rows];
-    T q[kernels::most_rows] = {};
+    T q[kernels::most_rows];
+    for (std::ptrdiff_t r = 0; r < costs_.group(); ++r) q[r] = 0;
     bool usable = false;
     if (!exact) {
       costs_.exponentials(kappa, index, phi.data(), g_.data(), s.e.data(), sum, s.scratch.data());
@@ -364,6 +494,10 @@ class cpu_executor {
   buffer<T> g_;
   buffer<double> column_sum_, partial_;
   std::vector<worker> workers_;
+  bool keeps_ = false;
+  double kept_kappa_ = 0;  // 0: nothing is kept
+  buffer<T> kept_, row_factor_, column_factor_;
+  buffer<double> kept_phi_, kept_gamma_;
 };
 
 }  // namespace lapwing::ot

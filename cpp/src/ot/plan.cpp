@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "batch.hpp"
 #include "cost_rows.hpp"
 
 namespace lapwing::ot {
@@ -453,6 +454,28 @@ void rows(const context& ctx, const plan<T>& p, std::ptrdiff_t first, matrix_vie
 }
 
 template <class T>
+void batch_plans(const context& ctx, std::span<const batch_item<T>> items, double reg,
+                 std::span<const matrix_view<T>> out) {
+  check(items.size() == out.size(), "items and out must have the same length, got ", items.size(), " and ",
+        out.size());
+  check(reg > 0 && reg <= std::numeric_limits<double>::max(), "reg must be > 0 and finite, got ", reg);
+  for_each_alone(ctx, std::ssize(items), [&](std::size_t k, const context& mine) {
+    const batch_item<T>& item = items[k];
+    check(out[k].rows == item.costs.rows(), "out[", k, "] must have ", item.costs.rows(), " rows, got ",
+          out[k].rows);
+    const auto logs = [&](std::span<const double> potential, std::span<const double> weights) {
+      check(potential.size() == weights.size(), "potentials and weights of item ", k, " differ in length");
+      buffer<double> u(mine, std::ssize(potential));
+      for (std::size_t i = 0; i < potential.size(); ++i)
+        u[static_cast<std::ptrdiff_t>(i)] = potential[i] / reg + std::log(weights[i]);
+      return u;
+    };
+    const buffer<double> u = logs(item.f, item.a), v = logs(item.g, item.b);
+    rows(mine, plan<T>{item.costs, reg, u, v}, 0, out[k]);
+  });
+}
+
+template <class T>
 void top_k(const context& ctx, const plan<T>& p, matrix_view<std::int64_t> index, matrix_view<double> value,
            bool transposed) {
   check_plain(p);
@@ -573,6 +596,8 @@ void plan_operator<T>::normal(const context& ctx, matrix_view<const double> v,
                         matrix_view<const double>, matrix_view<double>);                                   \
   template moments stats<T>(const context&, const plan<T>&, std::span<double>, std::span<double>);         \
   template void rows<T>(const context&, const plan<T>&, std::ptrdiff_t, matrix_view<T>);                   \
+  template void batch_plans<T>(const context&, std::span<const batch_item<T>>, double,                     \
+                               std::span<const matrix_view<T>>);                                           \
   template void top_k<T>(const context&, const plan<T>&, matrix_view<std::int64_t>, matrix_view<double>,   \
                          bool);                                                                            \
   template void sample<T>(const context&, const plan<T>&, std::span<const std::int64_t>,                   \

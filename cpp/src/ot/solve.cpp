@@ -3,8 +3,8 @@
 #include <lapwing/error.hpp>
 #include <lapwing/ot.hpp>
 #include <limits>
-#include <memory>
 
+#include "batch.hpp"
 #include "cpu_executor.hpp"
 #include "driver.hpp"
 #include "relaxed.hpp"
@@ -152,7 +152,7 @@ result solve(const context& ctx, const geometry<T>& geo, std::span<const double>
              const options& o, std::span<double> f, std::span<double> g) {
   check_geometry(geo);
   return balanced<T>(ctx, geo.rows(), geo.cols(), a, b, o, f, g, [&](std::span<const double> scaled) {
-    return cpu_executor<T>(ctx, geo, a, scaled, log2e / o.schedule.back());
+    return cpu_executor<T>(ctx, geo, a, scaled, log2e / o.schedule.back(), o.max_bytes);
   });
 }
 
@@ -169,28 +169,20 @@ template <class T>
 std::vector<result> solve_batch(const context& ctx, std::span<const batch_item<T>> items, double reg,
                                 bool scaling, const options& o) {
   check(reg > 0 && reg <= std::numeric_limits<double>::max(), "reg must be > 0 and finite, got ", reg);
-  // Progress is that of the batch; a problem runs on the thread that took it.
-  std::vector<std::unique_ptr<context>> alone;
-  context::options one;
-  one.threads = 1;
-  one.level = ctx.level();
-  one.memory = ctx.memory();
-  for (int w = 0; w < ctx.threads(); ++w) alone.push_back(std::make_unique<context>(one));
   std::vector<result> out(items.size());
-  ctx.parallel_for(std::ssize(items), 1, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-    for (std::ptrdiff_t k = lo; k < hi; ++k) {
-      if (ctx.checkpoint(w)) return;
-      const batch_item<T>& item = items[static_cast<std::size_t>(k)];
-      const context& mine = *alone[static_cast<std::size_t>(w)];
-      options own = o;
-      own.schedule.clear();
-      if (scaling) {
-        const interval r = range(mine, item.costs);
-        for (double level = r.high - r.low; level > reg; level /= 4) own.schedule.push_back(level);
-      }
-      own.schedule.push_back(reg);
-      out[static_cast<std::size_t>(k)] = solve(mine, item.costs, item.a, item.b, own, item.f, item.g);
+  for_each_alone(ctx, std::ssize(items), [&](std::size_t k, const context& mine) {
+    const batch_item<T>& item = items[k];
+    options own = o;
+    own.schedule.clear();
+    if (scaling) {
+      const interval r = range(mine, item.costs);
+      const double spread = r.high - r.low;  // negative: no cost is finite
+      check(spread <= std::numeric_limits<double>::max(), "the costs of item ", k,
+            " must be finite, they range from ", r.low, " to ", r.high);
+      for (double level = spread; level > reg; level /= 4) own.schedule.push_back(level);
     }
+    own.schedule.push_back(reg);
+    out[k] = solve(mine, item.costs, item.a, item.b, own, item.f, item.g);
   });
   return out;
 }
@@ -201,7 +193,7 @@ relaxed_result solve_relaxed(const context& ctx, const geometry<T>& geo, std::sp
                              std::span<double> g) {
   check_geometry(geo);
   return relaxed<T>(ctx, geo.rows(), geo.cols(), a, b, o, f, g,
-                    [&] { return cpu_executor<T>(ctx, geo, a, b, log2e / o.schedule.back()); });
+                    [&] { return cpu_executor<T>(ctx, geo, a, b, log2e / o.schedule.back(), 0); });
 }
 
 template <class T>

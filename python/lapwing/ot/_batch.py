@@ -124,9 +124,10 @@ class OTResultBatch:
             _solve.PLAN_BYTES,
         )  # fmt: skip
         out = np.zeros((count, n, m), dtype=self._x.dtype)
-        for k, result in enumerate(self):
-            rows, columns = self._lengths[k]
-            out[k, :rows, :columns] = np.asarray(result.plan)
+        _backend.extension().ot_batch_plans(
+            self._x, self._y, self._metric, self._a, self._b, self._f, self._g, *self._lengths.T.tolist(),
+            self.reg, out, _threads.resolve(self.n_jobs),
+        )  # fmt: skip
         return _array.wrap(out, self._kind)
 
     @property
@@ -265,7 +266,7 @@ def solve_batch(
     >>> np.round(ot.solve_batch(C, reg=1.0).plan[:, 0, 0], 6)
     array([0.365529, 0.440399])
     """
-    _threads.resolve(n_jobs)
+    threads = _threads.resolve(n_jobs)
     level = _validate.check_positive(reg, "reg")
     most = _validate.check_integer(max_iter, "max_iter", 1)
     _validate.check_choice(schedule, "schedule", ("auto", None))
@@ -290,7 +291,8 @@ def solve_batch(
     sizes = _lengths(lengths, count, n, m)
     whole = bool((sizes == (n, m)).all())
     for side, (z, name) in enumerate(zip((x,) if y is None else (x, y), names, strict=True)):
-        _check_entries(z, name, None if whole else sizes, side, cost=y is None)
+        if not whole or _spoiled(z, threads):
+            _check_entries(z, name, None if whole else sizes, side, cost=y is None)
     first, second = _weights(a, count, n, sizes[:, 0], "a"), _weights(b, count, m, sizes[:, 1], "b")
     totals, others = first.sum(axis=1), second.sum(axis=1)
     apart = np.abs(totals - others) > (1e-4 if dtype == np.float32 else 1e-6) * totals
@@ -309,7 +311,7 @@ def solve_batch(
         reports = _backend.extension().ot_solve_batch(
             x, y, metric, first, second, f, g, sizes[:, 0].tolist(), sizes[:, 1].tolist(), level,
             schedule == "auto", tolerance, most, kind_of_sweep, solver, _solve.ACTIVE_BYTES,
-            _threads.resolve(n_jobs), progress.hook,
+            threads, progress.hook,
         )  # fmt: skip
     if not whole:
         f[np.arange(n) >= sizes[:, :1]] = np.nan
@@ -351,6 +353,11 @@ def _lengths(lengths: Any, count: int, n: int, m: int) -> NDArray[np.int64]:
         k, side = np.argwhere(wrong)[0]
         raise ValueError(f"lengths[{k}, {side}] must be between 1 and {(n, m)[side]}, got {given[k, side]}")
     return given.astype(np.int64)
+
+
+def _spoiled(z: NDArray[Any], threads: int) -> bool:
+    _, _, infinite, bad = _backend.extension().ot_scan(z.reshape(-1, z.shape[2]), threads)
+    return bool(infinite > 0 or bad >= 0)
 
 
 def _check_entries(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _graphs, _threads, _validate
+from lapwing import _backend, _graphs, _threads, _validate
 from lapwing.exceptions import ConvergenceError, InfeasibleError
 from lapwing.ot import _geometry
 from lapwing.ot._geometry import Geometry
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["DoublyStochasticResult", "doubly_stochastic"]
 
 Floats = NDArray[np.float64]
-#: Fixed-point steps before Newton's method takes over.
-WARM_UP = 20
 #: Iterations after which a scaling that still drifts is taken not to exist.
 PATIENCE = 100
 
@@ -93,7 +90,7 @@ def doubly_stochastic(
     on_fail : {"warn", "raise"}, default="warn"
         What to do when the tolerance is not reached.
     n_jobs : int or None, default=None
-        Number of threads, with `reg`; the result has the same bits for any.
+        Number of threads; the result has the same bits for any.
 
     Returns
     -------
@@ -141,14 +138,15 @@ def doubly_stochastic(
     tol = _validate.check_positive(tol, "tol")
     most = _validate.check_integer(max_iter, "max_iter", 1)
     _validate.check_choice(on_fail, "on_fail", ("warn", "raise"))
+    threads = _threads.resolve(n_jobs)
     kernel: _Stored | _Points
     if reg is None:
-        kernel = _Stored(_read(K, zero_diagonal))
+        kernel = _Stored(_read(K, zero_diagonal), threads)
     else:
         level = _validate.check_positive(reg, "reg")
         points = np.ascontiguousarray(_validate.check_points(K, "K"), dtype=np.float64)
         geometry = _geometry.points(points, points, metric, names=("K", "K"))
-        kernel = _Points(replace(geometry, hollow=zero_diagonal), level, _threads.resolve(n_jobs))
+        kernel = _Points(replace(geometry, hollow=zero_diagonal), level, threads)
     n = kernel.n
     r = np.ones(n)
     if row_sums is not None:
@@ -157,7 +155,8 @@ def doubly_stochastic(
             i = int(np.argmax(r <= 0))
             raise ValueError(f"row_sums must be > 0, but row_sums[{i}] is {r[i]:g}")
     kernel.check(r, row_sums is None)
-    delta, steps, done, error = _solve(kernel, r, tol, most)
+    delta = np.empty(n)
+    done, steps, error = kernel.solve(r, tol, most, delta)
     if not done:
         message = (
             f"the scaling reached a relative error of {error:.1e} in {steps} iterations, not tol = {tol:g}"
@@ -198,10 +197,9 @@ def _read(K: Any, zero_diagonal: bool) -> csr_array:
 class _Stored:
     """A kernel that is stored, by its positive entries."""
 
-    def __init__(self, A: csr_array) -> None:
-        self.A, self.n = A, int(A.shape[0])
-        self.logs = np.log(A.data)
-        self.rows = np.repeat(np.arange(self.n), np.diff(A.indptr))
+    def __init__(self, A: csr_array, threads: int) -> None:
+        self.A, self.n, self.threads = A, int(A.shape[0]), threads
+        self.entries = np.empty(A.nnz)
 
     def check(self, r: Floats, ones: bool) -> None:
         counts = np.diff(self.A.indptr)
@@ -216,33 +214,15 @@ class _Stored:
         else:
             _check_sides(self.A, r)
 
-    def tops(self) -> Floats:
-        """Log of the largest entry of each row."""
-        return np.asarray(np.maximum.reduceat(self.logs, self.A.indptr[:-1]))
-
-    def log_sums(self, delta: Floats) -> Floats:
-        """Log sum_j K_ij e^delta_j."""
-        exponent = self.logs + delta[self.A.indices]
-        height = np.maximum.reduceat(exponent, self.A.indptr[:-1])
-        with np.errstate(under="ignore"):
-            inner = np.add.reduceat(np.exp(exponent - height[self.rows]), self.A.indptr[:-1])
-        return np.asarray(height + np.log(inner))
-
-    def scaled(self, delta: Floats) -> csr_array:
-        # The sum of the two first: it is the same number for (i, j) and (j, i).
-        with np.errstate(under="ignore", over="ignore"):
-            values = np.exp(self.logs + (delta[self.rows] + delta[self.A.indices]))
-        return _csr(values, self.A.indices, self.A.indptr)
-
-    def sums(self, delta: Floats) -> Floats:
-        return np.asarray(self.scaled(delta).sum(axis=1)).ravel()
-
-    def product(self, delta: Floats) -> Callable[[Floats], Floats]:
-        W = self.scaled(delta)
-        return lambda x: np.asarray(W @ x)
+    def solve(self, r: Floats, tol: float, most: int, delta: Floats) -> tuple[bool, int, float]:
+        out: tuple[bool, int, float] = _backend.extension().ot_doubly_stochastic_stored(
+            self.A.indptr.astype(np.int64), self.A.indices.astype(np.int32),
+            self.A.data.astype(np.float64), r, tol, most, delta, self.entries, self.threads,
+        )  # fmt: skip
+        return out
 
     def matrix(self, delta: Floats, dense: bool) -> Any:
-        W = self.scaled(delta)
+        W = _csr(self.entries, self.A.indices, self.A.indptr)
         return W.toarray() if dense else W
 
 
@@ -260,18 +240,8 @@ class _Points:
             raise InfeasibleError("no scaling exists: one point has no partner (zero_diagonal=True)")
         _check_reach(r, r.sum() - r)
 
-    def tops(self) -> Floats:
-        return -self.geometry.softmin(np.zeros(self.n), 0.0, threads=self.threads) / self.reg
-
-    def log_sums(self, delta: Floats) -> Floats:
-        return -self.geometry.softmin(self.reg * delta, self.reg, threads=self.threads) / self.reg
-
-    def sums(self, delta: Floats) -> Floats:
-        with np.errstate(over="ignore"):
-            return np.asarray(np.exp(delta + self.log_sums(delta)))
-
-    def product(self, delta: Floats) -> Callable[[Floats], Floats]:
-        return lambda x: self.geometry.apply(self.reg, delta, delta, x[:, None], threads=self.threads)[:, 0]
+    def solve(self, r: Floats, tol: float, most: int, delta: Floats) -> tuple[bool, int, float]:
+        return self.geometry.doubly_stochastic(self.reg, r, tol, most, delta, threads=self.threads)
 
     def matrix(self, delta: Floats, dense: bool) -> Any:
         from scipy.sparse.linalg import LinearOperator
@@ -341,66 +311,3 @@ def _check_support(A: csr_array) -> None:
             f"no scaling exists: the entry ({rows[lost[0]]}, {A.indices[lost[0]]}) of K lies on no "
             "permutation of its positive entries, so any scaling would have to make it 0"
         )
-
-
-def _solve(kernel: _Stored | _Points, r: Floats, tol: float, most: int) -> tuple[Floats, int, bool, float]:
-    # Every row sum 1 with d_i = d_j would do for a constant row maximum: a start within range.
-    delta = 0.5 * (np.log(r) - kernel.tops())
-    sums = kernel.sums(delta)
-    steps = 0
-    while True:
-        bad = ~np.isfinite(sums) | (sums <= 0)
-        error = np.inf if bad.any() else float(np.abs(sums / r - 1.0).max())
-        if error <= tol or steps >= most:
-            return delta, steps, error <= tol, error
-        steps += 1
-        if steps <= WARM_UP or bad.any() or error > 1.0:
-            delta = 0.5 * (delta + np.log(r) - kernel.log_sums(delta))
-            sums = kernel.sums(delta)
-        else:
-            delta, sums = _newton(kernel, sums, r, delta)
-
-
-def _newton(kernel: _Stored | _Points, sums: Floats, r: Floats, delta: Floats) -> tuple[Floats, Floats]:
-    """One step of Newton's method with conjugate gradients, shortened until the convex function falls."""
-    gradient = sums - r
-    scale = 1.0 / np.sqrt(sums)
-    product = kernel.product(delta)
-
-    def apply(x: Floats) -> Floats:  # D^-1/2 (diag(W 1) + W) D^-1/2
-        return x + scale * product(scale * x)
-
-    step = -scale * _conjugate_gradients(
-        apply, scale * gradient, min(1e-2, float(np.abs(gradient / r).max()))
-    )
-    before, slope = 0.5 * sums.sum() - r @ delta, float(gradient @ step)
-    length = min(1.0, 8.0 / max(float(np.abs(step).max()), 1e-300))
-    for _ in range(40):
-        found = np.asarray(delta + length * step)
-        there = kernel.sums(found)
-        value = 0.5 * there.sum() - r @ found
-        # near the minimum the difference is lost in rounding: the step itself is then to be trusted
-        if value <= before + 1e-4 * length * slope + 1e-14 * abs(before):
-            return found, there
-        length *= 0.5
-    found = np.asarray(0.5 * (delta + delta - np.log(sums / r)))
-    return found, kernel.sums(found)
-
-
-def _conjugate_gradients(apply: Any, b: Floats, tol: float) -> Floats:
-    x, residual = np.zeros_like(b), b.copy()
-    direction, square = b.copy(), float(np.sum(b * b))
-    goal = tol**2 * square
-    for _ in range(500):
-        if square <= goal or square == 0.0:
-            break
-        image = apply(direction)
-        curvature = float(np.sum(direction * image))
-        if curvature <= 1e-14 * float(np.sum(direction * direction)):  # the null space of a bipartite graph
-            break
-        a = square / curvature
-        x = x + a * direction
-        residual = residual - a * image
-        before, square = square, float(np.sum(residual * residual))
-        direction = residual + (square / before) * direction
-    return x

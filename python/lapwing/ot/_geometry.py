@@ -251,6 +251,27 @@ class Geometry:
         mass, linear, plogp = sums
         return Stats(mass, linear, plogp, rows, columns)
 
+    def solve_marginals(
+        self, reg: float, u: Vector, v: Vector, equations: tuple[Any, ...], tol: float, max_iter: int,
+        s: Vector, t: Vector, *, threads: int = 0,
+    ) -> tuple[bool, int, float, float]:  # fmt: skip
+        """Write s and t, the solution of the equations of implicit differentiation."""
+        if self.swapped:
+            u, v = v, u
+        out: tuple[bool, int, float, float] = _backend.extension().ot_solve_marginals(
+            *self._key, reg, u, v, *equations, self.swapped, tol, max_iter, s, t, threads
+        )
+        return out
+
+    def doubly_stochastic(
+        self, reg: float, r: Vector, tol: float, most: int, delta: Vector, *, threads: int = 0
+    ) -> tuple[bool, int, float]:
+        """Symmetric scaling of the kernel to the row sums r: log d is written to `delta`."""
+        out: tuple[bool, int, float] = _backend.extension().ot_doubly_stochastic(
+            *self._key, reg, r, tol, most, delta, threads
+        )
+        return out
+
     def plan(self, reg: float, u: Vector, v: Vector, start: int, stop: int, *, threads: int = 0) -> Floats:
         """Rows `start` to `stop` of P; of P.T when swapped."""
         if self.swapped:

@@ -475,102 +475,34 @@ class _Solved:
     converged: bool
 
 
-class _System:
-    """The transposed equations of the marginals, for the log-scalings of rows and columns.
+def _solve(
+    result: OTResult, left: _Side, right: _Side, q1: Vector, q2: Vector, du: Vector, dv: Vector, level: float,
+    tol: float, max_iter: int,
+) -> _Solved:  # fmt: skip
+    """Solve the transposed equations of the marginals, for the log-scalings of rows and columns."""
+    r = result
+    partial = left.relaxed is not None and left.relaxed.mass > 0
+    rows = np.where(left.free, left.stiffness, np.inf)
+    free = right.free & (right.marginal > 0)
+    # the multiplier of the mass moves the plan alone, not what is asked of its potentials
+    total = float(q2.sum()) + level if partial else None
+    s, t = np.empty(q1.size), np.empty(q2.size)
+    converged, n_iter, residual, common = r._geometry.solve_marginals(
+        r.reg, r._u, r._v, (rows, right.stiffness, q1 + du, q2 + dv, free, total), tol, max_iter, s, t,
+        threads=r._threads,
+    )  # fmt: skip
+    bound_a, bound_b = np.zeros_like(s), np.zeros_like(t)
+    if left.fixed.any():
+        bound_a = np.where(left.fixed, q1 + du - _product(r, t), 0.0)
+    if right.fixed.any():
+        back = _product(r, s, transpose=True) + right.marginal * common
+        bound_b = np.where(right.fixed, q2 + dv - back, 0.0)
+    return _Solved(s, t, common, bound_a, bound_b, residual, n_iter, converged)
 
-    Rows are eliminated: what is left, diag(columns) - P^T diag(1/rows) P and the penalties, is symmetric and
-    positive semi-definite, and each product with it is one pass over the pairs.
-    """
 
-    def __init__(self, result: OTResult, left: _Side, right: _Side) -> None:
-        self.result, self.left, self.right = result, left, right
-        self.partial = left.relaxed is not None and left.relaxed.mass > 0
-        self.free = np.flatnonzero(right.free & (right.marginal > 0))
-        self.columns = right.stiffness
-        stiff = left.stiffness
-        self.inverse = np.zeros_like(stiff)
-        np.divide(1.0, stiff, out=self.inverse, where=left.free & (stiff > 0))
-        # P_ij^2 is the plan of twice the potentials at half the regularisation
-        r = result
-        squares = r._geometry.apply(
-            r.reg / 2, 2 * r._u, 2 * r._v, self.inverse[:, None], transpose=True, threads=r._threads
-        )
-        floor = 64 * float(np.finfo(r._geometry.dtype).eps)
-        self.diagonal = np.maximum(self.columns - squares[:, 0], floor * self.columns)[self.free]
-        if self.partial:
-            self.diagonal = np.append(self.diagonal, max(result._stats.mass, np.finfo(float).tiny))
-
-    def expand(self, z: Vector) -> Vector:
-        t = np.zeros(self.columns.size)
-        t[self.free] = z[: self.free.size]
-        return t + z[-1] if self.partial else t
-
-    def reduce(self, whole: Vector, direct: Vector | float = 0.0, level: float = 0.0) -> Vector:
-        """`whole` belongs to the plan, which the multiplier of the mass moves as well."""
-        out = (whole + direct)[self.free]
-        return np.append(out, whole.sum() + level) if self.partial else out
-
-    def product(self, x: Vector, *, transpose: bool = False) -> Vector:
-        r = self.result
-        out = r._geometry.apply(r.reg, r._u, r._v, x[:, None], transpose=transpose, threads=r._threads)
-        return out[:, 0]
-
-    def __call__(self, z: Vector) -> Vector:
-        t, r = self.expand(z), self.result
-        image = r._geometry.normal(r.reg, r._u, r._v, self.inverse, t[:, None], threads=r._threads)
-        return self.reduce(self.columns * t - image[:, 0])
-
-    def solve(
-        self, q1: Vector, q2: Vector, du: Vector, dv: Vector, level: float, tol: float, max_iter: int
-    ) -> _Solved:
-        moved = self.product((q1 + du) * self.inverse, transpose=True)
-        right = self.reduce(q2 - moved, dv, level)
-        size = float(np.sqrt(right @ (right / self.diagonal)))
-        scale = self.reduce(np.abs(q2) + np.abs(moved), np.abs(dv), abs(level))
-        noise = (
-            64 * np.finfo(self.result._geometry.dtype).eps * float(np.sqrt(scale @ (scale / self.diagonal)))
-        )
-        z, n_iter, residual = np.zeros_like(right), 0, 0.0
-        if size > noise:
-            z, n_iter = self._conjugate_gradients(right, tol * size, max_iter)
-            rest = right - self(z)
-            residual = float(np.sqrt(rest @ (rest / self.diagonal))) / size
-        t = self.expand(z)
-        image = self.product(t)
-        s = (q1 + du - image) * self.inverse
-        bound_a = np.where(self.left.fixed, q1 + du - image, 0.0)
-        level = float(z[-1]) if self.partial else 0.0
-        bound_b = np.zeros_like(t)
-        if self.right.fixed.any():
-            back = self.product(s, transpose=True) + self.right.marginal * level
-            bound_b = np.where(self.right.fixed, q2 + dv - back, 0.0)
-        return _Solved(s, t, level, bound_a, bound_b, residual, n_iter, residual <= 2 * tol)
-
-    def _conjugate_gradients(self, right: Vector, target: float, max_iter: int) -> tuple[Vector, int]:
-        z, rest = np.zeros_like(right), right.copy()
-        scaled = rest / self.diagonal
-        direction, rho = scaled.copy(), float(rest @ scaled)
-        best, best_rest, since = z.copy(), np.sqrt(rho), 0
-        k = 0
-        while k < max_iter and np.sqrt(rho) > target:
-            k += 1
-            image = self(direction)
-            curvature = float(direction @ image)
-            if not curvature > 0:  # rounding has taken over
-                break
-            z += (rho / curvature) * direction
-            rest -= (rho / curvature) * image
-            scaled = rest / self.diagonal
-            before, rho = rho, float(rest @ scaled)
-            if np.sqrt(rho) < best_rest:
-                since = since + 1 if np.sqrt(rho) > 0.99 * best_rest else 0
-                best, best_rest = z.copy(), np.sqrt(rho)
-            else:
-                since += 1
-            if since == 200:  # no longer falling
-                break
-            direction = scaled + (rho / before) * direction
-        return best, k
+def _product(r: OTResult, x: Vector, *, transpose: bool = False) -> Vector:
+    out = r._geometry.apply(r.reg, r._u, r._v, x[:, None], transpose=transpose, threads=r._threads)
+    return out[:, 0]
 
 
 def differentiate(result: OTResult, given: Cotangents, tol: float | None, max_iter: int) -> OTGradients:
@@ -613,8 +545,7 @@ def differentiate(result: OTResult, given: Cotangents, tol: float | None, max_it
     du, dv = np.where(rows, reg * f, 0.0), np.where(columns, reg * g, 0.0)
     level = float(dv.sum()) if given.shifted else 0.0
 
-    system = _System(result, left, right)
-    solved = system.solve(q1, q2, du, dv, level if system.partial else 0.0, tol, max_iter)
+    solved = _solve(result, left, right, q1, q2, du, dv, level, tol, max_iter)
     s, t = solved.s, solved.t
     if result._relaxed is None:  # of all that solve the equations
         total = float(result._a.sum())

@@ -137,8 +137,9 @@ def solve(
     verbose : int
         Above 0: a progress bar, once the run has taken a second.
     max_memory : float, optional
-        Bytes that Newton's method may take for its entries and for a factorisation; None: 2e9. Above it there
-        are sweeps alone. Also of the costs of a callable `C`.
+        Bytes for entries of the plan that are kept while it is sought (up to 8 MiB), and that Newton's method
+        may take for its own and for a factorisation; None: 2e9. Above it there are plain sweeps alone.
+        Also of the costs of a callable `C`.
     max_plan_bytes : int
         Largest size of ``result.plan`` and ``result.sparse_plan``; above it they raise ``MemoryError``.
 
@@ -240,7 +241,8 @@ def solve_sample(
 ) -> OTResult:
     r"""Entropic optimal transport between two point clouds, without a cost matrix.
 
-    The costs of a pair are computed where they are needed and forgotten: memory is O((n + m) d).
+    The costs of a pair are computed where they are needed and forgotten: memory is O((n + m) d), and what
+    `max_memory` says.
 
     Parameters
     ----------
@@ -304,8 +306,9 @@ def solve_sample(
     verbose : int
         Above 0: a progress bar, once the run has taken a second.
     max_memory : float, optional
-        Bytes that Newton's method may take for its entries and for a factorisation; None: 2e9. Above it there
-        are sweeps alone.
+        Bytes for entries of the plan that are kept while it is sought (up to 8 MiB, or 256 MiB for points of
+        16 columns and more), and that Newton's method may take for its own and for a factorisation; None:
+        2e9. Above it there are plain sweeps alone.
     max_plan_bytes : int
         Largest size of ``result.plan`` and ``result.sparse_plan``.
 

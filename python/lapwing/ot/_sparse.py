@@ -226,6 +226,17 @@ class SparseGeometry:
     ) -> Vector:  # fmt: skip
         return self.apply(reg, u, v, w[:, None] * self.apply(reg, u, v, block), transpose=True)
 
+    def solve_marginals(
+        self, reg: float, u: Vector, v: Vector, equations: tuple[Any, ...], tol: float, max_iter: int,
+        s: Vector, t: Vector, *, threads: int = 0,
+    ) -> tuple[bool, int, float, float]:  # fmt: skip
+        del threads
+        out: tuple[bool, int, float, float] = _backend.extension().ot_solve_marginals_stored(
+            self.offsets, self.indices, self.entries(reg, u, v), float(np.finfo(self.dtype).eps), *equations,
+            tol, max_iter, s, t,
+        )  # fmt: skip
+        return out
+
     def weighted(
         self, reg: float, u: Vector, v: Vector, power: int, left: Vector, right: Vector, V: Vector, U: Vector,
         *, threads: int = 0, hook: Hook = None,
