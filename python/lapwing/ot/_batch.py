@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _array, _backend, _threads, _validate
+from lapwing import _array, _backend, _caller, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Progress
 from lapwing.ot import _geometry, _solve
@@ -326,7 +326,7 @@ def solve_batch(
             f"{missed} of {count} problems did not reach tol = {tolerance:g}: the largest marginal error is "
             f"{result.marginal_error.max():.2e}",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
     return result
 
