@@ -16,6 +16,6 @@ def level() -> int:
     However many functions are between: tensors, batches and estimators take other ways than arrays.
     """
     frame, count = sys._getframe(1), 1
-    while frame.f_globals.get("__name__", "").partition(".")[0] in INSIDE and frame.f_back is not None:
+    while str(frame.f_globals.get("__name__")).partition(".")[0] in INSIDE and frame.f_back is not None:
         frame, count = frame.f_back, count + 1
     return count
