@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from lapwing import _threads, _validate
+from lapwing import _caller, _threads, _validate
 from lapwing._progress import Callback
 from lapwing.exceptions import DecodeError
 from lapwing.multiscale import make_map
@@ -437,7 +437,7 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
                     f"scale {constant[0]} has a band that is constant: its standard deviation is taken as "
                     "one grey step",
                     UserWarning,
-                    stacklevel=3,
+                    stacklevel=_caller.level(),
                 )
         self.bands_std_ = [np.maximum(std, step) for std in stds]
         self._condition_std = [0.0 if c is None else max(float(c.std()), step) for c in conditions]
