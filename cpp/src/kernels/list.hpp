@@ -111,15 +111,21 @@
   X(void, split_legall53, (const T* x, long n, T* s, T* d))                                            \
   X(void, join_legall53, (const T* s, const T* d, long n, T* x))
 #define LAPWING_PYRAMID_KERNELS(X)                                                                          \
+  X(void, pyramid_narrow, (const T* const* rows, const typename pyramid_sum<T>::type* w, long n, T* out))   \
   X(void, pyramid_narrow_rows,                                                                              \
     (const T* const* rows, const typename pyramid_sum<T>::type* w, long n,                                  \
      typename pyramid_sum<T>::type* out))                                                                   \
   X(void, pyramid_narrow_line,                                                                              \
     (const typename pyramid_sum<T>::type* x, const typename pyramid_sum<T>::type* w, long n, T* out))       \
+  X(void, pyramid_widen, (const T* const* rows, bool odd, long before, long n, T* out, bool past_caches))   \
+  X(void, pyramid_detail_row,                                                                               \
+    (const T* const* rows, bool odd, long before, const T* x, const T* soon, long n,                        \
+     typename pyramid_detail<T>::type* out, bool past_caches))                                              \
+  X(void, pyramid_whole_row,                                                                                \
+    (const T* const* rows, bool odd, long before, const typename pyramid_detail<T>::type* detail,           \
+     const typename pyramid_detail<T>::type* soon, long n, T* out, bool past_caches))                       \
   X(void, pyramid_widen_rows, (const T* const* rows, bool odd, long n, typename pyramid_sum<T>::type* out)) \
   X(void, pyramid_widen_line, (const typename pyramid_sum<T>::type* v, long n, T* out))                     \
-  X(void, pyramid_detail_line,                                                                              \
-    (const typename pyramid_sum<T>::type* v, const T* x, long n, typename pyramid_detail<T>::type* out))    \
   X(void, pyramid_whole_line,                                                                               \
     (const typename pyramid_sum<T>::type* v, const typename pyramid_detail<T>::type* detail, long n,        \
      T* out))

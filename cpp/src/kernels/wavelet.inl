@@ -19,42 +19,60 @@ LAPWING_INLINE void add_product(V& sum, T a, V x) {
   sum += a * x;
 }
 
-// The even (odd) entries of a and b in a row; a and b entry by entry, the first or the second half of that.
+// Shuffles of two vectors, entry I of the result being at(I) of both in a row.
+template <long... I>
+struct places {};
+template <long N, long... I>
+struct places_below : places_below<N - 1, N - 1, I...> {};
+template <long... I>
+struct places_below<0, I...> {
+  typedef places<I...> type;
+};
+template <class V>
+using places_of = typename places_below<sizeof(V) / sizeof(V{}[0])>::type;
+// The even (odd) entries of a and b in a row; a and b entry by entry, the first or the second half of that;
+// and entries k, k + 1 ... of a and b in a row.
+template <class V, long... I>
+LAPWING_INLINE V evens(V a, V b, places<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I)...);
+}
+template <class V, long... I>
+LAPWING_INLINE V odds(V a, V b, places<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I + 1)...);
+}
+template <class V, long... I>
+LAPWING_INLINE V zip_first(V a, V b, places<I...>) {
+  constexpr long W = sizeof...(I);
+  return __builtin_shufflevector(a, b, (I / 2 + I % 2 * W)...);
+}
+template <class V, long... I>
+LAPWING_INLINE V zip_second(V a, V b, places<I...>) {
+  constexpr long W = sizeof...(I);
+  return __builtin_shufflevector(a, b, (W / 2 + I / 2 + I % 2 * W)...);
+}
+template <long k, class V, long... I>
+LAPWING_INLINE V moved(V a, V b, places<I...>) {
+  return __builtin_shufflevector(a, b, (I + k)...);
+}
 template <class V>
 LAPWING_INLINE V evens(V a, V b) {
-  constexpr long W = sizeof(V) / sizeof(a[0]);
-  if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
-  if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 2, 4, 6);
-  if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
-  if constexpr (W == 16)
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return evens(a, b, places_of<V>{});
 }
 template <class V>
 LAPWING_INLINE V odds(V a, V b) {
-  constexpr long W = sizeof(V) / sizeof(a[0]);
-  if constexpr (W == 2) return __builtin_shufflevector(a, b, 1, 3);
-  if constexpr (W == 4) return __builtin_shufflevector(a, b, 1, 3, 5, 7);
-  if constexpr (W == 8) return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
-  if constexpr (W == 16)
-    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return odds(a, b, places_of<V>{});
 }
 template <class V>
 LAPWING_INLINE V zip_first(V a, V b) {
-  constexpr long W = sizeof(V) / sizeof(a[0]);
-  if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
-  if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-  if constexpr (W == 16)
-    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return zip_first(a, b, places_of<V>{});
 }
 template <class V>
 LAPWING_INLINE V zip_second(V a, V b) {
-  constexpr long W = sizeof(V) / sizeof(a[0]);
-  if constexpr (W == 2) return __builtin_shufflevector(a, b, 1, 3);
-  if constexpr (W == 4) return __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  if constexpr (W == 8) return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-  if constexpr (W == 16)
-    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return zip_second(a, b, places_of<V>{});
+}
+template <long k, class V>
+LAPWING_INLINE V moved(V a, V b) {
+  return moved<k>(a, b, places_of<V>{});
 }
 // 2 W numbers from (to) memory by turns into (from) two vectors of W; W may be 1.
 template <class V, class T>
@@ -362,6 +380,19 @@ void pairs_up(const T* const* x, const long* ldx, const T* lo, const T* hi, cons
   }
 }
 
+#if defined(__SSE2__)
+// A vector of bytes past the caches, to where one begins.
+LAPWING_INLINE void stream_vector(const void* from, void* to) {
+  const vec<float> v = load(static_cast<const float*>(from));
+#if defined(__AVX512F__)
+  _mm512_stream_si512(static_cast<__m512i*>(to), reinterpret_cast<__m512i>(v));
+#elif defined(__AVX2__)
+  _mm256_stream_si256(static_cast<__m256i*>(to), reinterpret_cast<__m256i>(v));
+#else
+  _mm_stream_si128(static_cast<__m128i*>(to), reinterpret_cast<__m128i>(v));
+#endif
+}
+#endif
 // y = x past the caches, for what is not looked at again soon.
 template <class T>
 void stream(const T* x, long n, T* y) {
@@ -371,16 +402,7 @@ void stream(const T* x, long n, T* y) {
     y[i] = x[i];
     ++i;
   }
-  for (; i + lanes<T> <= n; i += lanes<T>) {
-    const vec<T> v = load(x + i);
-#if defined(__AVX512F__)
-    _mm512_stream_si512(reinterpret_cast<__m512i*>(y + i), reinterpret_cast<__m512i>(v));
-#elif defined(__AVX2__)
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(y + i), reinterpret_cast<__m256i>(v));
-#else
-    _mm_stream_si128(reinterpret_cast<__m128i*>(y + i), reinterpret_cast<__m128i>(v));
-#endif
-  }
+  for (; i + lanes<T> <= n; i += lanes<T>) stream_vector(x + i, y + i);
 #endif
   for (; i < n; ++i) y[i] = x[i];
 }
@@ -390,6 +412,68 @@ void stream_fence() {
 #if defined(__SSE2__)
   _mm_sfence();
 #endif
+}
+
+template <class U, class V>
+LAPWING_INLINE void store_some(U* p, V v) {
+  *reinterpret_cast<typename some_of<U, sizeof(V) / sizeof(U)>::memory*>(p) = v;
+}
+// Where a row of U is put, W numbers at a time or one: straight to its place; or past the caches by way of a
+// few lines of our own, so that what is sent off are whole lines wherever the row begins.
+template <class U, long W>
+struct straight {
+  U* out;
+  LAPWING_MEMBER void one(long j, U x) { out[j] = x; }
+  LAPWING_MEMBER void many(long j, typename some_of<U, W>::value v) { store_some(out + j, v); }
+  LAPWING_MEMBER void end(long) {}
+};
+template <class U, long W>
+struct streamed {
+  static constexpr long line = 64 / static_cast<long>(sizeof(U)), room = 16 * line;
+  alignas(64) U kept[room + W];
+  U* start;             // of the line in which the row begins
+  long lead, sent = 0;  // of the row in that line; of lines
+  LAPWING_MEMBER explicit streamed(U* to)
+      : lead(static_cast<long>(reinterpret_cast<__UINTPTR_TYPE__>(to) % 64 / sizeof(U))) {
+    start = to - lead;
+  }
+  LAPWING_MEMBER void one(long j, U x) {
+    const long at = lead + j - sent;
+    kept[at] = x;
+    if (at + 1 == room) send(room);
+  }
+  LAPWING_MEMBER void many(long j, typename some_of<U, W>::value v) {
+    const long at = lead + j - sent;
+    store_some(kept + at, v);
+    if (at + W < room) return;
+    const typename some_of<U, W>::memory rest =
+        *reinterpret_cast<const typename some_of<U, W>::memory*>(kept + room);
+    send(room);
+    store_some(kept, rest);
+  }
+  LAPWING_MEMBER void end(long n) { send(lead + n - sent); }
+  void send(long n) {
+    long i = 0;
+    if (sent == 0 && lead > 0)
+      for (i = lead; i < line && i < n; ++i) start[i] = kept[i];
+#if defined(__SSE2__)
+    constexpr long some = LAPWING_VECTOR_BYTES / static_cast<long>(sizeof(U));
+    for (; i + some <= n; i += some) stream_vector(kept + i, start + sent + i);
+#endif
+    for (; i < n; ++i) start[sent + i] = kept[i];
+    sent += n;
+  }
+};
+template <long W, class U, class F>
+LAPWING_INLINE void into(U* out, bool past_caches, F&& make) {
+  if (past_caches)
+    make(streamed<U, W>(out));
+  else
+    make(straight<U, W>{out});
+}
+// Calls what will be looked at into the second-level cache.
+LAPWING_INLINE void call_soon(const void* p, long bytes) {
+  for (long b = 0; b < bytes; b += 64) __builtin_prefetch(static_cast<const char*>(p) + b, 0, 2);
 }
 
 // low_k = sum_j lo_j x_(k + j step), and high with hi, for k < count. With ld = count = 1 the b columns are
