@@ -96,13 +96,15 @@ LAPWING_INLINE void store_zipped(T* y, V even, V odd) {
   }
 }
 
-// As do_strips, in four sizes only: there are many kernels here, and their rows are long.
+// As do_strips, in a few sizes only: there are many kernels here, and their rows are long.
 template <class T, class F>
 LAPWING_INLINE void do_runs(long b, F&& f) {
   constexpr long W = lanes<T>, Q = 16 / static_cast<long>(sizeof(T));
   long c = 0;
   for (; c + 4 * W <= b; c += 4 * W) f(strip<vec<T>, 4>{}, c);
   for (; c + W <= b; c += W) f(strip<vec<T>, 1>{}, c);
+  if constexpr (W > 2 * Q)
+    for (; c + 2 * Q <= b; c += 2 * Q) f(strip<typename lanes_32<T>::value, 1>{}, c);
   if constexpr (W > Q)
     for (; c + Q <= b; c += Q) f(strip<typename lanes_16<T>::value, 1>{}, c);
   for (; c < b; ++c) f(strip<T, 1>{}, c);
