@@ -150,7 +150,7 @@ def test_laplacian_goes_back(shape, levels, dtype, border, data):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
 def test_bits_do_not_depend_on_threads_strides_or_batch(dtype):
-    x = random((3, 101, 67), dtype)
+    x = random((3, 301, 267), dtype)
     low = ms.pyr_down(x, n_jobs=1)
     details = ms.laplacian_pyramid(x, 3, n_jobs=1)
     back = ms.laplacian_reconstruct(details, n_jobs=1)

@@ -22,6 +22,7 @@ constexpr std::ptrdiff_t small_plane = 1 << 15;  // entries; its levels stay in 
 constexpr std::ptrdiff_t cached_plane = 1
                                         << 18;  // so small that its levels need not run one behind the other
 constexpr std::ptrdiff_t task_entries = 1 << 16;
+constexpr std::ptrdiff_t least_work = 1 << 22;  // entries times taps (and two) that are worth another thread
 constexpr std::ptrdiff_t block_bytes = 1 << 14, most_rows = 32;  // at least two: kernels make them in pairs
 constexpr std::ptrdiff_t step16 = 16;                            // numbers to which phases are padded
 constexpr std::ptrdiff_t piece = 512;                            // numbers that go past the caches at a time
@@ -93,6 +94,12 @@ class calls {
   const T* const* rows_;
   std::ptrdiff_t count_, width_, share_, done_ = 0;
 };
+
+// So many small planes are taken at a time: all of them where threads would cost more than they do.
+inline std::ptrdiff_t small_grain(std::ptrdiff_t planes, std::ptrdiff_t entries, std::ptrdiff_t taps) {
+  if (planes * entries * (taps + 2) < least_work) return std::max<std::ptrdiff_t>(1, planes);
+  return std::max<std::ptrdiff_t>(1, task_entries / std::max<std::ptrdiff_t>(1, entries));
+}
 
 // The next lead of a row for which its entry `at` stands at the beginning of a cache line.
 std::ptrdiff_t aligned(std::ptrdiff_t lead, std::ptrdiff_t at) { return round_up(lead + at, step16) - at; }
@@ -634,7 +641,7 @@ void wavedec2(const context& ctx, const array_view<const T>& x, const std::array
   if (small) {
     auto between = workers<buffer<T>>(ctx, [&] { return buffer<T>(ctx, approximations); });
     const std::ptrdiff_t grain =
-        std::max<std::ptrdiff_t>(1, task_entries / (plans[0].down.n * plans[0].along.n));
+        small_grain(planes.count, plans[0].down.n * plans[0].along.n, plans[0].along.taps);
     ctx.parallel_for(planes.count, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
       auto& index = all[at(id)].index;
       for (std::ptrdiff_t number = a; number < b; ++number) {
@@ -775,8 +782,7 @@ void waverec2(const context& ctx, const array_view<const T>& approximation,
   const auto pairs_of = [](const synthesis<T>& p) { return p.down.last - p.down.first + 1; };
   if (small) {
     auto between = workers<buffer<T>>(ctx, [&] { return buffer<T>(ctx, approximations); });
-    const std::ptrdiff_t grain =
-        std::max<std::ptrdiff_t>(1, task_entries / std::max<std::ptrdiff_t>(1, y_h * y_w));
+    const std::ptrdiff_t grain = small_grain(planes.count, y_h * y_w, plans[0].along.taps);
     ctx.parallel_for(planes.count, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
       auto& index = all[at(id)].index;
       for (std::ptrdiff_t number = a; number < b; ++number) {
