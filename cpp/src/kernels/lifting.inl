@@ -285,28 +285,23 @@ void lift_legall53(const T* even, const T* odd, const T* after, const T* before,
   typedef lifting_vectors<T> L;
   typedef typename L::V V;
   constexpr long W = L::W;
+  if (!before) before = d;  // which is made first
   const auto run = [=](auto to_s, auto to_d, auto too) __attribute__((always_inline)) {
-    const auto rows = [&]<bool first>() __attribute__((always_inline)) {
-      const char* next = static_cast<const char*>(soon);
-      long j = 0;
-      for (; j + W <= n; j += W, next += ahead * LAPWING_VECTOR_BYTES) {
-        call_soon(next, ahead * LAPWING_VECTOR_BYTES);
-        const V a = L::load(even + j), now = L::difference(L::load(odd + j), L::mean(a, L::load(after + j)));
-        store_some(d + j, now);
-        if constexpr (too()) to_d.many(j, now);
-        to_s.many(j, L::sum(a, L::quarter(first ? now : L::load(before + j), now)));
-      }
-      for (; j < n; ++j) {
-        const T now = plus(odd[j], lifted<T, lift_mean>(even[j], after[j], T(0), T(0)));
-        d[j] = now;
-        if constexpr (too()) to_d.one(j, now);
-        to_s.one(j, plus(even[j], lifted<T, lift_quarter>(first ? now : before[j], now, T(0), T(0))));
-      }
-    };
-    if (before)
-      rows.template operator()<false>();
-    else
-      rows.template operator()<true>();
+    const char* next = static_cast<const char*>(soon);
+    long j = 0;
+    for (; j + W <= n; j += W, next += ahead * LAPWING_VECTOR_BYTES) {
+      call_soon(next, ahead * LAPWING_VECTOR_BYTES);
+      const V a = L::load(even + j), now = L::difference(L::load(odd + j), L::mean(a, L::load(after + j)));
+      store_some(d + j, now);
+      if constexpr (too()) to_d.many(j, now);
+      to_s.many(j, L::sum(a, L::quarter(L::load(before + j), now)));
+    }
+    for (; j < n; ++j) {
+      const T now = plus(odd[j], lifted<T, lift_mean>(even[j], after[j], T(0), T(0)));
+      d[j] = now;
+      if constexpr (too()) to_d.one(j, now);
+      to_s.one(j, plus(even[j], lifted<T, lift_quarter>(before[j], now, T(0), T(0))));
+    }
     to_s.end(n);
     if constexpr (too()) to_d.end(n);
   };

@@ -197,6 +197,26 @@ void pyramid_widen_line(const sum_of<T>* v, long n, T* out) {
   widen_line<T>(v, n,
                 [=](long j, sum_of<T> up) __attribute__((always_inline)) { out[j] = static_cast<T>(up); });
 }
+// `until` entries from 2 i on of rows that are enlarged, by way of memory. On its own, as many loops end with
+// it.
+template <class T>
+__attribute__((noinline)) void widen_rest(const T* const* rows, bool odd_row, long before, long m, long i,
+                                          long until, sum_of<T>* up) {
+  typedef sum_of<T> A;
+  const T *a = rows[0], *b = rows[1], *c = rows[2];
+  A rest[4 * pyramid_lanes<T> + 2];
+  const long some = (until + 1) / 2;
+  const auto fill = [&](auto&& sum) __attribute__((always_inline)) {
+    rest[0] = sum(i > 0 ? i - 1 : before);
+    for (long j = 0; j < some; ++j) rest[j + 1] = sum(i + j);
+    rest[some + 1] = sum(i + some < m ? i + some : m - 1);
+  };
+  if (odd_row)
+    fill([=](long j) __attribute__((always_inline)) { return widened_odd<T>(A(b[j]), A(c[j])); });
+  else
+    fill([=](long j) __attribute__((always_inline)) { return widened_even<T>(A(a[j]), A(b[j]), A(c[j])); });
+  widen_line<T>(rest + 1, until, [&](long j, A x) __attribute__((always_inline)) { up[j] = x; });
+}
 // Both at once for rows of (n + 1) / 2, entry -1 being the one at `before` and the last one standing for
 // those after it: put(j, value) for each of n, or many(j, values) for as many as a vector holds.
 template <class T, bool odd_row, class F, class G>
@@ -227,14 +247,10 @@ LAPWING_INLINE void widen_both(const T* const* rows, long before, long n, F&& pu
       now = next;
     }
   }
-  A rest[4 * W + 2], up[8 * W];
-  for (long some; 2 * i < n; i += some) {
-    some = m - i < 4 * W ? m - i : 4 * W;
-    rest[0] = sum(i > 0 ? i - 1 : before);
-    for (long j = 0; j < some; ++j) rest[j + 1] = sum(i + j);
-    rest[some + 1] = sum(i + some < m ? i + some : m - 1);
-    const long from = 2 * i, until = n - from < 2 * some ? n - from : 2 * some;
-    widen_line<T>(rest + 1, until, [&](long j, A x) __attribute__((always_inline)) { up[j] = x; });
+  A up[8 * W];
+  for (; 2 * i < n; i += 4 * W) {
+    const long from = 2 * i, until = n - from < 8 * W ? n - from : 8 * W;
+    widen_rest<T>(rows, odd_row, before, m, i, until, up);
     for (long j = 0; j < until; ++j) put(from + j, up[j]);
   }
 }

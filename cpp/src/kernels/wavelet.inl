@@ -568,16 +568,20 @@ struct streamed {
     store_some(kept, rest);
   }
   LAPWING_MEMBER void end(long n) { send(lead + n - sent); }
-  void send(long n) {
-    long i = 0;
-    if (sent == 0 && lead > 0)
-      for (i = lead; i < line && i < n; ++i) start[i] = kept[i];
+  LAPWING_MEMBER void send(long n) {
+    send_lines(kept, start + sent, sent == 0 ? lead : 0, n);
+    sent += n;
+  }
+  // n numbers, less those before the row. On its own, as many loops end with it.
+  __attribute__((noinline)) static void send_lines(const U* kept, U* to, long lead, long n) {
+    long i = lead;
+    if (lead > 0)
+      for (; i < line && i < n; ++i) to[i] = kept[i];
 #if defined(__SSE2__)
     constexpr long some = LAPWING_VECTOR_BYTES / static_cast<long>(sizeof(U));
-    for (; i + some <= n; i += some) stream_vector(kept + i, start + sent + i);
+    for (; i + some <= n; i += some) stream_vector(kept + i, to + i);
 #endif
-    for (; i < n; ++i) start[sent + i] = kept[i];
-    sent += n;
+    for (; i < n; ++i) to[i] = kept[i];
   }
 };
 template <long W, class U, class F>
