@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import pickle
 
@@ -347,6 +348,20 @@ def test_a_loss_that_is_not_finite(digits):
     ):
         broken.fit(digits[0])
     assert all(bool(torch.isfinite(p).all()) for net in broken.networks_ for p in net.parameters())
+    # what is left are the averages of the steps before
+    assert same_parameters(broken, PCDM(**QUICK, callback=Stop(4)).fit(digits[0]))
+
+
+def test_progress_is_shown(digits, capsys, monkeypatch):
+    from lapwing.nn import fit
+
+    monkeypatch.setattr(fit, "Progress", functools.partial(fit.Progress, delay=0.0))
+    seen = []
+    PCDM(**QUICK, verbose=1, callback=lambda info: seen.append(info.iteration)).fit(digits[0][:60])
+    assert seen == list(range(1, QUICK["n_steps"] + 1))
+    assert " steps" in capsys.readouterr().err
+    PCDM(**QUICK).fit(digits[0][:60])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_constant_band_is_warned_of():
