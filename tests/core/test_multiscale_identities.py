@@ -1,5 +1,6 @@
 """All wavelets, modes and lengths against their definition, and what transforms of numbers must keep."""
 
+import inspect
 import zlib
 
 import numpy as np
@@ -148,6 +149,51 @@ def test_nan_reaches_what_sees_it_and_nothing_else(name, mode):
                     bands = ms.dwtn(image, name, mode)
                 whole = np.block([[bands["aa"], bands["ad"]], [bands["da"], bands["dd"]]])
                 np.testing.assert_array_equal(~np.isfinite(whole), np.outer(reached[:, i], reached[:, j]))
+
+
+# ---- names ---------------------------------------------------------------------------------------------
+
+PYWAVELETS = {
+    "dwt": "data, wavelet, mode='symmetric', axis=-1",
+    "idwt": "cA, cD, wavelet, mode='symmetric', axis=-1",
+    "dwt2": "data, wavelet, mode='symmetric', axes=(-2, -1)",
+    "idwt2": "coeffs, wavelet, mode='symmetric', axes=(-2, -1)",
+    "dwtn": "data, wavelet, mode='symmetric', axes=None",
+    "idwtn": "coeffs, wavelet, mode='symmetric', axes=None",
+    "wavedec": "data, wavelet, mode='symmetric', level=None, axis=-1",
+    "waverec": "coeffs, wavelet, mode='symmetric', axis=-1",
+    "wavedec2": "data, wavelet, mode='symmetric', level=None, axes=(-2, -1)",
+    "waverec2": "coeffs, wavelet, mode='symmetric', axes=(-2, -1)",
+    "wavedecn": "data, wavelet, mode='symmetric', level=None, axes=None",
+    "waverecn": "coeffs, wavelet, mode='symmetric', axes=None",
+    "swt": "data, wavelet, level=None, start_level=0, axis=-1, trim_approx=False, norm=False",
+    "iswt": "coeffs, wavelet, norm=False, axis=-1",
+    "swt2": "data, wavelet, level, start_level=0, axes=(-2, -1), trim_approx=False, norm=False",
+    "iswt2": "coeffs, wavelet, norm=False, axes=(-2, -1)",
+    "swtn": "data, wavelet, level, start_level=0, axes=None, trim_approx=False, norm=False",
+    "iswtn": "coeffs, wavelet, axes=None, norm=False",
+    "fswavedecn": "data, wavelet, mode='symmetric', levels=None, axes=None",
+    "fswaverecn": "fswavedecn_result",
+    "wavelist": "family=None, kind='all'",
+    "dwt_max_level": "data_len, filter_len",
+    "swt_max_level": "input_len",
+    "Wavelet": "name, filter_bank=None",
+    "pad": "x, pad_widths, mode",
+    "ravel_coeffs": "coeffs, axes=None",
+    "wavedecn_size": "shapes",
+    "wavedecn_shapes": "shape, wavelet, mode='symmetric', level=None, axes=None",
+}
+
+
+@pytest.mark.parametrize("name", PYWAVELETS)
+def test_parameters_are_those_of_pywavelets(name):
+    """Names, order and defaults; what lapwing adds is given by keyword, and a default may stand for none."""
+    parameters = inspect.signature(getattr(ms, name)).parameters.values()
+    mine = [p.replace(annotation=p.empty) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    theirs = list(inspect.signature(eval(f"lambda {PYWAVELETS[name]}: None")).parameters.values())
+    for a, b in zip(mine, theirs, strict=True):
+        assert a.name == b.name
+        assert a.default == b.default or (b.default is b.empty and a.default is None)
 
 
 # ---- integers ------------------------------------------------------------------------------------------
