@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import check_estimator
 
 import lapwing
 from lapwing.generative import PCDM, VDM
@@ -511,6 +512,14 @@ def test_parameters_are_those_of_scikit_learn(model):
     assert copy.get_params() == model.get_params()
     assert not hasattr(copy, "networks_")
     assert copy.set_params(width=8).width == 8
+
+
+@pytest.mark.filterwarnings("ignore:Can't test estimator")
+def test_scikit_learn_is_told_that_these_are_images():
+    """Its checks train on rows of floating point numbers; those that do not are met."""
+    results = check_estimator(PCDM(**QUICK), on_fail=None, on_skip=None)
+    assert results
+    assert {r["status"] for r in results} == {"passed"}
 
 
 # ---- bad input -----------------------------------------------------------------------------------------
