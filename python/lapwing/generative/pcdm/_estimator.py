@@ -244,6 +244,14 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import TransformerTags
+
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True  # images of integers
+        return tags
+
     # --- training ---------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None, X_val: Any = None, *, channels_last: bool = False) -> PCDM:
