@@ -16,7 +16,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(_avx2 ${_sse4} -mavx2 -mfma -mf16c -mbmi -mbmi2 -mlzcnt)
   set(_avx512 ${_avx2} -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512)
   target_compile_options(lapwing_core PRIVATE ${_sse4})
-  lapwing_isa(lapwing_core baseline ${_sse4})
+  lapwing_isa(lapwing_core baseline ${_sse4} -O2 -ftree-vectorize)  # old processors need not have every loop unrolled
   lapwing_isa(lapwing_core avx2 ${_avx2})
   lapwing_isa(lapwing_core avx512 ${_avx512})
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")

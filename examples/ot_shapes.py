@@ -51,7 +51,7 @@ clouds = []
 for k, width in enumerate((0.3, 0.6, 1.0)):
     turn = rng.uniform(0, 2 * np.pi, 400)
     ring = np.column_stack([np.cos(turn), width * np.sin(turn)]) + 0.04 * rng.normal(size=(400, 2))
-    clouds.append([*ring, 2.6 * k, 2.4 * (k == 1)])
+    clouds.append(ring + np.array([2.6 * k, 2.4 * (k == 1)]))
 middle = ot.barycenter_free_support(clouds, support=200, reg=0.05, tol=1e-3)
 print(f"{middle.n_iter} steps")
 

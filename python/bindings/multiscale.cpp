@@ -252,9 +252,10 @@ void bind_lifting(nb::module_& m) {
         const auto both = which(axes);
         const auto from = along<const X>(x, axis);
         const auto to = along_all(bands, axis);
-        run(threads, callback, [&](const context& ctx) {
-          multiscale::lift<X, T>(ctx, from, across, both, how, static_cast<T>(shift), to);
+        const auto seen = run(threads, callback, [&](const context& ctx) {
+          return multiscale::lift<X, T>(ctx, from, across, both, how, static_cast<T>(shift), to);
         });
+        return std::array<std::int64_t, 2>{seen.least, seen.largest};
       },
       "x"_a.noconvert(), "axis"_a, "across"_a, "axes"_a, "scheme"_a, "shift"_a, "bands"_a.noconvert(),
       "threads"_a, "callback"_a.none());
@@ -271,9 +272,12 @@ void bind_unlifting(nb::module_& m) {
         const auto both = which(axes);
         const auto from = along_all(bands, axis);
         const auto to = along<T>(x, axis);
-        run(threads, callback, [&](const context& ctx) {
-          multiscale::unlift<T>(ctx, from, across, both, how, static_cast<T>(shift), to);
+        const auto seen = run(threads, callback, [&](const context& ctx) {
+          return multiscale::unlift<T>(ctx, from, across, both, how, static_cast<T>(shift), to);
         });
+        std::vector<std::array<std::int64_t, 2>> all;
+        for (const auto& r : seen) all.push_back({r.least, r.largest});
+        return all;
       },
       "bands"_a.noconvert(), "axis"_a, "across"_a, "axes"_a, "scheme"_a, "shift"_a, "x"_a.noconvert(),
       "threads"_a, "callback"_a.none());

@@ -288,9 +288,9 @@ void bind(nb::module_& m) {
       [](stack_in<T> x, std::optional<stack_in<T>> y, const std::string& metric, mat_in<double> a,
          mat_in<double> b, mat_out<double> f, mat_out<double> g, const std::vector<std::ptrdiff_t>& rows,
          const std::vector<std::ptrdiff_t>& cols, double reg, bool scaling, double tol,
-         std::ptrdiff_t max_iter, const std::string& acceleration, const std::string& method,
+         std::ptrdiff_t max_iter, bool init, const std::string& acceleration, const std::string& method,
          double max_bytes, int threads, nb::object callback) {
-        ot::options o{.schedule = {}, .tol = tol, .max_iter = max_iter, .max_bytes = max_bytes};
+        ot::options o{.schedule = {}, .tol = tol, .max_iter = max_iter, .init = init, .max_bytes = max_bytes};
         read(acceleration, method, o);
         const auto items = batch_items<T>(x, y, metric, a, b, f, g, rows, cols);
         const auto results = run(threads, callback, [&](const context& ctx) {
@@ -302,8 +302,39 @@ void bind(nb::module_& m) {
         return out;
       },
       X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "rows"_a,
-      "cols"_a, "reg"_a, "scaling"_a, "tol"_a, "max_iter"_a, "acceleration"_a, "method"_a, "max_bytes"_a,
-      "threads"_a, "callback"_a.none(), "Many balanced problems; f and g are written.");
+      "cols"_a, "reg"_a, "scaling"_a, "tol"_a, "max_iter"_a, "init"_a, "acceleration"_a, "method"_a,
+      "max_bytes"_a, "threads"_a, "callback"_a.none(), "Many balanced problems; f and g are written.");
+
+  m.def(
+      "ot_solve_relaxed_batch",
+      [](stack_in<T> x, std::optional<stack_in<T>> y, const std::string& metric, mat_in<double> a,
+         mat_in<double> b, mat_out<double> f, mat_out<double> g, const std::vector<std::ptrdiff_t>& rows,
+         const std::vector<std::ptrdiff_t>& cols, vec_in<double> rho_a, vec_in<double> rho_b, bool clip,
+         double mass, bool product, double reg, bool scaling, double tol, std::ptrdiff_t max_iter, bool init,
+         bool accelerate, int threads, nb::object callback) {
+        const ot::relaxed_options o{.schedule = {},
+                                    .tol = tol,
+                                    .max_iter = max_iter,
+                                    .init = init,
+                                    .accelerate = accelerate,
+                                    .kind = clip ? ot::penalty::total_variation : ot::penalty::kl,
+                                    .rho_a = view<double>(rho_a),
+                                    .rho_b = view<double>(rho_b),
+                                    .mass = mass,
+                                    .product_reference = product};
+        const auto items = batch_items<T>(x, y, metric, a, b, f, g, rows, cols);
+        const auto results = run(threads, callback, [&](const context& ctx) {
+          return ot::solve_relaxed_batch<T>(ctx, items, reg, scaling, o);
+        });
+        nb::list out;
+        for (const auto& r : results)
+          out.append(nb::make_tuple(r.converged, r.status, r.sweeps, r.change, r.shift));
+        return out;
+      },
+      X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "f"_a.noconvert(), "g"_a.noconvert(), "rows"_a,
+      "cols"_a, "rho_a"_a.noconvert(), "rho_b"_a.noconvert(), "clip"_a, "mass"_a, "product"_a, "reg"_a,
+      "scaling"_a, "tol"_a, "max_iter"_a, "init"_a, "accelerate"_a, "threads"_a, "callback"_a.none(),
+      "Many problems with penalised or bounded marginals; f and g are written.");
 
   m.def(
       "ot_batch_plans",

@@ -340,3 +340,43 @@ def test_no_warnings_on_a_good_run():
         result = ot.solve_sample(X, Y, reg=1.0, verbose=1)
         _ = result.plan, result.value_linear, result.operator @ np.ones(4), result.singular_triplets(1)
     assert result.converged
+
+
+# -- warnings --------------------------------------------------------------------------------------
+
+COSTS = np.random.default_rng(0).random((20, 20))
+SHORT = {"reg": 1e-3, "max_iter": 1, "schedule": None}
+
+
+def _tensors(*arrays, grad):
+    torch = pytest.importorskip("torch")
+    return [torch.tensor(x, requires_grad=grad) for x in arrays]
+
+
+def _estimator(x):
+    return lapwing.EOTEigenmaps(n_components=2, max_iter=1).fit(x, x[::-1] + 1)
+
+
+WARNING = {
+    "arrays": lambda: ot.solve(COSTS, **SHORT),
+    "points": lambda: ot.solve_sample(COSTS, 1 - COSTS, **SHORT),
+    "tensors": lambda: ot.solve(*_tensors(COSTS, grad=False), **SHORT),
+    "gradients": lambda: ot.solve(*_tensors(COSTS, grad=True), **SHORT),
+    "batch": lambda: ot.solve_batch(COSTS[None], **SHORT),
+    "batch of tensors": lambda: ot.solve_batch(*_tensors(COSTS[None], grad=True), **SHORT),
+    "divergence": lambda: ot.sinkhorn_divergence(COSTS, 1 - COSTS, **SHORT),
+    "divergence of tensors": lambda: ot.sinkhorn_divergence(*_tensors(COSTS, 1 - COSTS, grad=True), **SHORT),
+    "barycentre": lambda: ot.barycenter(COSTS / COSTS.sum(axis=0), COSTS, reg=1e-3, max_iter=1),
+    "scaling": lambda: ot.doubly_stochastic(np.exp(-20 * (COSTS + COSTS.T)), max_iter=1),
+    "implicit": lambda: ot.solve(COSTS, reg=0.1).vjp(COSTS, max_iter=1),
+    "estimator": lambda: _estimator(COSTS),
+}
+
+
+@pytest.mark.parametrize("name", WARNING)
+def test_a_warning_points_at_the_line_of_the_caller(name):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        WARNING[name]()
+    assert seen
+    assert {w.filename for w in seen} == {__file__}

@@ -16,3 +16,11 @@ def test_no_call_crashes(prefix, tmp_path):
     run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert run.returncode == 0, f"after {last.read_text()}: {run.stderr}"
     assert run.stdout == "never returned:\n", run.stdout  # or the arguments are too wild to reach anything
+
+
+def test_no_multiscale_call_crashes_or_writes_beside_its_arrays(tmp_path):
+    script, last = Path(__file__).with_name("fuzz_multiscale.py"), tmp_path / "last"
+    command = [sys.executable, "-X", "faulthandler", str(script), "0", "1000", str(last)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert run.returncode == 0, f"after {last.read_text()}: {run.stderr}"
+    assert run.stdout == "seldom returned or refused:\n", run.stdout

@@ -360,6 +360,24 @@ def test_two_axes_are_one_after_the_other_to_the_last_bit(name, mode):
         assert ms.waverec2(got, name, mode).tobytes() == ms.idwt(*joined, name, mode, -1).tobytes()
 
 
+@pytest.mark.parametrize("name", ["haar", "db4"])
+def test_batches_are_shared_out_among_threads(name):
+    x = np.random.default_rng(2).normal(size=(1100, 33, 32)).astype(np.float32)
+    one = ms.wavedec2(x, name, "symmetric", 2, n_jobs=1)
+    alone = ms.wavedec2(x[1000], name, "symmetric", 2, n_jobs=1)
+    back = ms.waverec2(one, name, "symmetric", n_jobs=1)
+    for threads in (2, 7):
+        many = ms.wavedec2(x, name, "symmetric", 2, n_jobs=threads)
+        assert many[0].tobytes() == one[0].tobytes()
+        assert many[0][1000].tobytes() == alone[0].tobytes()
+        for level in (1, 2):
+            for a, b, c in zip(many[level], one[level], alone[level], strict=True):
+                assert a.tobytes() == b.tobytes()
+                assert a[1000].tobytes() == c.tobytes()
+        assert ms.waverec2(one, name, "symmetric", n_jobs=threads).tobytes() == back.tobytes()
+    np.testing.assert_allclose(back[:, :33], x, rtol=0, atol=2e-5)
+
+
 @pytest.mark.filterwarnings("ignore:level")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["haar", "db2", "bior4.4"])

@@ -238,6 +238,35 @@ def test_threads_and_strips(scheme):
     check(ms.lwt(flipped, scheme, 1, (2, 1)), flipped, scheme, 1, (2, 1))
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_words_are_widened_for_what_is_met_on_the_way(scheme):
+    """Numbers are seen while they are transformed: words that turn out too narrow are given up."""
+    for top in (3000, 9000, 15000, 21000, 32000):
+        x = np.random.default_rng(top).choice(np.array([-top, top], np.int16), (67, 70))
+        wide = ms.lwt(x.astype(np.int64), scheme, 2)
+        try:
+            coeffs = ms.lwt(x, scheme, 2, dtype=np.int16)
+        except ValueError as error:
+            assert "cannot hold" in str(error)  # noqa: PT017
+            continue
+        for a, b in zip(every(coeffs), every(wide), strict=True):
+            assert a.dtype == np.int16
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(ms.ilwt(coeffs, scheme), x)
+    # coefficients of 16 bits whose samples need more
+    large = [
+        np.full((5, 6), 30000, np.int16),
+        {k: np.full((5, 6), 30000, np.int16) for k in ("ad", "da", "dd")},
+    ]
+    right = ms.ilwt([large[0].astype(np.int64), {k: b.astype(np.int64) for k, b in large[1].items()}], scheme)
+    assert abs(right).max() > 32767
+    np.testing.assert_array_equal(ms.ilwt(large, scheme, dtype=np.int64), right)
+
+
+def every(coeffs):
+    return [coeffs[0], *(band for bands in coeffs[1:] for _, band in sorted(bands.items()))]
+
+
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_large_results_go_past_the_caches(scheme, dtype):
@@ -253,6 +282,10 @@ def test_large_results_go_past_the_caches(scheme, dtype):
             np.testing.assert_array_equal(whole[:, j : j + 100], low)
             np.testing.assert_array_equal(coeffs[1]["d" + key][:, j : j + 100], high["d"])
     np.testing.assert_array_equal(ms.ilwt(coeffs, scheme), x)
+    for threads in (2, 7):
+        for a, b in zip(every(coeffs), every(ms.lwt(x, scheme, 1, dtype=dtype, n_jobs=threads)), strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(ms.ilwt(coeffs, scheme, n_jobs=threads), x)
     one = ms.lwt(x, scheme, 1, (1,), dtype=dtype)
     for band, right in zip((one[0], one[1]["d"]), bands.values(), strict=True):
         np.testing.assert_array_equal(band, right)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -436,9 +434,12 @@ def test_exception_of_a_callback_comes_out_unchanged():
     "ot.solve_sample(X, Y, reg=1e-3, tol=1e-15, max_iter=10**6, n_jobs=n_jobs, callback=lambda info: None)",
 ])  # fmt: skip
 def test_ctrl_c(work, n_jobs):
-    """Work of many minutes ends on SIGINT; the time-out of the subprocess would fail the test."""
+    """Work of many minutes ends within half a second of SIGINT, in one of three tries at least."""
     program = textwrap.dedent(f"""
+        import os
         import signal
+        import threading
+        import time
         import numpy as np
         from lapwing import ot
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background jobs of a shell
@@ -448,22 +449,21 @@ def test_ctrl_c(work, n_jobs):
         C, V = rng.random((2000, 2000)), rng.normal(size=(8_000, 30))
         if "result" in {work!r}:
             result = ot.solve_sample(X, Y, reg=1e3, tol=0.5, n_jobs=n_jobs)
-        print("ready", flush=True)
-        try:
-            {work}
-        except KeyboardInterrupt:
-            print("interrupted", flush=True)
-    """)
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout.readline() == "ready\n"
+
+        def interrupt():
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        sent, took = [], []
+        while len(took) < 3 and not (took and took[-1] <= 0.5):
+            threading.Timer(0.3, interrupt).start()  # well into the work
             try:
-                process.wait(timeout=0.3)  # well into the work
-            except subprocess.TimeoutExpired:
-                os.kill(process.pid, signal.SIGINT)
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert (out, process.returncode) == ("interrupted\n", 0), err
+                {work}
+            except KeyboardInterrupt:
+                took.append(time.monotonic() - sent[-1])
+        print("interrupted" if min(took) <= 0.5 else took, flush=True)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.returncode) == ("interrupted\n", 0), done.stderr

@@ -72,6 +72,103 @@ def test_bad_batches(change, text):
         ot.solve_batch(**{"C": np.ones((2, 3, 3)), "reg": 1.0, **change})
 
 
+RELAXED = {
+    "both": {"unbalanced": 0.7},
+    "one side": {"unbalanced": (0.5, None)},
+    "every point": {"unbalanced": (np.linspace(0.2, 2, 12), 1.0)},
+    "total variation": {"unbalanced": 0.3, "unbalanced_type": "tv"},
+    "partial": {"mass": 0.4},
+    "entropy": {"unbalanced": 0.7, "reg_type": "entropy"},
+    "partial, entropy": {"mass": 0.4, "reg_type": "entropy"},
+    "balanced, entropy": {"reg_type": "entropy"},
+}
+ANSWERS = ("value", "value_linear", "gap", "marginal_error", "converged", "n_sweeps", "n_newton")
+
+
+@pytest.mark.parametrize("points", [False, True])
+@pytest.mark.parametrize("name", RELAXED)
+def test_a_batch_of_other_marginals_is_a_loop(name, points):
+    rng = np.random.default_rng(5)
+    options = {"reg": 0.1, "tol": 1e-9} | RELAXED[name]
+    lengths = np.array([[12, 9], [5, 9], [12, 3], [6, 4]])
+    a, b = rng.uniform(0.5, 1, (4, 12)), rng.uniform(0.5, 1, (4, 9))
+    for z, sizes in ((a, lengths[:, 0]), (b, lengths[:, 1])):
+        z[np.arange(z.shape[1]) >= sizes[:, None]] = 0
+        z /= z.sum(axis=1, keepdims=True)
+    b *= 1.0 if name == "balanced, entropy" else 1.5
+    C = rng.uniform(size=(4, 12, 9))
+    X, Y = rng.normal(size=(4, 12, 3)), rng.normal(size=(4, 9, 3))
+    batch = ot.solve_batch((X, Y) if points else C, a, b, lengths=lengths, **options)
+    assert batch.converged.all()
+    for k, (n, m) in enumerate(lengths):
+        own = dict(options)
+        if isinstance(own.get("unbalanced"), tuple) and not isinstance(own["unbalanced"][0], float):
+            own["unbalanced"] = (own["unbalanced"][0][:n], own["unbalanced"][1])
+        weights = a[k, :n], b[k, :m]
+        if points:
+            alone = ot.solve_sample(X[k, :n], Y[k, :m], *weights, **own)
+        else:
+            alone = ot.solve(C[k, :n, :m], *weights, **own)
+        one = batch[k]
+        np.testing.assert_allclose(batch.plan[k, :n, :m], alone.plan, atol=1e-8)
+        np.testing.assert_allclose(one.plan, alone.plan, atol=1e-8)
+        for side, size in enumerate((n, m)):
+            np.testing.assert_allclose(batch.potentials[side][k, :size], alone.potentials[side], atol=1e-6)
+            assert np.isnan(batch.potentials[side][k, size:]).all()
+        assert batch.value[k] == pytest.approx(alone.value, rel=1e-7)
+        for answer in ANSWERS:
+            assert getattr(batch, answer)[k] == pytest.approx(getattr(one, answer), rel=1e-9, abs=1e-15)
+        for answer in ("marginal_a", "marginal_b", "grad_a", "grad_b"):
+            row, expected = getattr(batch, answer)[k], getattr(alone, answer)
+            np.testing.assert_allclose(row[: expected.size], expected, atol=1e-6)
+            assert (row[expected.size :] == 0).all()
+        if points:
+            np.testing.assert_allclose(batch.grad_X[k, :n], alone.grad_X, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["both", "partial", "entropy", "balanced, entropy"])
+def test_a_batch_starts_where_another_ended(name):
+    rng = np.random.default_rng(6)
+    C = rng.uniform(size=(5, 14, 11))
+    options = {"reg": 0.1, "tol": 1e-6} | RELAXED[name]
+    first = ot.solve_batch(C, **options)
+    for init in (first, first.potentials):
+        again = ot.solve_batch(C, init=init, **options)
+        assert (again.n_sweeps <= 2).all()
+        np.testing.assert_allclose(again.plan, first.plan, atol=1e-6)
+    assert first.n_sweeps.min() > 2
+
+
+def test_threads_do_not_change_a_bit_of_other_marginals():
+    C = np.random.default_rng(2).uniform(size=(30, 20, 20))
+    one, two = (ot.solve_batch(C, reg=0.05, unbalanced=1.0, n_jobs=k) for k in (1, 2))
+    assert one.potentials[0].tobytes() == two.potentials[0].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"mass": 1.5}, ValueError, "mass = 1.5 is above the smaller total of the weights of problem 0, 1"),
+        ({"mass": 0.5, "unbalanced": 1.0}, ValueError, "unbalanced and mass exclude each other"),
+        ({"unbalanced": np.ones(4)}, ValueError, r"unbalanced must be a number or have shape \(3,\)"),
+        ({"unbalanced_type": "l2"}, ValueError, "unbalanced_type"),
+        ({"reg_type": "l2"}, ValueError, "reg_type"),
+        ({"init": "gaussian"}, TypeError, "init must be a pair"),
+        ({"init": (np.ones((2, 3)), np.ones((2, 4)))}, ValueError, r"init\[1\] must have shape \(2, 3\)"),
+        ({"init": (np.ones((2, 3)), np.full((2, 3), np.inf))}, ValueError, r"init\[1\] must be finite"),
+    ],
+)
+def test_bad_relaxed_batches(change, error, text):
+    with pytest.raises(error, match=text):
+        ot.solve_batch(**{"C": np.ones((2, 3, 3)), "reg": 1.0, **change})
+
+
+def test_a_relaxed_batch_that_is_cut_short():
+    C = np.random.default_rng(3).uniform(size=(4, 10, 10))
+    with pytest.warns(ConvergenceWarning, match="4 of 4 problems .* relative change of the potentials"):
+        ot.solve_batch(C, reg=0.001, unbalanced=10.0, tol=1e-12, max_iter=2)
+
+
 def test_divergence():
     rng = np.random.default_rng(4)
     X, Y = rng.normal(size=(40, 2)), rng.normal(size=(30, 2)) + 1

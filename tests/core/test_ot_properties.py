@@ -160,3 +160,39 @@ def test_zero_weights_are_the_smaller_problem(oracle, seed, n, m):
     np.testing.assert_allclose(f[~rows], -np.log(P), rtol=1e-9, atol=1e-10)
     Q = a[rows] @ np.exp(f[rows, None] - C[rows][:, ~columns])
     np.testing.assert_allclose(g[~columns], -np.log(Q), rtol=1e-9, atol=1e-10)
+
+
+STEPS = st.sampled_from([1, 2, 3, -1, -2])
+TYPES = st.sampled_from([np.float32, np.float64, ">f4", ">f8", np.float16, np.int16])
+
+
+@given(SEEDS, st.integers(1, 40), st.integers(1, 40), STEPS, STEPS, st.booleans(), TYPES, st.booleans())
+@settings(max_examples=100)
+def test_strides_and_types(oracle, seed, n, m, step, other, fortran, kind, points):
+    """Any view of any type is the contiguous copy of what it holds."""
+    rng = np.random.default_rng(seed)
+    first = rng.normal(size=(n, 3 if points else m)) * 9 + (0 if points else 40)
+    second = rng.normal(size=(m, 3)) * 9
+
+    def view(x):
+        big = np.zeros((abs(step) * x.shape[0], abs(other) * x.shape[1]), kind, order="F" if fortran else "C")
+        out = big[::step, ::other][: x.shape[0], : x.shape[1]]
+        out[:] = x
+        return out
+
+    def copy(x):
+        return np.ascontiguousarray(x, np.float32 if x.dtype.newbyteorder("=") == np.float32 else np.float64)
+
+    a = np.repeat(rng.dirichlet(np.ones(n)), 2)[::2]
+    if points:
+        given, plain = (view(first), view(second)), (copy(view(first)), copy(view(second)))
+        solve = ot.solve_sample
+    else:
+        given, plain = (view(first),), (copy(view(first)),)
+        solve = ot.solve
+    results = [solve(*z, a, reg=20.0, tol=1e-4) for z in (given, plain)]
+    assert results[0].potentials[0].dtype == results[1].potentials[0].dtype
+    if results[0]._geometry.swapped:  # Fortran order is solved with the sides swapped
+        assert np.abs(results[0].plan - results[1].plan).sum() < 1e-3
+    else:
+        assert results[0].plan.tobytes() == results[1].plan.tobytes()

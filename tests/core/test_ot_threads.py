@@ -89,6 +89,69 @@ def test_functions_of_the_cost(oracle, metric):
     _compare(answers)
 
 
+def _solution(result):
+    return _bits(result.potentials[0]), _bits(result.potentials[1]), result.value, result.n_sweeps
+
+
+def _sample(**options):
+    return lambda X, Y, k: _solution(ot.solve_sample(X, Y, **{"reg": 2.0, **options}, n_jobs=k))
+
+
+def _labels(X, Y, k):
+    found = ot.progressive_partial(np.abs(X @ Y[:20].T), 0.4, n_jobs=k)
+    return _bits(found.labels), found.objective
+
+
+def _divergence(X, Y, k):
+    found = ot.sinkhorn_divergence(X, Y, reg=2.0, n_jobs=k)
+    return found.value, _bits(found.grad_X)
+
+
+def _blocks(X, Y, k):
+    found = ot.sweep_block(X, Y, np.zeros(M), np.full(N, 1 / N), np.full(M, 1 / M), reg=0.5, n_jobs=k)
+    return _bits(found.f), _bits(found.g)
+
+
+def _debiased(X, Y, k):
+    A = np.abs(X[:, :3]) / np.abs(X[:, :3]).sum(axis=0)
+    return _bits(ot.barycenter(A, X, X, reg=5.0, debias=True, tol=1e-3, n_jobs=k).weights)
+
+
+def _batch(**options):
+    def solve(X, Y, k):
+        clouds = X.reshape(35, 20, D), Y[:525].reshape(35, 15, D)
+        batch = ot.solve_batch(clouds, reg=1.0, n_jobs=k, **options)
+        return _bits(batch.potentials[0]), _bits(batch.plan), _bits(batch.value), _bits(batch.grad_X)
+
+    return solve
+
+
+VARIANTS = {
+    "unbalanced": _sample(unbalanced=3.0),
+    "unbalanced, vector": _sample(unbalanced=(np.linspace(1, 9, N), None)),
+    "total variation": _sample(unbalanced=3.0, unbalanced_type="tv"),
+    "partial": _sample(mass=0.6),
+    "entropy": _sample(unbalanced=3.0, reg_type="entropy"),
+    "mixed": _sample(precision="mixed"),
+    "over-relaxed": _sample(acceleration="sor"),
+    "gaussian": _sample(init="gaussian"),
+    "divergence": _divergence,
+    "gap": lambda X, Y, k: ot.monge_gap(X, X[:, ::-1] + 0.1, reg=2.0, n_jobs=k).value,
+    "labels": _labels,
+    "blocks": _blocks,
+    "debiased": _debiased,
+    "batch": _batch(),
+    "batch, partial": _batch(mass=0.7),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants(oracle, name, dtype):
+    X, Y = oracle.clouds(9, N, M, D, dtype)
+    _compare([{name: VARIANTS[name](X, Y, k)} for k in THREADS])
+
+
 def _compare(answers):
     for other, n_jobs in zip(answers[1:], THREADS[1:], strict=True):
         for name, value in answers[0].items():

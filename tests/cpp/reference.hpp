@@ -264,7 +264,10 @@ inline void columns_down_split(const real* const* x, const real* lo, const real*
     }
 }
 inline void split(const real* x, long n, real* even, real* odd) {
-  for (long i = 0; i < 2 * n; ++i) (i % 2 ? odd : even)[i / 2] = x[i];
+  for (long i = 0; i < n; ++i) {
+    even[i] = x[2 * i];
+    odd[i] = x[2 * i + 1];
+  }
 }
 inline void rows_down(const real* first, const real* second, const real* lo, const real* hi, long taps,
                       long n, long rows, long ld, real* low, long ldl, real* high, long ldh) {
@@ -272,7 +275,8 @@ inline void rows_down(const real* first, const real* second, const real* lo, con
     for (long k = 0; k < n; ++k) {
       real sum = 0, difference = 0;
       for (long j = 0; j < taps; ++j) {
-        const real x = (j % 2 ? second : first)[r * ld + k + j / 2];
+        const real* const source = j % 2 ? second : first;  // gcc 12 sanitizes (c ? a : b)[i] wrongly
+        const real x = source[r * ld + k + j / 2];
         sum += lo[j] * x;
         difference += hi[j] * x;
       }

@@ -884,6 +884,37 @@ TEST(a_batch_is_a_loop) {
                "out[0] must have 10 rows");
 }
 
+TEST(a_batch_of_relaxed_problems_is_a_loop) {
+  std::vector<std::unique_ptr<problem<double>>> data;
+  std::vector<sides> w;
+  std::vector<std::vector<double>> f, g;
+  for (std::uint64_t k = 0; k < 4; ++k) {
+    data.push_back(
+        std::make_unique<problem<double>>(kind::sqeuclidean, 10 + static_cast<ptrdiff_t>(k), 12, 2, k));
+    w.emplace_back(10 + static_cast<ptrdiff_t>(k), 12, 100 + k);
+    f.emplace_back(10 + k);
+    g.emplace_back(12);
+  }
+  std::vector<ot::batch_item<double>> items;
+  for (std::size_t k = 0; k < 4; ++k) items.push_back({data[k]->geo, w[k].a, w[k].b, f[k], g[k]});
+  std::vector<double> rho_a(13), rho_b(12, std::numeric_limits<double>::infinity());
+  for (std::size_t i = 0; i < rho_a.size(); ++i) rho_a[i] = 0.3 + 0.1 * static_cast<double>(i);
+  const context two({.threads = 2});
+  ot::relaxed_options o{.tol = 1e-10, .rho_a = rho_a, .rho_b = rho_b};
+  const auto results = ot::solve_relaxed_batch<double>(two, items, 0.2, false, o);
+  for (std::size_t k = 0; k < 4; ++k) {
+    ot::relaxed_options alone = o;
+    alone.schedule = {0.2};
+    alone.rho_a = std::span<const double>(rho_a).first(10 + k);
+    std::vector<double> f1(10 + k), g1(12);
+    const auto r = ot::solve_relaxed<double>(one_thread(), data[k]->geo, w[k].a, w[k].b, alone, f1, g1);
+    CHECK(r.converged && results[k].converged && results[k].sweeps == r.sweeps && f1 == f[k] && g1 == g[k]);
+  }
+  o.rho_a = std::span<const double>(rho_a).first(12);
+  CHECK_THROWS(std::invalid_argument, ot::solve_relaxed_batch<double>(two, items, 0.2, false, o),
+               "rho_a must be as long as the longest problem, 13, got 12");
+}
+
 // Small problems keep the entries of the plan and only scale them. Weights that leave the range of those, and
 // potentials that move far from a bad start, must lead to the same answer as exponentials do.
 template <class T>

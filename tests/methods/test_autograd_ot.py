@@ -329,6 +329,31 @@ def test_batch(metric):
         torch.autograd.grad(batch.value.sum(), X, create_graph=True)[0].sum().backward()
 
 
+@pytest.mark.parametrize(
+    "options", [{"unbalanced": 1.0}, {"mass": 0.5}, {"unbalanced": 0.7, "reg_type": "entropy"}]
+)
+def test_batch_of_other_marginals(options):
+    rng = np.random.default_rng(0)
+    X, Y = leaf(rng.normal(size=(2, 3, 2))), leaf(rng.normal(size=(2, 2, 2)))
+    p, q = leaf(rng.normal(size=(2, 3)) / 4), leaf(rng.normal(size=(2, 2)) / 4)
+
+    def solve(X, Y, p, q):
+        return ot.solve_batch((X, Y), torch.exp(p) / 3, torch.exp(q) / 2, reg=0.5, tol=1e-12, **options)
+
+    for function in (
+        lambda r: r.value,
+        lambda r: r.value_linear,
+        lambda r: r.marginal_a,
+        lambda r: r.marginal_b,
+    ):
+        assert torch.autograd.gradcheck(
+            lambda *z, f=function: f(solve(*z)), (X, Y, p, q), eps=1e-5, atol=1e-5, rtol=1e-4
+        )
+    batch = solve(X, Y, p, q)
+    torch.testing.assert_close(batch.value, torch.stack([r.value for r in batch]))
+    np.testing.assert_allclose(batch.detach().value_linear, batch.value_linear.detach())
+
+
 def test_batch_of_different_sizes():
     rng = np.random.default_rng(0)
     X, Y = leaf(rng.normal(size=(3, 5, 2))), leaf(rng.normal(size=(3, 4, 2)))

@@ -17,8 +17,8 @@ import pytest
 # ---- Python ------------------------------------------------------------------------------------------
 
 DOOR = {
-    "_array", "_backend", "_core", "_cuda", "_graphs", "_optional", "_progress", "_threads", "_validate",
-    "exceptions",
+    "_array", "_backend", "_caller", "_core", "_cuda", "_graphs", "_optional", "_progress", "_threads",
+    "_validate", "exceptions",
 }  # fmt: skip
 KERNEL_ROOMS = ["multiscale", "linalg", "ot", "graph", "phylo", "averaging"]
 SHARED = {"autograd", "datasets", "gates", "metrics", "nn", "plots"}

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <lapwing/context.hpp>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -118,17 +119,27 @@ enum class lifting { s, legall53, cdf26, m97 };
 /// views.
 enum class lifted_axes { along, across, both };
 
+/// Of numbers that were looked at; none: the least one is above the largest.
+struct value_range {
+  std::int64_t least = std::numeric_limits<std::int64_t>::max(),
+               largest = std::numeric_limits<std::int64_t>::min();
+  void add(std::int64_t a, std::int64_t b) {
+    least = a < least ? a : least;
+    largest = b > largest ? b : largest;
+  }
+};
+
 /// One level of integer lifting of x - shift, T being std::int16_t, std::int32_t or std::int64_t, x of the
 /// same or std::uint8_t. The bands are low and high (along or across), or low-low, low-high, high-low and
 /// high-high, the first word for the axis of the views; low has (n + 1) / 2 entries, high n / 2. Sums wrap
-/// round. Bands have unit stride across.
+/// round. Bands have unit stride across. Returns the range of x, if that is of T.
 template <class X, class T>
-void lift(const context&, const axis_view<const X>& x, std::ptrdiff_t across, lifted_axes, lifting, T shift,
-          const std::vector<axis_view<T>>& bands);
-/// Undoes lift: x has unit stride across.
+value_range lift(const context&, const axis_view<const X>& x, std::ptrdiff_t across, lifted_axes, lifting,
+                 T shift, const std::vector<axis_view<T>>& bands);
+/// Undoes lift: x has unit stride across. Returns the ranges of the bands.
 template <class T>
-void unlift(const context&, const std::vector<axis_view<const T>>& bands, std::ptrdiff_t across, lifted_axes,
-            lifting, T shift, const axis_view<T>& x);
+std::vector<value_range> unlift(const context&, const std::vector<axis_view<const T>>& bands,
+                                std::ptrdiff_t across, lifted_axes, lifting, T shift, const axis_view<T>& x);
 
 /// Lifting with floating point numbers, periodic, without the scaling of its last step: a product of shears.
 enum class shears { haar, legall53, cdf97, db2, bior13 };

@@ -142,6 +142,12 @@ relaxed_result solve_relaxed(const context&, csr_view<const T> costs, std::span<
                              std::span<const double> b, const relaxed_options&, std::span<double> f,
                              std::span<double> g);
 
+/// `solve_relaxed` for every item, as `solve_batch`. rho_a and rho_b are those of the i-th point of every
+/// problem, as long as the longest one.
+template <class T>
+std::vector<relaxed_result> solve_relaxed_batch(const context&, std::span<const batch_item<T>>, double reg,
+                                                bool scaling, const relaxed_options&);
+
 /// One of the measures that a barycentre is taken of.
 template <class T>
 struct measure {

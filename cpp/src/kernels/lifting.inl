@@ -244,3 +244,96 @@ void join_legall53(const T* __restrict s, const T* __restrict d, long n, T* __re
   for (long k = inner > 1 ? inner : 1; k < half; ++k) any(k);
   if (n % 2) x[n - 1] = even(half);
 }
+
+// The least and the largest of n numbers and of what is there.
+template <class T>
+void extent(const T* x, long n, T* least, T* largest) {
+  T low = *least, high = *largest;
+#pragma omp simd reduction(min : low) reduction(max : high)
+  for (long j = 0; j < n; ++j) {
+    low = x[j] < low ? x[j] : low;
+    high = x[j] > high ? x[j] : high;
+  }
+  *least = low;
+  *largest = high;
+}
+
+// Vectors of T: sums that wrap round, and the two steps of 5/3.
+template <class T>
+struct lifting_vectors {
+  static constexpr long W = LAPWING_VECTOR_BYTES / static_cast<long>(sizeof(T));
+  typedef typename some_of<T, W>::value V;
+  typedef typename some_of<typename unsigned_of<T>::type, W>::value U;
+  LAPWING_INLINE V load(const T* p) { return *reinterpret_cast<const typename some_of<T, W>::memory*>(p); }
+  LAPWING_INLINE V sum(V a, V b) {
+    return reinterpret_cast<V>(reinterpret_cast<U>(a) + reinterpret_cast<U>(b));
+  }
+  LAPWING_INLINE V difference(V a, V b) {
+    return reinterpret_cast<V>(reinterpret_cast<U>(a) - reinterpret_cast<U>(b));
+  }
+  LAPWING_INLINE V mean(V a, V b) { return sum(a, b) >> 1; }
+  LAPWING_INLINE V quarter(V a, V b) { return sum(sum(a, b), V{} + T(2)) >> 2; }
+};
+
+// Both steps of 5/3 across rows: d = odd - mean(even, after), s = even + quarter(before, d), where `before`
+// may be null and d stands for it. d also goes past the caches to far_d, and s goes to far_s alone, where
+// these are not null. Meanwhile what begins at `soon`, for each byte of a row so many, is called into the
+// cache.
+template <class T>
+void lift_legall53(const T* even, const T* odd, const T* after, const T* before, const void* soon, long ahead,
+                   long n, T* s, T* d, T* far_s, T* far_d) {
+  typedef lifting_vectors<T> L;
+  typedef typename L::V V;
+  constexpr long W = L::W;
+  if (!before) before = d;  // which is made first
+  const auto run = [=](auto to_s, auto to_d, auto too) __attribute__((always_inline)) {
+    const char* next = static_cast<const char*>(soon);
+    long j = 0;
+    for (; j + W <= n; j += W, next += ahead * LAPWING_VECTOR_BYTES) {
+      call_soon(next, ahead * LAPWING_VECTOR_BYTES);
+      const V a = L::load(even + j), now = L::difference(L::load(odd + j), L::mean(a, L::load(after + j)));
+      store_some(d + j, now);
+      if constexpr (too()) to_d.many(j, now);
+      to_s.many(j, L::sum(a, L::quarter(L::load(before + j), now)));
+    }
+    for (; j < n; ++j) {
+      const T now = plus(odd[j], lifted<T, lift_mean>(even[j], after[j], T(0), T(0)));
+      d[j] = now;
+      if constexpr (too()) to_d.one(j, now);
+      to_s.one(j, plus(even[j], lifted<T, lift_quarter>(before[j], now, T(0), T(0))));
+    }
+    to_s.end(n);
+    if constexpr (too()) to_d.end(n);
+  };
+  const auto no = [] { return false; };
+  const auto yes = [] { return true; };
+  if (!far_d)
+    run(straight<T, W>{s}, straight<T, W>{d}, no);
+  else if (!far_s)
+    run(straight<T, W>{s}, streamed<T, W>(far_d), yes);
+  else
+    run(streamed<T, W>(far_s), streamed<T, W>(far_d), yes);
+}
+// And back, for an even row that is there: next = s - quarter(d, after), odd = d + mean(even, next). Rows
+// like s and d that come next are called into the cache where they are not null.
+template <class T>
+void unlift_legall53(const T* even, const T* s, const T* d, const T* after, const T* soon_s, const T* soon_d,
+                     long n, T* next, T* odd) {
+  typedef lifting_vectors<T> L;
+  typedef typename L::V V;
+  constexpr long W = L::W;
+  long j = 0;
+  for (; j + W <= n; j += W) {
+    if (soon_s) call_soon(soon_s + j, LAPWING_VECTOR_BYTES);
+    if (soon_d) call_soon(soon_d + j, LAPWING_VECTOR_BYTES);
+    const V detail = L::load(d + j),
+            below = L::difference(L::load(s + j), L::quarter(detail, L::load(after + j)));
+    store_some(next + j, below);
+    store_some(odd + j, L::sum(detail, L::mean(L::load(even + j), below)));
+  }
+  for (; j < n; ++j) {
+    const T below = minus(s[j], lifted<T, lift_quarter>(d[j], after[j], T(0), T(0)));
+    next[j] = below;
+    odd[j] = minus(d[j], lifted<T, lift_mean>(even[j], below, T(0), T(0)));
+  }
+}

@@ -101,25 +101,38 @@
 
 // Loops over other scalars: integer lifting for std::int16_t, int32_t and int64_t; pyramids for std::uint8_t,
 // uint16_t, int16_t, float and double. One line each, as above.
-#define LAPWING_LIFTING_KERNELS(X)                                                                     \
-  X(void, lift_rows,                                                                                   \
-    (lifting_step step, bool undo, const T* t, const T* a, const T* b, const T* c, const T* e, long n, \
-     T* out))                                                                                          \
-  X(void, lift_split, (lifting_scheme scheme, bool undo, T* s, T* d, long n))                          \
-  X(void, split_line, (const T* x, long n, T* s, T* d))                                                \
-  X(void, join_line, (const T* s, const T* d, long n, T* x))                                           \
-  X(void, split_legall53, (const T* x, long n, T* s, T* d))                                            \
-  X(void, join_legall53, (const T* s, const T* d, long n, T* x))
+#define LAPWING_LIFTING_KERNELS(X)                                                                       \
+  X(void, lift_rows,                                                                                     \
+    (lifting_step step, bool undo, const T* t, const T* a, const T* b, const T* c, const T* e, long n,   \
+     T* out))                                                                                            \
+  X(void, lift_split, (lifting_scheme scheme, bool undo, T* s, T* d, long n))                            \
+  X(void, split_line, (const T* x, long n, T* s, T* d))                                                  \
+  X(void, join_line, (const T* s, const T* d, long n, T* x))                                             \
+  X(void, split_legall53, (const T* x, long n, T* s, T* d))                                              \
+  X(void, join_legall53, (const T* s, const T* d, long n, T* x))                                         \
+  X(void, extent, (const T* x, long n, T* least, T* largest))                                            \
+  X(void, lift_legall53,                                                                                 \
+    (const T* even, const T* odd, const T* after, const T* before, const void* soon, long ahead, long n, \
+     T* s, T* d, T* far_s, T* far_d))                                                                    \
+  X(void, unlift_legall53,                                                                               \
+    (const T* even, const T* s, const T* d, const T* after, const T* soon_s, const T* soon_d, long n,    \
+     T* next, T* odd))
 #define LAPWING_PYRAMID_KERNELS(X)                                                                          \
+  X(void, pyramid_narrow, (const T* const* rows, const typename pyramid_sum<T>::type* w, long n, T* out))   \
   X(void, pyramid_narrow_rows,                                                                              \
     (const T* const* rows, const typename pyramid_sum<T>::type* w, long n,                                  \
      typename pyramid_sum<T>::type* out))                                                                   \
   X(void, pyramid_narrow_line,                                                                              \
     (const typename pyramid_sum<T>::type* x, const typename pyramid_sum<T>::type* w, long n, T* out))       \
+  X(void, pyramid_widen, (const T* const* rows, bool odd, long before, long n, T* out, bool past_caches))   \
+  X(void, pyramid_detail_row,                                                                               \
+    (const T* const* rows, bool odd, long before, const T* x, const T* soon, long n,                        \
+     typename pyramid_detail<T>::type* out, bool past_caches))                                              \
+  X(void, pyramid_whole_row,                                                                                \
+    (const T* const* rows, bool odd, long before, const typename pyramid_detail<T>::type* detail,           \
+     const typename pyramid_detail<T>::type* soon, long n, T* out, bool past_caches))                       \
   X(void, pyramid_widen_rows, (const T* const* rows, bool odd, long n, typename pyramid_sum<T>::type* out)) \
   X(void, pyramid_widen_line, (const typename pyramid_sum<T>::type* v, long n, T* out))                     \
-  X(void, pyramid_detail_line,                                                                              \
-    (const typename pyramid_sum<T>::type* v, const T* x, long n, typename pyramid_detail<T>::type* out))    \
   X(void, pyramid_whole_line,                                                                               \
     (const typename pyramid_sum<T>::type* v, const typename pyramid_detail<T>::type* detail, long n,        \
      T* out))

@@ -10,6 +10,7 @@
 #endif
 #define LAPWING_UNROLL _Pragma("GCC unroll 16")
 #define LAPWING_INLINE static inline __attribute__((always_inline))
+#define LAPWING_MEMBER __attribute__((always_inline))
 
 template <class T>
 struct lane_types;
@@ -29,6 +30,12 @@ struct lane_types<double> {
 // tried first: the compilers do not keep a rows x columns tile of accumulators in registers across them.
 template <class T>
 using vec = typename lane_types<T>::value;
+// N numbers of any type.
+template <class U, long N>
+struct some_of {
+  typedef U value __attribute__((vector_size(N * sizeof(U))));
+  typedef U memory __attribute__((vector_size(N * sizeof(U)), aligned(sizeof(U)), may_alias));
+};
 template <class T>
 using vec_bits = typename lane_types<T>::bits;
 template <class T>

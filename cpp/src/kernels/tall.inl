@@ -1,5 +1,11 @@
 // Small dense products of tall blocks: n x p matrices, stored by rows, `ld` apart.
 
+// Out of line: within the tiles of block_gram these conversions were most of their code.
+template <class T, long W>
+__attribute__((noinline)) void add_lanes(const T* lane, double* out) {
+  for (long t = 0; t < W; ++t) out[t] += static_cast<double>(lane[t]);
+}
+
 // out_ac += sum_i m_i x_ia y_ic over n rows; out is p x q. Without m: 1.
 // Eight sums or more at a time, in registers: the latency of their additions is hidden.
 template <class T>
@@ -38,7 +44,7 @@ void block_gram(const T* x, long ldx, long p, const T* y, long ldy, long q, cons
         V sum = acc[0][r][k];
         LAPWING_UNROLL for (long u = 1; u < U; ++u) sum += acc[u][r][k];
         store_as(lane, sum);
-        for (long t = 0; t < W; ++t) out[(a + r) * q + c + k * W + t] += static_cast<double>(lane[t]);
+        add_lanes<T, W>(lane, out + (a + r) * q + c + k * W);
       }
     };
     constexpr long most = N == 1 ? 8 : N == 4 ? 2 : 4;

@@ -54,8 +54,10 @@ inline std::vector<term> extension(std::ptrdiff_t i, std::ptrdiff_t n, boundary 
     case boundary::antireflect: {
       const std::ptrdiff_t j = remainder(i, bounce), rounds = (i - j) / bounce;
       const double far = 2 * static_cast<double>(rounds);
-      if (j < n) return {{n - 1, far}, {0, -far}, {j, 1}};
-      return {{n - 1, far + 2}, {0, -far}, {bounce - j, -1}};
+      std::vector<term> all = j < n ? std::vector<term>{{n - 1, far}, {0, -far}, {j, 1}}
+                                    : std::vector<term>{{n - 1, far + 2}, {0, -far}, {bounce - j, -1}};
+      std::erase_if(all, [](const term& t) { return t.weight == 0; });  // zero times NaN is NaN
+      return all;
     }
     case boundary::smooth: {
       if (n == 1) return {{0, 1}};

@@ -256,8 +256,10 @@ void idwt(const context& ctx, const axis_view<const T>& low, const axis_view<con
       const std::ptrdiff_t end = last + p.first + p.taps / 2 - 1;
       s.low.rows(first + p.first, end, a);
       s.high.rows(first + p.first, end, d);
-      a.push_back(s.low.soon(end));
-      d.push_back(s.high.soon(end));
+      for (std::ptrdiff_t i = end; i < end + 2; ++i) {
+        a.push_back(s.low.soon(i));
+        d.push_back(s.high.soon(i));
+      }
       const auto some = [&](std::ptrdiff_t pair, std::ptrdiff_t count, T* out, std::ptrdiff_t ld) {
         k.columns_up(a.data() + (pair - origin), d.data() + (pair - origin), lo.data(), hi.data(), p.taps,
                      width, count, out, ld);

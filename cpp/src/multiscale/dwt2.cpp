@@ -22,9 +22,10 @@ constexpr std::ptrdiff_t small_plane = 1 << 15;  // entries; its levels stay in 
 constexpr std::ptrdiff_t cached_plane = 1
                                         << 18;  // so small that its levels need not run one behind the other
 constexpr std::ptrdiff_t task_entries = 1 << 16;
-constexpr std::ptrdiff_t block_bytes = 1 << 14, most_rows = 32;
-constexpr std::ptrdiff_t step16 = 16;  // numbers to which phases are padded
-constexpr std::ptrdiff_t piece = 512;  // numbers that go past the caches at a time
+constexpr std::ptrdiff_t least_work = 1 << 22;  // entries times taps (and two) that are worth another thread
+constexpr std::ptrdiff_t block_bytes = 1 << 14, most_rows = 32;  // at least two: kernels make them in pairs
+constexpr std::ptrdiff_t step16 = 16;                            // numbers to which phases are padded
+constexpr std::ptrdiff_t piece = 512;                            // numbers that go past the caches at a time
 
 // One plane of an array.
 template <class T>
@@ -70,6 +71,39 @@ struct batch {
 template <class T>
 using four = std::array<plane<T>, 4>;
 
+// Calls rows of so many numbers into the cache in some steps, between other things: memory would wait for
+// arithmetic, and then arithmetic for memory. Rows that are null are none.
+template <class T>
+class calls {
+ public:
+  calls(const T* const* rows, std::ptrdiff_t count, std::ptrdiff_t width, std::ptrdiff_t steps)
+      : rows_(rows),
+        count_(count),
+        width_(width),
+        share_(round_up(width / std::max<std::ptrdiff_t>(steps, 1) + 1, line)) {}
+  void some() {
+    const std::ptrdiff_t until = std::min(width_, done_ + share_);
+    for (std::ptrdiff_t r = 0; r < count_; ++r)
+      if (rows_[r])
+        for (std::ptrdiff_t i = done_; i < until; i += line) __builtin_prefetch(rows_[r] + i, 0, 2);
+    done_ = until;
+  }
+
+ private:
+  static constexpr std::ptrdiff_t line = 64 / static_cast<std::ptrdiff_t>(sizeof(T));
+  const T* const* rows_;
+  std::ptrdiff_t count_, width_, share_, done_ = 0;
+};
+
+// So many small planes are taken at a time: all of them where threads would cost more than they do.
+inline std::ptrdiff_t small_grain(std::ptrdiff_t planes, std::ptrdiff_t entries, std::ptrdiff_t taps) {
+  if (planes * entries * (taps + 2) < least_work) return std::max<std::ptrdiff_t>(1, planes);
+  return std::max<std::ptrdiff_t>(1, task_entries / std::max<std::ptrdiff_t>(1, entries));
+}
+
+// The next lead of a row for which its entry `at` stands at the beginning of a cache line.
+std::ptrdiff_t aligned(std::ptrdiff_t lead, std::ptrdiff_t at) { return round_up(lead + at, step16) - at; }
+
 // ---------------------------------------------------------------------------------------------- analysis
 
 template <class T>
@@ -90,9 +124,9 @@ struct analysis {
         down_taps(&down_taps),
         along_taps(&along_taps),
         stream(stream),
-        lead((1 - along.signal.first) / 2),
+        lead(aligned((1 - along.signal.first) / 2, along.base >> 1)),
         half(round_up(lead + along.signal.last / 2 + 2, step16)),
-        rows(std::clamp<std::ptrdiff_t>(block_bytes / (4 * half * static_cast<std::ptrdiff_t>(sizeof(T))), 1,
+        rows(std::clamp<std::ptrdiff_t>(block_bytes / (4 * half * static_cast<std::ptrdiff_t>(sizeof(T))), 2,
                                         most_rows)) {
     along.signal.each([&](std::ptrdiff_t i, const std::vector<term>& terms) {
       where.push_back(place(i));
@@ -152,7 +186,8 @@ void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands
     w.pointers.clear();
     const std::ptrdiff_t end = 2 * (r + rows - 1) + a.down.base + a.down.taps;
     source.rows(2 * r + a.down.base, end, w.pointers);
-    for (std::ptrdiff_t i = end; i < end + 2; ++i) w.pointers.push_back(source.soon(i));
+    const std::ptrdiff_t soon = a.stream ? 2 * rows : 2;  // rows that come next
+    for (std::ptrdiff_t i = end; i < end + soon; ++i) w.pointers.push_back(source.soon(i));
     if (a.paired()) {
       T* to[4];
       long lds[4];
@@ -186,7 +221,8 @@ void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands
                          a.half);
     if (n % 2) {
       w.last_column.clear();
-      for (std::size_t i = 0; i + 2 < w.pointers.size(); ++i) w.last_column.push_back(w.pointers[i] + n - 1);
+      for (std::size_t i = 0; i + at(soon) < w.pointers.size(); ++i)
+        w.last_column.push_back(w.pointers[i] + n - 1);
       k.columns_down(w.last_column.data(), lo, hi, a.down.taps, 1, rows, low + a.place(n - 1), ld,
                      high + a.place(n - 1), ld);
     }
@@ -200,6 +236,9 @@ void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands
         row[a.where[e]] = sum_low;
         row[(high - low) + a.where[e]] = sum_high;
       }
+    // The first two of the rows that come next were called; the others are, between pieces of rows.
+    calls<T> ahead(w.pointers.data() + (w.pointers.size() - at(soon) + 2), soon - 2, n,
+                   2 * rows * ((count + piece - 1) / piece));
     // from low come aa and ad, from high da and dd
     for (std::size_t half = 0; half < 2; ++half) {
       const T* const from = half ? high : low;
@@ -216,6 +255,7 @@ void analyse(const analysis<T>& a, const plane<const T>& x, const four<T>& bands
           T *const l = direct[half] ? to_low.row(r + i) + c : spare, *const h = direct[half + 2]
                                                                                     ? to_high.row(r + i) + c
                                                                                     : spare + piece;
+          ahead.some();
           k.rows_down(row + one, row + two, row_lo, row_hi, a.along.taps, some, 1, 0, l, 0, h, 0);
           if (!direct[half]) put(half, r + i, c, some, l);
           if (!direct[half + 2]) put(half + 2, r + i, c, some, h);
@@ -331,9 +371,9 @@ struct synthesis {
         stream(stream),
         h(h),
         w(w),
-        lead(-along.bands.first),
+        lead(aligned(-along.bands.first, along.first)),
         ld(round_up(lead + along.bands.last + 1, step16)),
-        pairs(std::clamp<std::ptrdiff_t>(block_bytes / (4 * ld * static_cast<std::ptrdiff_t>(sizeof(T))), 1,
+        pairs(std::clamp<std::ptrdiff_t>(block_bytes / (4 * ld * static_cast<std::ptrdiff_t>(sizeof(T))), 2,
                                          most_rows)) {}
   std::ptrdiff_t row_pairs() const { return along.last - along.first + 1; }
   std::ptrdiff_t scratch() const {
@@ -414,7 +454,7 @@ void synthesise(const synthesis<T>& s, const four<const T>& bands, const plane<T
       w.pointers[b].clear();
       const std::ptrdiff_t end = p + pairs + s.down.taps / 2 - 1 + s.down.first;
       sources[b].rows(p + s.down.first, end, w.pointers[b]);
-      w.pointers[b].push_back(sources[b].soon(end));
+      for (std::ptrdiff_t i = end; i < end + 2; ++i) w.pointers[b].push_back(sources[b].soon(i));
     }
     k.columns_up(w.pointers[0].data(), w.pointers[1].data(), lo, hi, s.down.taps, n, pairs, low + s.lead,
                  s.ld);
@@ -601,7 +641,7 @@ void wavedec2(const context& ctx, const array_view<const T>& x, const std::array
   if (small) {
     auto between = workers<buffer<T>>(ctx, [&] { return buffer<T>(ctx, approximations); });
     const std::ptrdiff_t grain =
-        std::max<std::ptrdiff_t>(1, task_entries / (plans[0].down.n * plans[0].along.n));
+        small_grain(planes.count, plans[0].down.n * plans[0].along.n, plans[0].along.taps);
     ctx.parallel_for(planes.count, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
       auto& index = all[at(id)].index;
       for (std::ptrdiff_t number = a; number < b; ++number) {
@@ -742,8 +782,7 @@ void waverec2(const context& ctx, const array_view<const T>& approximation,
   const auto pairs_of = [](const synthesis<T>& p) { return p.down.last - p.down.first + 1; };
   if (small) {
     auto between = workers<buffer<T>>(ctx, [&] { return buffer<T>(ctx, approximations); });
-    const std::ptrdiff_t grain =
-        std::max<std::ptrdiff_t>(1, task_entries / std::max<std::ptrdiff_t>(1, y_h * y_w));
+    const std::ptrdiff_t grain = small_grain(planes.count, y_h * y_w, plans[0].along.taps);
     ctx.parallel_for(planes.count, grain, [&](std::ptrdiff_t a, std::ptrdiff_t b, int id) {
       auto& index = all[at(id)].index;
       for (std::ptrdiff_t number = a; number < b; ++number) {

@@ -14,9 +14,9 @@ namespace lapwing::multiscale {
 
 namespace {
 
-constexpr std::ptrdiff_t strip = 64;               // rows of each band
-constexpr std::ptrdiff_t slots = 8;                // rows that are kept: a step looks at seven
-constexpr std::ptrdiff_t plane_numbers = 1 << 15;  // small planes are taken together up to that
+constexpr std::ptrdiff_t strip = 64;              // rows of each band
+constexpr std::ptrdiff_t slots = 8;               // rows that are kept: a step looks at seven
+constexpr std::ptrdiff_t task_numbers = 1 << 16;  // fewer are not worth a thread
 
 std::ptrdiff_t evens(std::ptrdiff_t n) { return (n + 1) / 2; }
 std::ptrdiff_t odds(std::ptrdiff_t n) { return n / 2; }
@@ -76,12 +76,15 @@ struct ring {
   std::ptrdiff_t stride = 0;
   std::array<std::ptrdiff_t, slots> held;
   void clear() { held.fill(-1); }
+  bool holds(std::ptrdiff_t i) const { return held[at(i % slots)] == i; }
+  T* place(std::ptrdiff_t i) const { return data + i % slots * stride; }
+  void hold(std::ptrdiff_t i) { held[at(i % slots)] = i; }
   template <class F>
   T* get(std::ptrdiff_t i, F&& make) {
-    T* const row = data + i % slots * stride;
-    if (held[at(i % slots)] != i) {
+    T* const row = place(i);
+    if (!holds(i)) {
       make(i, row);
-      held[at(i % slots)] = i;
+      hold(i);
     }
     return row;
   }
@@ -118,14 +121,13 @@ void each_strip(const context& ctx, const plan& p, std::ptrdiff_t planes_count, 
   std::vector<buffer<T>> scratch;
   for (int w = 0; w < ctx.threads(); ++w) scratch.emplace_back(ctx, p.scratch());
   const std::ptrdiff_t tasks = planes_count * p.strips,
-                       grain = p.strips > 1
-                                   ? 1
-                                   : std::max<std::ptrdiff_t>(1, plane_numbers / (p.rows * p.columns));
+                       rows = p.strips > 1 ? (p.vertical ? 2 * strip : strip) : p.rows,
+                       grain = std::max<std::ptrdiff_t>(1, task_numbers / (rows * p.columns));
   ctx.parallel_for(tasks, grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int id) {
     for (std::ptrdiff_t t = lo; t < hi; ++t) {
       if (ctx.checkpoint(id)) return;
       const std::ptrdiff_t k0 = t % p.strips * strip;
-      body(t / p.strips, k0, std::min(p.units, k0 + strip), scratch[at(id)].data());
+      body(t / p.strips, k0, std::min(p.units, k0 + strip), scratch[at(id)].data(), id);
     }
   });
 }
@@ -180,9 +182,10 @@ bool large(const plan& p) {
 template <class X, class T>
 class lifter {  // one strip of one plane
  public:
+  // the extent of what is looked at goes to `seen`
   lifter(const plan& p, const kernels::lifting_table<T>& k, const kernels::table<float>& f, lifting how,
-         T shift, T* scratch)
-      : p_(p), k_(k), f_(f), how_(how), shift_(shift), stream_(large<T>(p)) {
+         T shift, T* scratch, value_range& seen)
+      : p_(p), k_(k), f_(f), how_(how), shift_(shift), stream_(large<T>(p)), seen_(seen) {
     ring_.data = scratch;
     ring_.stride = p.width;
     halo_ = scratch + p.ring();
@@ -215,6 +218,10 @@ class lifter {  // one strip of one plane
     const std::ptrdiff_t from = above && k0 > 0 ? k0 - 1 : k0,
                          to = slope ? std::min(k1 + 1, p_.low_rows) : k1;
     for (std::ptrdiff_t k = from; k < to; ++k) {
+      if (how_ == lifting::legall53 && k >= k0 && k < odds(p_.rows)) {
+        both(k);
+        continue;
+      }
       if (k < odds(p_.rows)) first(k);
       if (k >= k0 || slope) second(k);
       if (slope && k > k0) third(k - 1);
@@ -238,22 +245,26 @@ class lifter {  // one strip of one plane
     if (stream_ && (high + half > 0 || k < k0_ || k >= k1_))
       return halo_ + (p_.vertical ? 4 * high + k % 4 : 0) * p_.width + p_.offset(half);
 
-    if (k >= k0_ && k < k1_)
-      return bands_[at(p_.vertical && p_.horizontal ? 2 * high + half : high + half)].row(k);
+    if (k >= k0_ && k < k1_) return band_row(high, half, k);
     return halo_ + (2 * high + (k < k0_ ? 0 : 1)) * p_.width + p_.offset(half);
   }
   // Row k of both halves stays as it is.
   void finish(std::ptrdiff_t high, std::ptrdiff_t k) const {
     if (!stream_ || (high == 1 && k >= odds(p_.rows))) return;
     for (std::ptrdiff_t half = high == 0 ? 1 : 0; half < p_.halves(); ++half) {
-      const auto& band = bands_[at(p_.vertical && p_.horizontal ? 2 * high + half : high + half)];
-      stream_row(f_, out(high, half, k), p_.count(half), band.row(k));
+      stream_row(f_, out(high, half, k), p_.count(half), band_row(high, half, k));
     }
+  }
+  T* band_row(std::ptrdiff_t high, std::ptrdiff_t half, std::ptrdiff_t k) const {
+    return bands_[at(p_.vertical && p_.horizontal ? 2 * high + half : high + half)].row(k);
   }
   const T* samples(std::ptrdiff_t i) const {
     const X* from = x_.row(i);
     if constexpr (std::is_same_v<X, T>) {
+      if (x_.step == 1) look(from);
       if (x_.step == 1 && shift_ == 0) return from;
+      if (x_.step != 1)
+        for (std::ptrdiff_t j = 0; j < p_.columns; ++j) seen_.add(from[j * x_.step], from[j * x_.step]);
     }
     const auto take = [&](std::ptrdiff_t step) {
       for (std::ptrdiff_t j = 0; j < p_.columns; ++j)
@@ -265,6 +276,11 @@ class lifter {  // one strip of one plane
       take(x_.step);
     return line_;
   }
+  void look(const T* row) const {
+    T least = row[0], largest = row[0];
+    k_.extent(row, p_.columns, &least, &largest);
+    seen_.add(least, largest);
+  }
   void split_row(std::ptrdiff_t i, T* s, T* d) const {
     if (how_ == lifting::legall53) {
       k_.split_legall53(samples(i), p_.columns, s, d);
@@ -275,7 +291,11 @@ class lifter {  // one strip of one plane
   }
   const T* row(std::ptrdiff_t i) {
     if constexpr (std::is_same_v<X, T>) {
-      if (!p_.horizontal && x_.step == 1 && shift_ == 0) return x_.row(i);
+      if (!p_.horizontal && x_.step == 1 && shift_ == 0) {
+        if (!ring_.holds(i)) look(x_.row(i));
+        ring_.hold(i);
+        return x_.row(i);
+      }
     }
     return ring_.get(i, [&](std::ptrdiff_t r, T* to) {
       if (p_.horizontal)
@@ -285,6 +305,20 @@ class lifter {  // one strip of one plane
     });
   }
   const T* even(std::ptrdiff_t j) { return row(2 * mirror_even(j, p_.rows)); }
+  // Both steps of 5/3 for a pair of rows of the strip; where they end.
+  void both(std::ptrdiff_t k) {
+    const T *odd = row(2 * k + 1), *a = even(k), *b = even(k + 1);
+    const std::ptrdiff_t next = 2 * k + 3;  // rows that are split next, one with each half
+    const long ahead =
+        x_.step == 1 && next < p_.rows
+            ? std::max<long>(1, p_.halves() * static_cast<long>(sizeof(X)) / static_cast<long>(sizeof(T)))
+            : 0;
+    for (std::ptrdiff_t h = 0, o = 0; h < p_.halves(); ++h, o = p_.padded)
+      k_.lift_legall53(a + o, odd + o, b + o, k > 0 ? out(1, h, k - 1) : nullptr,
+                       x_.row(ahead ? std::min(next + h, p_.rows - 1) : 0), ahead, p_.count(h), out(0, h, k),
+                       out(1, h, k), stream_ && h == 1 ? band_row(0, h, k) : nullptr,
+                       stream_ ? band_row(1, h, k) : nullptr);
+  }
   void first(std::ptrdiff_t k) {
     const T *t = row(2 * k + 1), *a = even(k), *b = a, *c = a, *e = a;
     if (how_ == lifting::legall53 || how_ == lifting::m97) b = even(k + 1);
@@ -326,6 +360,7 @@ class lifter {  // one strip of one plane
   lifting how_;
   T shift_;
   bool stream_;
+  value_range& seen_;
   ring<T> ring_;
   T *halo_, *line_;
   rows_of<const X> x_{};
@@ -336,9 +371,10 @@ class lifter {  // one strip of one plane
 template <class T>
 class unlifter {
  public:
+  // the extents of bands go to `seen`
   unlifter(const plan& p, const kernels::lifting_table<T>& k, const kernels::table<float>& f, lifting how,
-           T shift, T* scratch)
-      : p_(p), k_(k), f_(f), how_(how), shift_(shift), stream_(large<T>(p)) {
+           T shift, T* scratch, std::array<value_range, 4>& seen)
+      : p_(p), k_(k), f_(f), how_(how), shift_(shift), stream_(large<T>(p)), seen_(seen) {
     ring_.data = scratch;
     ring_.stride = p.width;
     rest_ = scratch + p.ring();  // an odd row, a copy, rows of bands that are gathered, a detail
@@ -351,8 +387,10 @@ class unlifter {
     ring_.clear();
     if (!p_.vertical) {
       for (std::ptrdiff_t i = k0; i < k1; ++i) {
-        for (std::ptrdiff_t h = 0; h < p_.halves(); ++h)
+        for (std::ptrdiff_t h = 0; h < p_.halves(); ++h) {
+          look(0, h, band(0, h, i, 0));
           std::copy_n(band(0, h, i, 0), p_.count(h), rest_ + p_.offset(h));
+        }
         join_row(i, rest_);
       }
       if (stream_) f_.stream_fence();
@@ -364,9 +402,23 @@ class unlifter {
   }
 
  private:
+  std::size_t number(std::ptrdiff_t high, std::ptrdiff_t half) const {
+    return at(p_.vertical && p_.horizontal ? 2 * high + half : high + half);
+  }
+  void look(std::ptrdiff_t high, std::ptrdiff_t half, const T* row) const {
+    if (p_.count(half) == 0) return;
+    T least = row[0], largest = row[0];
+    k_.extent(row, p_.count(half), &least, &largest);
+    seen_[number(high, half)].add(least, largest);
+  }
+  // Row k of a band, if there is one to be called into the cache.
+  const T* soon(std::ptrdiff_t high, std::ptrdiff_t half, std::ptrdiff_t k) const {
+    const auto& b = bands_[number(high, half)];
+    return b.step == 1 && k < (high ? odds(p_.rows) : p_.low_rows) ? b.row(k) : nullptr;
+  }
   // Row k of a band; gathered into slot `place` where it has strides.
   const T* band(std::ptrdiff_t high, std::ptrdiff_t half, std::ptrdiff_t k, std::ptrdiff_t place) const {
-    const auto& b = bands_[at(p_.vertical && p_.horizontal ? 2 * high + half : high + half)];
+    const auto& b = bands_[number(high, half)];
     if (b.step == 1) return b.row(k);
     T* const to = rest_ + (2 + place) * p_.width + p_.offset(half);
     const T* from = b.row(k);
@@ -388,6 +440,7 @@ class unlifter {
       for (std::ptrdiff_t h = 0; h < p_.halves(); ++h) {
         const std::ptrdiff_t o = p_.offset(h);
         const T* s = band(0, h, k, 3);
+        look(0, h, s);
         if (p_.rows == 1 || (!two && k >= odds(p_.rows))) {
           std::copy_n(s, p_.count(h), to + o);
           continue;
@@ -399,6 +452,8 @@ class unlifter {
     });
   }
   const T* odd(std::ptrdiff_t k) {
+    for (std::ptrdiff_t h = 0; h < p_.halves(); ++h) look(1, h, band(1, h, k, 0));
+    if (how_ == lifting::legall53 && k + 1 < p_.low_rows && !ring_.holds(k + 1)) return with_next_even(k);
     const T *a = even(k), *b = a, *c = a, *e = a;
     if (how_ == lifting::legall53 || how_ == lifting::m97) b = even(mirror_even(k + 1, p_.rows));
     if (how_ == lifting::m97) {
@@ -410,6 +465,20 @@ class unlifter {
       k_.lift_rows(first_step(how_), true, detail(k, h, rest_ + 8 * p_.width + o), a + o, b + o, c + o, e + o,
                    p_.count(h), rest_ + o);
     }
+    return rest_;
+  }
+  // The odd row of 5/3 together with the even one after it.
+  const T* with_next_even(std::ptrdiff_t k) {
+    const T* const a = even(k);
+    T* const b = ring_.place(k + 1);
+    for (std::ptrdiff_t h = 0; h < p_.halves(); ++h) {
+      const std::ptrdiff_t o = p_.offset(h);
+      const T* const s = band(0, h, k + 1, 3);
+      look(0, h, s);
+      k_.unlift_legall53(a + o, s, band(1, h, k, 4), band(1, h, mirror_odd(k + 1, p_.rows), 5),
+                         soon(0, h, k + 2), soon(1, h, k + 2), p_.count(h), b + o, rest_ + o);
+    }
+    ring_.hold(k + 1);
     return rest_;
   }
   void join_row(std::ptrdiff_t i, const T* halves) {
@@ -444,6 +513,7 @@ class unlifter {
   lifting how_;
   T shift_;
   bool stream_;
+  std::array<value_range, 4>& seen_;
   ring<T> ring_;
   T *rest_, *line_;
   std::array<rows_of<const T>, 4> bands_{};
@@ -453,8 +523,8 @@ class unlifter {
 }  // namespace
 
 template <class X, class T>
-void lift(const context& ctx, const axis_view<const X>& given, std::ptrdiff_t given_across, lifted_axes which,
-          lifting how, T shift, const std::vector<axis_view<T>>& given_bands) {
+value_range lift(const context& ctx, const axis_view<const X>& given, std::ptrdiff_t given_across,
+                 lifted_axes which, lifting how, T shift, const std::vector<axis_view<T>>& given_bands) {
   check_bands(given, given_across, which, given_bands);
   check(given_across != given.axis || which == lifted_axes::across, "one axis has none across");
   const auto x = with_rows(given, given_across);
@@ -468,17 +538,24 @@ void lift(const context& ctx, const axis_view<const X>& given, std::ptrdiff_t gi
   const planes batch(x.shape, x.axis, across);
   const auto& k = kernels::get_lifting<T>(ctx.level());
   const auto& f = kernels::get<float>(ctx.level());
+  std::vector<value_range> seen(at(ctx.threads()));
   each_strip<T>(
-      ctx, p, batch.count, [&](std::ptrdiff_t plane, std::ptrdiff_t k0, std::ptrdiff_t k1, T* scratch) {
+      ctx, p, batch.count,
+      [&](std::ptrdiff_t plane, std::ptrdiff_t k0, std::ptrdiff_t k1, T* scratch, int id) {
         std::array<rows_of<T>, 4> to{};
         for (std::size_t b = 0; b < bands.size(); ++b) to[b] = batch.rows(bands[b], across, plane);
-        lifter<X, T>(p, k, f, how, shift, scratch).forward(batch.rows(x, across, plane), to, k0, k1);
+        value_range here;
+        lifter<X, T>(p, k, f, how, shift, scratch, here).forward(batch.rows(x, across, plane), to, k0, k1);
+        seen[at(id)].add(here.least, here.largest);
       });
+  for (const value_range& e : seen) seen[0].add(e.least, e.largest);
+  return seen[0];
 }
 
 template <class T>
-void unlift(const context& ctx, const std::vector<axis_view<const T>>& given_bands,
-            std::ptrdiff_t given_across, lifted_axes which, lifting how, T shift, const axis_view<T>& given) {
+std::vector<value_range> unlift(const context& ctx, const std::vector<axis_view<const T>>& given_bands,
+                                std::ptrdiff_t given_across, lifted_axes which, lifting how, T shift,
+                                const axis_view<T>& given) {
   check_bands(given, given_across, which, given_bands);
   check(given_across != given.axis || which == lifted_axes::across, "one axis has none across");
   const auto x = with_rows(given, given_across);
@@ -490,17 +567,25 @@ void unlift(const context& ctx, const std::vector<axis_view<const T>>& given_ban
   const planes batch(x.shape, x.axis, across);
   const auto& k = kernels::get_lifting<T>(ctx.level());
   const auto& f = kernels::get<float>(ctx.level());
+  std::vector<std::array<value_range, 4>> seen(at(ctx.threads()));
   each_strip<T>(
-      ctx, p, batch.count, [&](std::ptrdiff_t plane, std::ptrdiff_t k0, std::ptrdiff_t k1, T* scratch) {
+      ctx, p, batch.count,
+      [&](std::ptrdiff_t plane, std::ptrdiff_t k0, std::ptrdiff_t k1, T* scratch, int id) {
         std::array<rows_of<const T>, 4> from{};
         for (std::size_t b = 0; b < bands.size(); ++b) from[b] = batch.rows(bands[b], across, plane);
-        unlifter<T>(p, k, f, how, shift, scratch).backward(from, batch.rows(x, across, plane), k0, k1);
+        std::array<value_range, 4> here;
+        unlifter<T>(p, k, f, how, shift, scratch, here).backward(from, batch.rows(x, across, plane), k0, k1);
+        for (std::size_t b = 0; b < 4; ++b) seen[at(id)][b].add(here[b].least, here[b].largest);
       });
+  std::vector<value_range> all(bands.size());
+  for (const auto& one : seen)
+    for (std::size_t b = 0; b < all.size(); ++b) all[b].add(one[b].least, one[b].largest);
+  return all;
 }
 
-#define LAPWING_LIFT(X, T)                                                                                  \
-  template void lift<X, T>(const context&, const axis_view<const X>&, std::ptrdiff_t, lifted_axes, lifting, \
-                           T, const std::vector<axis_view<T>>&);
+#define LAPWING_LIFT(X, T)                                                                                \
+  template value_range lift<X, T>(const context&, const axis_view<const X>&, std::ptrdiff_t, lifted_axes, \
+                                  lifting, T, const std::vector<axis_view<T>>&);
 LAPWING_LIFT(std::uint8_t, std::int16_t)
 LAPWING_LIFT(std::uint8_t, std::int32_t)
 LAPWING_LIFT(std::uint8_t, std::int64_t)
@@ -508,9 +593,9 @@ LAPWING_LIFT(std::int16_t, std::int16_t)
 LAPWING_LIFT(std::int32_t, std::int32_t)
 LAPWING_LIFT(std::int64_t, std::int64_t)
 #undef LAPWING_LIFT
-#define LAPWING_UNLIFT(T)                                                                         \
-  template void unlift<T>(const context&, const std::vector<axis_view<const T>>&, std::ptrdiff_t, \
-                          lifted_axes, lifting, T, const axis_view<T>&);
+#define LAPWING_UNLIFT(T)                                                                             \
+  template std::vector<value_range> unlift<T>(const context&, const std::vector<axis_view<const T>>&, \
+                                              std::ptrdiff_t, lifted_axes, lifting, T, const axis_view<T>&);
 LAPWING_UNLIFT(std::int16_t)
 LAPWING_UNLIFT(std::int32_t)
 LAPWING_UNLIFT(std::int64_t)

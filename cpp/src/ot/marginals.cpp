@@ -18,38 +18,71 @@ std::size_t at(std::ptrdiff_t i) { return static_cast<std::size_t>(i); }
 matrix_view<const double> row_of(const vector& x) { return {x.data(), 1, std::ssize(x)}; }
 matrix_view<double> row_of(vector& x) { return {x.data(), 1, std::ssize(x)}; }
 
-template <class T>
-struct computed_plan {
-  const context& ctx;
-  const plan<T>& p;
-  bool flipped;
-  static constexpr double unit = std::numeric_limits<T>::epsilon();
-  std::ptrdiff_t rows() const { return flipped ? p.costs.cols() : p.costs.rows(); }
-  std::ptrdiff_t cols() const { return flipped ? p.costs.rows() : p.costs.cols(); }
-  void apply(const vector& x, vector& out, bool transposed) const {
-    ot::apply(ctx, p, row_of(x), row_of(out), transposed != flipped);
-  }
-  void normal(std::span<const double> w, const vector& x, vector& out) const {
-    if (!flipped) return ot::normal(ctx, p, w, row_of(x), row_of(out));
+// A plan, whatever it is made of; `unit`: the machine epsilon of its type.
+class products {
+ public:
+  explicit products(double u) : unit(u) {}
+  virtual ~products() = default;
+  virtual std::ptrdiff_t rows() const = 0;
+  virtual std::ptrdiff_t cols() const = 0;
+  virtual void apply(const vector& x, vector& out, bool transposed) const = 0;
+  // P^T diag(w) P x
+  virtual void normal(std::span<const double> w, const vector& x, vector& out) const {
     vector image(at(rows()));
     apply(x, image, false);
     for (std::size_t i = 0; i < image.size(); ++i) image[i] *= w[i];
     apply(image, out, true);
   }
-  // sum_i P_ij^2 x_i: the squares are the plan of twice the potentials at half the regularisation
-  void squares(const vector& x, vector& out) const {
+  virtual void squares(const vector& x, vector& out) const = 0;  // sum_i P_ij^2 x_i
+  const double unit;
+};
+
+template <class T>
+class computed_plan final : public products {
+ public:
+  computed_plan(const context& c, const plan<T>& made, bool transposed)
+      : products(std::numeric_limits<T>::epsilon()), ctx(c), p(made), flipped(transposed) {}
+  std::ptrdiff_t rows() const override { return flipped ? p.costs.cols() : p.costs.rows(); }
+  std::ptrdiff_t cols() const override { return flipped ? p.costs.rows() : p.costs.cols(); }
+  void apply(const vector& x, vector& out, bool transposed) const override {
+    ot::apply(ctx, p, row_of(x), row_of(out), transposed != flipped);
+  }
+  void normal(std::span<const double> w, const vector& x, vector& out) const override {
+    if (flipped) return products::normal(w, x, out);
+    ot::normal(ctx, p, w, row_of(x), row_of(out));  // in one sweep
+  }
+  // the plan of twice the potentials at half the regularisation
+  void squares(const vector& x, vector& out) const override {
     vector u(p.u.begin(), p.u.end()), v(p.v.begin(), p.v.end());
     for (double& z : u) z *= 2;
     for (double& z : v) z *= 2;
     ot::apply(ctx, plan<T>{p.costs, p.reg / 2, u, v}, row_of(x), row_of(out), !flipped);
   }
+
+ private:
+  const context& ctx;
+  const plan<T>& p;
+  bool flipped;
 };
 
-struct stored_plan {
-  csr_view<const double> p;
-  double unit;
-  std::ptrdiff_t rows() const { return p.rows(); }
-  std::ptrdiff_t cols() const { return p.cols; }
+class stored_plan final : public products {
+ public:
+  stored_plan(csr_view<const double> entries, double unit) : products(unit), p(entries) {}
+  std::ptrdiff_t rows() const override { return p.rows(); }
+  std::ptrdiff_t cols() const override { return p.cols; }
+  void apply(const vector& x, vector& out, bool transposed) const override {
+    std::ranges::fill(out, 0.0);
+    if (transposed)
+      each([&](std::size_t i, std::size_t j, double v) { out[j] += v * x[i]; });
+    else
+      each([&](std::size_t i, std::size_t j, double v) { out[i] += v * x[j]; });
+  }
+  void squares(const vector& x, vector& out) const override {
+    std::ranges::fill(out, 0.0);
+    each([&](std::size_t i, std::size_t j, double v) { out[j] += v * v * x[i]; });
+  }
+
+ private:
   template <class Body>
   void each(Body&& body) const {
     for (std::ptrdiff_t i = 0; i < rows(); ++i)
@@ -58,29 +91,13 @@ struct stored_plan {
         body(at(i), static_cast<std::size_t>(p.indices[k]), p.values[k]);
       }
   }
-  void apply(const vector& x, vector& out, bool transposed) const {
-    std::ranges::fill(out, 0.0);
-    if (transposed)
-      each([&](std::size_t i, std::size_t j, double v) { out[j] += v * x[i]; });
-    else
-      each([&](std::size_t i, std::size_t j, double v) { out[i] += v * x[j]; });
-  }
-  void normal(std::span<const double> w, const vector& x, vector& out) const {
-    vector image(at(rows()));
-    apply(x, image, false);
-    for (std::size_t i = 0; i < image.size(); ++i) image[i] *= w[i];
-    apply(image, out, true);
-  }
-  void squares(const vector& x, vector& out) const {
-    std::ranges::fill(out, 0.0);
-    each([&](std::size_t i, std::size_t j, double v) { out[j] += v * v * x[i]; });
-  }
+
+  csr_view<const double> p;
 };
 
-template <class Plan>
 class system {
  public:
-  system(const context& ctx, const Plan& p, const marginal_equations& e)
+  system(const context& ctx, const products& p, const marginal_equations& e)
       : ctx_(ctx), p_(p), e_(e), inverse_(at(p.rows()), 0.0), whole_(at(p.cols())), image_(whole_.size()) {
     for (std::size_t i = 0; i < inverse_.size(); ++i)
       if (e.rows[i] > 0) inverse_[i] = 1 / e.rows[i];
@@ -192,14 +209,13 @@ class system {
   }
 
   const context& ctx_;
-  const Plan& p_;
+  const products& p_;
   const marginal_equations& e_;
   vector inverse_, diagonal_, whole_, image_;
   std::vector<std::size_t> free_;
 };
 
-template <class Plan>
-marginal_result solve(const context& ctx, const Plan& p, const marginal_equations& e, std::span<double> s,
+marginal_result solve(const context& ctx, const products& p, const marginal_equations& e, std::span<double> s,
                       std::span<double> t) {
   const std::size_t n = at(p.rows()), m = at(p.cols());
   check(e.rows.size() == n && e.q.size() == n && s.size() == n, "rows, q and s must have length ", n,
@@ -209,7 +225,7 @@ marginal_result solve(const context& ctx, const Plan& p, const marginal_equation
         t.size(), " and ", e.free.size());
   check(e.tol > 0, "tol must be > 0, got ", e.tol);
   check(e.max_iter >= 1, "max_iter must be >= 1, got ", e.max_iter);
-  return system<Plan>(ctx, p, e).run(s, t);
+  return system(ctx, p, e).run(s, t);
 }
 
 }  // namespace
@@ -217,7 +233,7 @@ marginal_result solve(const context& ctx, const Plan& p, const marginal_equation
 template <class T>
 marginal_result solve_marginals(const context& ctx, const plan<T>& p, const marginal_equations& e,
                                 std::span<double> s, std::span<double> t) {
-  return solve(ctx, computed_plan<T>{ctx, p, e.transposed}, e, s, t);
+  return solve(ctx, computed_plan<T>(ctx, p, e.transposed), e, s, t);
 }
 template marginal_result solve_marginals<float>(const context&, const plan<float>&, const marginal_equations&,
                                                 std::span<double>, std::span<double>);
@@ -234,7 +250,7 @@ marginal_result solve_marginals(const context& ctx, csr_view<const double> p, do
     check(p.offsets[i - 1] <= p.offsets[i], "offsets must rise, but do not at ", i);
   for (const std::int32_t j : p.indices)
     check(j >= 0 && j < p.cols, "a column of the plan is ", j, ", outside 0 ... ", p.cols - 1);
-  return solve(ctx, stored_plan{p, unit}, e, s, t);
+  return solve(ctx, stored_plan(p, unit), e, s, t);
 }
 
 }  // namespace lapwing::ot

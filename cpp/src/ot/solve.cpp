@@ -165,14 +165,17 @@ result solve(const context& ctx, csr_view<const T> costs, std::span<const double
   });
 }
 
-template <class T>
-std::vector<result> solve_batch(const context& ctx, std::span<const batch_item<T>> items, double reg,
-                                bool scaling, const options& o) {
+namespace {
+
+// Every problem alone, at levels of its own: from the range of its costs by factors of 4.
+template <class T, class Options, class Solve>
+auto each(const context& ctx, std::span<const batch_item<T>> items, double reg, bool scaling,
+          const Options& o, Solve&& solve_one) {
   check(reg > 0 && reg <= std::numeric_limits<double>::max(), "reg must be > 0 and finite, got ", reg);
-  std::vector<result> out(items.size());
+  std::vector<decltype(solve_one(ctx, items[0], o))> out(items.size());
   for_each_alone(ctx, std::ssize(items), [&](std::size_t k, const context& mine) {
     const batch_item<T>& item = items[k];
-    options own = o;
+    Options own = o;
     own.schedule.clear();
     if (scaling) {
       const interval r = range(mine, item.costs);
@@ -182,9 +185,36 @@ std::vector<result> solve_batch(const context& ctx, std::span<const batch_item<T
       for (double level = spread; level > reg; level /= 4) own.schedule.push_back(level);
     }
     own.schedule.push_back(reg);
-    out[k] = solve(mine, item.costs, item.a, item.b, own, item.f, item.g);
+    out[k] = solve_one(mine, item, own);
   });
   return out;
+}
+
+}  // namespace
+
+template <class T>
+std::vector<result> solve_batch(const context& ctx, std::span<const batch_item<T>> items, double reg,
+                                bool scaling, const options& o) {
+  return each<T>(ctx, items, reg, scaling, o,
+                 [](const context& mine, const batch_item<T>& item, const options& own) {
+                   return solve(mine, item.costs, item.a, item.b, own, item.f, item.g);
+                 });
+}
+
+template <class T>
+std::vector<relaxed_result> solve_relaxed_batch(const context& ctx, std::span<const batch_item<T>> items,
+                                                double reg, bool scaling, const relaxed_options& o) {
+  const auto first = [](std::span<const double> rho, std::size_t size, const char* name) {
+    check(rho.empty() || rho.size() >= size, name, " must be as long as the longest problem, ", size,
+          ", got ", rho.size());
+    return rho.empty() ? rho : rho.first(size);
+  };
+  return each<T>(ctx, items, reg, scaling, o,
+                 [&](const context& mine, const batch_item<T>& item, relaxed_options own) {
+                   own.rho_a = first(own.rho_a, item.a.size(), "rho_a");
+                   own.rho_b = first(own.rho_b, item.b.size(), "rho_b");
+                   return solve_relaxed(mine, item.costs, item.a, item.b, own, item.f, item.g);
+                 });
 }
 
 template <class T>
@@ -312,6 +342,8 @@ interval range(const context& ctx, const geometry<T>& geo) {
                            std::span<const double>, const options&, std::span<double>, std::span<double>);  \
   template std::vector<result> solve_batch<T>(const context&, std::span<const batch_item<T>>, double, bool, \
                                               const options&);                                              \
+  template std::vector<relaxed_result> solve_relaxed_batch<T>(                                              \
+      const context&, std::span<const batch_item<T>>, double, bool, const relaxed_options&);                \
   template result solve<T>(const context&, csr_view<const T>, std::span<const double>,                      \
                            std::span<const double>, const options&, std::span<double>, std::span<double>);  \
   template relaxed_result solve_relaxed<T>(const context&, csr_view<const T>, std::span<const double>,      \

@@ -21,22 +21,32 @@ constexpr std::ptrdiff_t grain = 256;   // rows of a chunk
 
 std::size_t at(std::ptrdiff_t i) { return static_cast<std::size_t>(i); }
 
+class kernel {
+ public:
+  virtual ~kernel() = default;
+  virtual std::ptrdiff_t size() const = 0;
+  virtual void tops(vector& out) const = 0;                     // log of the largest entry of each row
+  virtual void log_sums(const vector& delta, vector& out) = 0;  // log sum_j K_ij e^(delta_j)
+  virtual void sums(const vector& delta, vector& out) = 0;      // of diag(e^delta) K diag(e^delta)
+  virtual void fix(const vector& delta) = 0;                    // that matrix is W of `product`
+  virtual void product(const vector& x, vector& out) const = 0;
+};
+
 // K by its positive entries, in logarithms: kernels that span hundreds of decades do no harm.
-class stored_kernel {
+class stored_kernel final : public kernel {
  public:
   stored_kernel(const context& ctx, csr_view<const double> k)
       : ctx_(ctx), k_(k), table_(kernels::get<double>(ctx.level())), logs_(k.values.size()) {
     for (std::size_t q = 0; q < logs_.size(); ++q) logs_[q] = std::log(k.values[q]);
     for (int w = 0; w < ctx.threads(); ++w) rooms_.emplace_back();
   }
-  std::ptrdiff_t size() const { return k_.rows(); }
+  std::ptrdiff_t size() const override { return k_.rows(); }
 
-  void tops(vector& out) const {
+  void tops(vector& out) const override {
     for (std::ptrdiff_t i = 0; i < size(); ++i)
       out[at(i)] = *std::max_element(logs_.begin() + begin(i), logs_.begin() + begin(i + 1));
   }
-  // log sum_j K_ij e^(delta_j)
-  void log_sums(const vector& delta, vector& out) {
+  void log_sums(const vector& delta, vector& out) override {
     each_chunk([&](std::ptrdiff_t lo, std::ptrdiff_t hi, vector& z) {
       for (std::ptrdiff_t i = lo; i < hi; ++i) {
         double height = -std::numeric_limits<double>::infinity();
@@ -50,18 +60,17 @@ class stored_kernel {
       for (std::ptrdiff_t i = lo; i < hi; ++i) out[at(i)] += std::log(row(i, lo, z));
     });
   }
-  // of diag(e^delta) K diag(e^delta)
-  void sums(const vector& delta, vector& out) {
+  void sums(const vector& delta, vector& out) override {
     each_chunk([&](std::ptrdiff_t lo, std::ptrdiff_t hi, vector& z) {
       scale(delta, lo, hi, z);
       for (std::ptrdiff_t i = lo; i < hi; ++i) out[at(i)] = row(i, lo, z);
     });
   }
-  void fix(const vector& delta) {
+  void fix(const vector& delta) override {
     values_.resize(logs_.size());
     entries(delta, values_);
   }
-  void product(const vector& x, vector& out) const {
+  void product(const vector& x, vector& out) const override {
     ctx_.parallel_for(size(), grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
       for (std::ptrdiff_t i = lo; i < hi; ++i) {
         double sum = 0;
@@ -117,28 +126,28 @@ class stored_kernel {
 
 // exp(-c(x_i, x_j) / reg) of points, made anew in every pass.
 template <class T>
-class points_kernel {
+class points_kernel final : public kernel {
  public:
   points_kernel(const context& ctx, const geometry<T>& geo, double reg) : ctx_(ctx), geo_(geo), reg_(reg) {}
-  std::ptrdiff_t size() const { return geo_.rows(); }
+  std::ptrdiff_t size() const override { return geo_.rows(); }
 
-  void tops(vector& out) const {
+  void tops(vector& out) const override {
     const vector zero(at(size()), 0.0);
     softmin(ctx_, geo_, zero, 0, out, false);
     for (double& v : out) v /= -reg_;
   }
-  void log_sums(const vector& delta, vector& out) const {
+  void log_sums(const vector& delta, vector& out) override {
     vector h(delta);
     for (double& v : h) v *= reg_;
     softmin(ctx_, geo_, h, reg_, out, false);
     for (double& v : out) v /= -reg_;
   }
-  void sums(const vector& delta, vector& out) const {
+  void sums(const vector& delta, vector& out) override {
     log_sums(delta, out);
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = std::exp(delta[i] + out[i]);
   }
-  void fix(const vector& delta) { delta_ = delta; }
-  void product(const vector& x, vector& out) const {
+  void fix(const vector& delta) override { delta_ = delta; }
+  void product(const vector& x, vector& out) const override {
     const std::ptrdiff_t n = size();
     apply(ctx_, plan<T>{geo_, reg_, delta_, delta_}, matrix_view<const double>{x.data(), 1, n},
           matrix_view<double>{out.data(), 1, n}, false);
@@ -162,10 +171,9 @@ double largest(const vector& x) {
   return most;
 }
 
-template <class Kernel>
 class scaler {
  public:
-  scaler(const context& ctx, Kernel& k, std::span<const double> r, const scaling_options& o)
+  scaler(const context& ctx, kernel& k, std::span<const double> r, const scaling_options& o)
       : ctx_(ctx), k_(k), r_(r.begin(), r.end()), o_(o), n_(at(k.size())), image_(n_), scaled_(n_) {}
 
   scaling_result run(std::span<double> log_scaling) {
@@ -260,7 +268,7 @@ class scaler {
   }
 
   const context& ctx_;
-  Kernel& k_;
+  kernel& k_;
   vector r_;
   const scaling_options& o_;
   std::size_t n_;
@@ -281,23 +289,23 @@ void check_arguments(std::ptrdiff_t n, std::span<const double> row_sums, const s
 
 }  // namespace
 
-scaling_result doubly_stochastic(const context& ctx, csr_view<const double> kernel,
+scaling_result doubly_stochastic(const context& ctx, csr_view<const double> matrix,
                                  std::span<const double> row_sums, const scaling_options& o,
                                  std::span<double> log_scaling, std::span<double> entries) {
-  check_arguments(kernel.rows(), row_sums, o, log_scaling);
-  check(kernel.cols == kernel.rows() && kernel.rows() > 0, "the kernel must be square, got ", kernel.rows(),
-        " x ", kernel.cols);
-  check(kernel.indices.size() == kernel.values.size() && entries.size() == kernel.values.size(),
-        "entries must have length ", kernel.values.size(), ", got ", entries.size());
-  for (std::ptrdiff_t i = 0; i < kernel.rows(); ++i)
-    check(kernel.offsets[at(i)] < kernel.offsets[at(i) + 1], "row ", i, " of the kernel has no entry");
-  for (std::size_t q = 0; q < kernel.values.size(); ++q) {
-    check(kernel.values[q] > 0 && kernel.values[q] <= std::numeric_limits<double>::max(),
-          "the stored entries of the kernel must be positive and finite, got ", kernel.values[q]);
-    check(kernel.indices[q] >= 0 && kernel.indices[q] < kernel.cols, "a column of the kernel is ",
-          kernel.indices[q], ", outside 0 ... ", kernel.cols - 1);
+  check_arguments(matrix.rows(), row_sums, o, log_scaling);
+  check(matrix.cols == matrix.rows() && matrix.rows() > 0, "the kernel must be square, got ", matrix.rows(),
+        " x ", matrix.cols);
+  check(matrix.indices.size() == matrix.values.size() && entries.size() == matrix.values.size(),
+        "entries must have length ", matrix.values.size(), ", got ", entries.size());
+  for (std::ptrdiff_t i = 0; i < matrix.rows(); ++i)
+    check(matrix.offsets[at(i)] < matrix.offsets[at(i) + 1], "row ", i, " of the kernel has no entry");
+  for (std::size_t q = 0; q < matrix.values.size(); ++q) {
+    check(matrix.values[q] > 0 && matrix.values[q] <= std::numeric_limits<double>::max(),
+          "the stored entries of the kernel must be positive and finite, got ", matrix.values[q]);
+    check(matrix.indices[q] >= 0 && matrix.indices[q] < matrix.cols, "a column of the kernel is ",
+          matrix.indices[q], ", outside 0 ... ", matrix.cols - 1);
   }
-  stored_kernel k(ctx, kernel);
+  stored_kernel k(ctx, matrix);
   const scaling_result r = scaler(ctx, k, row_sums, o).run(log_scaling);
   k.entries(vector(log_scaling.begin(), log_scaling.end()), entries);
   return r;

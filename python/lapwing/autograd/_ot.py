@@ -406,6 +406,18 @@ class TensorOTResultBatch(OTResultBatch):
         )
 
     @property
+    def value_linear(self) -> Tensor:  # type: ignore[override]
+        return torch.stack([self[k].value_linear for k in range(len(self))])
+
+    @property
+    def marginal_a(self) -> Tensor:
+        return torch.stack([_padded(result.marginal_a, self._f.shape[1:], 0.0) for result in self])
+
+    @property
+    def marginal_b(self) -> Tensor:
+        return torch.stack([_padded(result.marginal_b, self._g.shape[1:], 0.0) for result in self])
+
+    @property
     def plan(self) -> Tensor:
         shape = self._f.shape[1], self._g.shape[1]
         return torch.stack([_padded(result.plan, shape, 0.0) for result in self])
@@ -549,7 +561,7 @@ def solve_batch(*args: Any, **kwargs: Any) -> TensorOTResultBatch:
         inside = torch.from_numpy(np.arange(made.shape[1]) < plain._lengths[:, side : side + 1])
         sides.append(torch.where(inside, w.to(torch.float64), 0.0))
     first, second = sides
-    if isinstance(given.get("b"), Tensor) or isinstance(given.get("a"), Tensor):
+    if plain._relaxed is None and any(isinstance(given.get(name), Tensor) for name in ("a", "b")):
         second = second * (first.sum(dim=1) / second.sum(dim=1))[:, None]
     ends = [z if isinstance(z, Tensor) else None for z in (x, y)]
     return TensorOTResultBatch.of(plain, (ends[0], ends[1], first, second))

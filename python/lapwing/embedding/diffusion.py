@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from lapwing import _graphs, _validate, graph
+from lapwing import _caller, _graphs, _validate, graph
 from lapwing.exceptions import DisconnectedGraphWarning
 from lapwing.graph import _similarity
 from lapwing.graph._affinity import density_normalized
@@ -347,7 +347,9 @@ class DiffusionMaps(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             values, z, residuals = _dense(A, degrees, labels, inner)
             if parts > 1:
                 warnings.warn(
-                    f"the weights have {parts} connected components", DisconnectedGraphWarning, stacklevel=3
+                    f"the weights have {parts} connected components",
+                    DisconnectedGraphWarning,
+                    stacklevel=_caller.level(),
                 )
         if parts > 1:
             apart = _apart(degrees, labels)[:, :wanted]

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_random_state
 
-from lapwing import _graphs, _validate, graph
+from lapwing import _caller, _graphs, _validate, graph
 from lapwing.exceptions import ConvergenceWarning, DisconnectedGraphWarning
 from lapwing.graph import _affinity, _similarity
 from lapwing.linalg import laplacian_eigs
@@ -208,7 +208,7 @@ class HeatGeodesic(ClassNamePrefixFeaturesOutMixin, BaseEstimator):  # type: ign
                 f"the graph has {parts} connected components, and no heat flows between them: their "
                 "distances mean nothing",
                 DisconnectedGraphWarning,
-                stacklevel=2,
+                stacklevel=_caller.level(),
             )
         if self._route(n) == "exact":
             _validate.check_memory(32.0 * n * n, "method='exact'", "method='chebyshev' takes less")
@@ -316,7 +316,7 @@ class HeatGeodesic(ClassNamePrefixFeaturesOutMixin, BaseEstimator):  # type: ign
                 f"{lost / total.size:.0%} of the heat is below {FLOOR:g}: t = {times.max():g} is too short "
                 "for this graph",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=_caller.level(),
             )
         total[np.arange(len(self.landmarks_)), self.landmarks_] = 0.0
         return np.asarray(total**self.scale_factor)
@@ -333,7 +333,9 @@ class HeatGeodesic(ClassNamePrefixFeaturesOutMixin, BaseEstimator):  # type: ign
                 Z, self.n_iter_, done = smacof(D, Z, self.max_iter, self.tol)
                 if not done:
                     warnings.warn(
-                        f"smacof stopped after {self.max_iter} steps", ConvergenceWarning, stacklevel=3
+                        f"smacof stopped after {self.max_iter} steps",
+                        ConvergenceWarning,
+                        stacklevel=_caller.level(),
                     )
             self.stress_ = _stress(D, Z)
             if len(Z) == self.distances_.shape[1]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from lapwing import _graphs, _validate, graph
+from lapwing import _caller, _graphs, _validate, graph
 from lapwing.exceptions import DisconnectedGraphWarning
 from lapwing.graph import _similarity
 from lapwing.linalg import laplacian_eigs
@@ -193,7 +193,9 @@ class HyperbolicDiffusion(BaseEstimator):  # type: ignore[misc]
         K = np.exp(-r / sigma) if self.affinity == "laplace" else np.exp(-0.5 * (r / sigma) ** 2)
         self.affinity_matrix_ = K
         if K.min() == 0 and len(graph.components(K)[1]) > 1:
-            warnings.warn("the weights have several components", DisconnectedGraphWarning, stacklevel=3)
+            warnings.warn(
+                "the weights have several components", DisconnectedGraphWarning, stacklevel=_caller.level()
+            )
         q = K.sum(axis=1)
         A = K / np.multiply.outer(q, q)
         root = np.sqrt(A.sum(axis=1))

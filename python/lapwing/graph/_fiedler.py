@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _backend, _graphs, _threads, _validate
+from lapwing import _backend, _caller, _graphs, _threads, _validate
 from lapwing._graphs import Graph
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import ConvergenceError, DisconnectedGraphWarning
@@ -572,7 +572,7 @@ def _finish(value: Floats, vector: Floats, info: FiedlerInfo, k: int, on_fail: s
             raise ConvergenceError(message)
         from lapwing.exceptions import ConvergenceWarning
 
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        warnings.warn(message, ConvergenceWarning, stacklevel=_caller.level())
     if k == 1:
         return FiedlerResult(float(value[0]), vector[:, 0].copy(), info)
     return FiedlerResult(value, vector, info)
@@ -583,7 +583,7 @@ def _tell_disconnected(sizes: NDArray[np.int64], what: str) -> None:
     warnings.warn(
         f"the graph has {len(sizes)} connected components (the largest have {largest} nodes): {what}",
         DisconnectedGraphWarning,
-        stacklevel=4,
+        stacklevel=_caller.level(),
     )
 
 

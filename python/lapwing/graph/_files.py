@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, issparse
 
+from lapwing import _caller
+
 __all__ = ["GraphFile", "read_graph"]
 
 METIS = (".graph", ".metis", ".chaco")
@@ -174,7 +176,9 @@ def _metis(path: Path, text: str) -> GraphFile:
     W = csr_array(coo_array((weight, (source, target.astype(np.int64) - 1)), shape=(n, n)))
     if len(source) != 2 * stated:
         warnings.warn(
-            f"{path}: {stated} edges are stated, but there are {len(source) / 2:g}", UserWarning, stacklevel=4
+            f"{path}: {stated} edges are stated, but there are {len(source) / 2:g}",
+            UserWarning,
+            stacklevel=_caller.level(),
         )
     return GraphFile(W, node_weight, None)
 
@@ -219,7 +223,7 @@ def _edges(path: Path, text: str, suffix: str) -> GraphFile:
         if ends.min() > 0:
             warnings.warn(
                 f"{path}: nodes are numbered from 0, and no edge has node 0: it stands alone", UserWarning,
-                stacklevel=3,
+                stacklevel=_caller.level(),
             )  # fmt: skip
         if n > 100 * len(rows) + 1000:
             raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from lapwing import _backend, _optional, _threads, _validate
+from lapwing import _backend, _caller, _optional, _threads, _validate
 from lapwing._array import Floats
 
 __all__ = ["KNNGraph", "knn_graph"]
@@ -126,7 +126,7 @@ def knn_graph(
                 f"{how} found only {recall:.1%} of the neighbours (estimated on {min(n, RECALL_ROWS)} rows); "
                 "method='exact' finds all of them",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=_caller.level(),
             )
     if include_self:
         index = np.hstack([np.arange(n, dtype=np.int32)[:, None], index])

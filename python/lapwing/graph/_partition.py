@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _backend, _graphs, _threads, _validate
+from lapwing import _backend, _caller, _graphs, _threads, _validate
 from lapwing._graphs import Graph
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import ConvergenceError, DisconnectedGraphWarning, InfeasibleBalanceWarning
@@ -689,7 +689,7 @@ def _warn(p: _Problem, info: PartitionInfo, on_fail: str = "warn") -> None:
         warnings.warn(
             f"the graph has {info.n_components} connected components",
             DisconnectedGraphWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
     if not info.feasible:
         heaviest = float(p.weights.max())
@@ -697,7 +697,7 @@ def _warn(p: _Problem, info: PartitionInfo, on_fail: str = "warn") -> None:
             f"no partition within the imbalance was found: the heaviest part is {info.imbalance:.3g} above "
             f"its share (the heaviest node weighs {heaviest:g} of {p.total:g})",
             InfeasibleBalanceWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
     if not info.converged:
         message = "the partition stopped early"
@@ -707,7 +707,7 @@ def _warn(p: _Problem, info: PartitionInfo, on_fail: str = "warn") -> None:
             raise ConvergenceError(message)
         from lapwing.exceptions import ConvergenceWarning
 
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        warnings.warn(message, ConvergenceWarning, stacklevel=_caller.level())
 
 
 # ---- any number of parts -----------------------------------------------------------------------------
@@ -1119,7 +1119,7 @@ def _refine(
         warnings.warn(
             f"no partition within the imbalance was found: a part weighs {weights.max():g}",
             InfeasibleBalanceWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
     return mine
 

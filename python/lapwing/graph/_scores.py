@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, issparse
 
-from lapwing import _graphs, _validate
+from lapwing import _caller, _graphs, _validate
 
 __all__ = ["laplacian_score"]
 
@@ -96,6 +96,6 @@ def laplacian_score(X: Any, W: Any) -> NDArray[np.float64]:
         warnings.warn(
             f"{flat.size} of {p} features are constant, the first is {flat[0]}: their score is NaN",
             UserWarning,
-            stacklevel=2,
+            stacklevel=_caller.level(),
         )
     return scores

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _array, _backend, _graphs, _threads, _validate
+from lapwing import _array, _backend, _caller, _graphs, _threads, _validate
 from lapwing._array import Array
 from lapwing._progress import Callback, Progress
 
@@ -136,6 +136,6 @@ class ApproxCholesky:
                 f"the largest residual is {self.residuals_.max():.1e} after {self.n_iter_} iterations, above "
                 f"tol = {tol:g}",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=_caller.level(),
             )
         return _array.wrap(x.reshape(b.shape), kind)

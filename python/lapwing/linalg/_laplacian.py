@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _backend, _graphs, _threads, _validate
+from lapwing import _backend, _caller, _graphs, _threads, _validate
 from lapwing._graphs import Graph
 from lapwing._progress import Callback, Progress, time_limited
 from lapwing.exceptions import ConvergenceError, ConvergenceWarning, DisconnectedGraphWarning
@@ -166,7 +166,7 @@ def laplacian_eigs(
             f"the graph has {len(sizes)} connected components (the largest have {largest} nodes): its null "
             "space has as many dimensions",
             DisconnectedGraphWarning,
-            stacklevel=2,
+            stacklevel=_caller.level(),
         )
     active = int(sizes[sizes > 1].sum())
     if relative and how in ("dense", "chebyshev", "lanczos"):
@@ -264,7 +264,9 @@ def count_below(
     )
     if not error < 1e-6 * sigma:
         warnings.warn(
-            f"the count is that of eigenvalues that differ by up to {error:.1e}", UserWarning, stacklevel=2
+            f"the count is that of eigenvalues that differ by up to {error:.1e}",
+            UserWarning,
+            stacklevel=_caller.level(),
         )
     return int(count)
 
@@ -408,7 +410,7 @@ def _tell(result: EigenResult, tol: float, relative: bool, on_fail: str) -> None
         )
         if on_fail == "raise":
             raise ConvergenceError(message)
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        warnings.warn(message, ConvergenceWarning, stacklevel=_caller.level())
         return
     worst = int(np.argmax(result.vector_errors))
     if not relative and result.vector_errors[worst] > 1e-2:
@@ -416,14 +418,14 @@ def _tell(result: EigenResult, tol: float, relative: bool, on_fail: str) -> None
             f"eigenvector {worst} is determined to about {result.vector_errors[worst]:.0e} only; pass "
             "accuracy='relative'",
             UserWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
     if result.info["cut_cluster"]:
         warnings.warn(
             f"eigenvalue {len(result.values)} is one of a group of equal ones that goes on beyond k: the "
             "last vectors are an arbitrary part of their eigenspace",
             UserWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
 
 
@@ -453,7 +455,7 @@ def _certify(
         warnings.warn(
             f"certify=True: the factorisation would take more than {memory / 1e9:.3g} GB (max_memory)",
             UserWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
         return {"certified": None}
     found: dict[str, Any] = {"counted_below": sigma, "counted": int(count)}
@@ -461,14 +463,14 @@ def _certify(
         warnings.warn(
             f"certify=True: the factorisation at {sigma:.3g} is too inaccurate ({error:.1e}) to tell",
             UserWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
         return {"certified": None, **found}
     if count != expected:
         warnings.warn(
             f"there are {count} eigenvalues below {sigma:.3g}, of which {expected} were found",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
     return {"certified": bool(count == expected), **found}
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _backend, _threads, _validate
+from lapwing import _backend, _caller, _threads, _validate
 from lapwing._progress import Callback, Progress, time_limited
 from lapwing.exceptions import ConvergenceError, ConvergenceWarning
 from lapwing.linalg import _canonical
@@ -150,7 +150,7 @@ def eigsh(
         )
         if on_fail == "raise":
             raise ConvergenceError(message)
-        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        warnings.warn(message, ConvergenceWarning, stacklevel=_caller.level())
     return result
 
 
@@ -232,7 +232,7 @@ def svds(
         )
         if on_fail == "raise":
             raise ConvergenceError(message)
-        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        warnings.warn(message, ConvergenceWarning, stacklevel=_caller.level())
     return u.T, values, v
 
 

@@ -82,6 +82,8 @@ def check_axes(axes: Any, ndim: int, *, distinct: bool = True) -> tuple[int, ...
 
 def _real(x: Array) -> Array:
     """What the core works on: float32 for 16 bits, and complex numbers as pairs along a last axis."""
+    if x.dtype.char in "fd":
+        return x
     if x.dtype.kind == "c":
         return x[..., None].view(x.real.dtype)
     return x.astype(np.float32) if is_half(x.dtype) else x

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lapwing import _caller
 from lapwing.multiscale._dwt import as_array, check_axes
 from lapwing.multiscale._levels import wavedec, waverec
 from lapwing.multiscale._wavelet import Wavelet, for_axes
@@ -137,7 +138,7 @@ class FswavedecnResult:
             warnings.warn(
                 f"the band has dtype {band.dtype}: {np.asarray(value).dtype} is converted",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=_caller.level(),
             )
         band[...] = value
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lapwing import _threads, _validate
+from lapwing import _caller, _threads, _validate
 from lapwing.multiscale import _dask
 from lapwing.multiscale._dwt import (
     analyse_levels,
@@ -43,7 +43,7 @@ def level_count(
         warnings.warn(
             f"level {count} is more than {most}: all coefficients of the last ones see the boundary",
             UserWarning,
-            stacklevel=4,
+            stacklevel=_caller.level(),
         )
     return count
 

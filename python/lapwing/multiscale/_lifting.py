@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from itertools import product
@@ -23,6 +24,7 @@ _SCHEMES = {"s": 2, "legall53": 6, "cdf26": 6, "97m": 10}
 #: Floating point ones.
 _SHEARS = {"haar": 2, "5/3": 6, "9/7": 10, "db2": 4, "bior1.3": 6}
 _WORDS = tuple(np.dtype(t) for t in (np.int16, np.int32, np.int64))
+_RETURNED = 1 << 25  # bytes of an array that a usual allocator gives back at once when it is freed
 _EXACT_LEVELS = 6  # whose worst case is computed; what is deeper is bounded by products
 
 
@@ -152,6 +154,12 @@ def _word(bound: float, what: str) -> np.dtype[Any]:
     raise ValueError(f"{what} could reach {bound:.4g}, more than 64 bits hold")
 
 
+def _magnitude(seen: Sequence[int], shift: int = 0) -> int:
+    """Of the absolute values of numbers of that range, less shift."""
+    least, largest = seen
+    return 0 if least > largest else max(abs(largest - shift), abs(least - shift))
+
+
 def _largest(x: Array, shift: int) -> int:
     """Of the absolute values of x - shift."""
     if not x.size:
@@ -217,8 +225,8 @@ def _halves(shape: Sequence[int], axes: Sequence[int], key: str) -> list[int]:
 
 def _lift_level(
     x: Array, axes: Sequence[int], scheme: str, shift: int, out: dict[str, Array], threads: int
-) -> None:
-    """One level into the bands of `out`, whose axis across has unit stride."""
+) -> Sequence[int]:
+    """One level into the bands of `out`, whose axis across has unit stride; the range of x."""
     core = _backend.extension()
     how, along, across = _across(x, axes)
     first = axes[-2:] if how == "both" else axes[-1:]
@@ -227,7 +235,9 @@ def _lift_level(
     keys = band_keys(len(first))
     word = next(iter(out.values())).dtype
     bands = {k: _empty(_halves(x.shape, first, k), last, word) if rest else out[k] for k in keys}
-    core.lift(x, along, across, how, scheme, shift, [bands[k] for k in keys], threads, None)
+    seen: Sequence[int] = core.lift(
+        x, along, across, how, scheme, shift, [bands[k] for k in keys], threads, None
+    )
     for place in range(len(rest) - 1, -1, -1):
         axis = rest[place]
         split = {}
@@ -241,29 +251,35 @@ def _lift_level(
                 two.append(split[full])
             core.lift(band, axis, across, "along", scheme, 0, two, threads, None)
         bands = split
+    return seen
 
 
 def _unlift_level(
     bands: dict[str, Array], axes: Sequence[int], shape: Sequence[int], scheme: str, shift: int, threads: int
-) -> Array:
+) -> tuple[Array, dict[str, Sequence[int]]]:
+    """What has these bands, and their ranges."""
     core = _backend.extension()
     word = next(iter(bands.values())).dtype
     how, along, across = _across(next(iter(bands.values())), axes)
     level = bands
+    seen: dict[str, Sequence[int]] = {}
     for place in range(len(axes) - (2 if how == "both" else 1)):
         axis = axes[place]
         joined = {}
         for key in sorted({k[1:] for k in level}):
-            low, high = level["a" + key], level["d" + key]
-            target = list(low.shape)
+            two = ["a" + key, "d" + key]
+            target = list(level[two[0]].shape)
             target[axis] = shape[axis]
             y = _empty(target, across, word)
-            core.unlift([low, high], axis, across, "along", scheme, 0, y, threads, None)
+            ranges = core.unlift([level[k] for k in two], axis, across, "along", scheme, 0, y, threads, None)
+            if place == 0:
+                seen.update(zip(two, ranges, strict=True))
             joined[key] = y
         level = joined
     x = _empty(shape, across, word)
-    core.unlift([level[k] for k in sorted(level)], along, across, how, scheme, shift, x, threads, None)
-    return x
+    keys = sorted(level)
+    ranges = core.unlift([level[k] for k in keys], along, across, how, scheme, shift, x, threads, None)
+    return x, seen or dict(zip(keys, ranges, strict=True))
 
 
 def _check_level(shape: Sequence[int], axes: Sequence[int], taps: int, level: Any) -> int:
@@ -283,42 +299,60 @@ def _lwt_integer(
     if wanted is not None and wanted not in _WORDS:
         raise ValueError(f"dtype must be int16, int32 or int64, got {wanted}")
     lengths = [x.shape[axis] for axis in where]
-    wide = x.dtype.itemsize == 8
     kind = np.iinfo(x.dtype)
-    bound = _largest(x, centre) if wide else max(abs(kind.max - centre), abs(kind.min - centre))
+    bound = max(abs(kind.max - centre), abs(kind.min - centre))
     result, most = _forward_bounds(scheme, lengths, count, bound)
-    if wanted is not None and not wide and result > np.iinfo(wanted).max:  # the data may be smaller
-        result, most = _forward_bounds(scheme, lengths, count, _largest(x, centre))
+    kept = _WORDS[-1] if wanted is None and x.dtype.itemsize == 8 else wanted
+    made: list[dict[str, Array]] | None = None
+    if kept is not None and result > np.iinfo(kept).max:  # the data may be smaller
+        if count and x.dtype == kept:  # which is seen on the way
+            made, seen = _lift_levels(x, where, scheme, centre, count, kept, threads)
+            largest = _magnitude(seen, centre)
+        else:
+            largest = _largest(x, centre)
+        result, most = _forward_bounds(scheme, lengths, count, largest)
     if wanted is not None and result > np.iinfo(wanted).max:
         raise ValueError(
             f"dtype {wanted} cannot hold the coefficients, which could reach {result:.6g}; "
             f"use {_word(result, 'coefficients')}"
         )
     word = _word(most, "what is met on the way to the coefficients")
-    kept = wanted if wanted is not None else (_WORDS[-1] if wide else _word(result, "coefficients"))
+    if kept is None:
+        kept = _word(result, "coefficients")
     word = max(word, kept, key=lambda t: t.itemsize)
+    if not count:
+        return [(x.astype(word) - word.type(centre)).astype(kept, copy=False)]
+    if made is None or word != kept:
+        made, _ = _lift_levels(x, where, scheme, centre, count, word, threads)
+    low = "a" * len(where)
+    out: list[Any] = [made[-1].pop(low).astype(kept, order="K", copy=False)]
+    out.extend(
+        {key: band.astype(kept, order="K", copy=False) for key, band in bands.items()}
+        for bands in reversed(made)
+    )
+    return out
 
+
+def _lift_levels(
+    x: Array, axes: Sequence[int], scheme: str, shift: int, count: int, word: np.dtype[Any], threads: int
+) -> tuple[list[dict[str, Array]], Sequence[int]]:
+    """The bands of each level, the finest first, in that word, and the range of x."""
     if x.dtype not in (word, np.dtype(np.uint8)):
         x = x.astype(word)
-    across = _across(x, where)[2] if where else x.ndim - 1
-    packed = _empty(x.shape, across, word)
-    places = _places(x.shape, where, count)
-    low = "a" * len(where)
-    for number, place in enumerate(places):
-        bands = {key: packed[p] for key, p in place.items()}
+    across = _across(x, axes)[2]
+    low = "a" * len(axes)
+    made = _empty_bands(x.shape, axes, across, word, count)
+    seen: Sequence[int] = (0, 0)
+    for number, bands in enumerate(made):
         if number < count - 1:  # the next level must not read where it writes
-            bands[low] = _empty(bands[low].shape, across, word)
-        _lift_level(x, where, scheme, 0 if number else centre, bands, threads)
+            bands[low] = _empty(_halves(x.shape, axes, low), across, word)
+        here = _lift_level(x, axes, scheme, 0 if number else shift, bands, threads)
+        if number == 0:
+            seen = here
         x = bands[low]
-    if not count:
-        packed[...] = x
-        packed -= word.type(centre)
-    packed = packed.astype(kept, order="K", copy=False)
-    out: list[Any] = [packed[places[-1].pop(low)] if count else packed]
-    for place in reversed(places):
-        place.pop(low, None)
-        out.append({key: packed[p] for key, p in place.items()})
-    return out
+        if number < count - 1:
+            del bands[low]
+    return made, seen
 
 
 def _places(shape: Sequence[int], axes: Sequence[int], levels: int) -> list[dict[str, tuple[slice, ...]]]:
@@ -335,6 +369,41 @@ def _places(shape: Sequence[int], axes: Sequence[int], levels: int) -> list[dict
             level[key] = tuple(part)
         out.append(level)
         now = _halves(now, axes, "a" * len(axes))
+    return out
+
+
+def _empty_bands(
+    shape: Sequence[int], axes: Sequence[int], across: int, word: np.dtype[Any], levels: int
+) -> list[dict[str, Array]]:
+    """Arrays for the details of each level, and for the last approximation.
+
+    All in one array; but one of more than 32 MiB is fresh memory every time: then the finest are apart.
+    """
+    out: list[dict[str, Array]] = []
+    now = list(shape)
+    low = "a" * len(axes)
+    while len(out) < levels and math.prod(now) * word.itemsize >= _RETURNED:
+        sizes = {key: _halves(now, axes, key) for key in band_keys(len(axes)) if key != low}
+        counts = [math.prod(size) for size in sizes.values()]
+        if sum(counts) * word.itemsize < _RETURNED:
+            whole = np.empty(sum(counts), word)
+            parts = np.split(whole, np.cumsum(counts)[:-1])
+            order = _memory_order(len(now), across)
+            out.append(
+                {
+                    key: part.reshape([size[a] for a in order]).transpose(np.argsort(order))
+                    for part, (key, size) in zip(parts, sizes.items(), strict=True)
+                }
+            )
+        else:
+            out.append({key: _empty(size, across, word) for key, size in sizes.items()})
+        now = _halves(now, axes, low)
+    packed = _empty(now, across, word)
+    places = _places(now, axes, levels - len(out))
+    if not places:
+        out[-1][low] = packed
+    for number, place in enumerate(places, 1):
+        out.append({key: packed[p] for key, p in place.items() if key != low or number == len(places)})
     return out
 
 
@@ -408,23 +477,24 @@ def _ilwt_integer(
             if kept.itemsize == 1
             else np.dtype(np.int32 if kept == np.uint16 else np.int64)
         )
-    largest = [{key: float(_largest(b, 0)) for key, b in bands.items()} for bands in levels]
-    result = most = float(_largest(x, 0))
+    given = [x, *(b for bands in levels for b in bands.values())]
+    made: Array | None = None
+    if levels and all(np.can_cast(b.dtype, kept) for b in given):  # how large they are is seen on the way
+        made, largest = _unlift_levels(x, levels, where, shapes, scheme, centre, kept, threads)
+        most = largest[0][low]
+    else:
+        largest = [{key: float(_largest(b, 0)) for key, b in bands.items()} for bands in levels]
+        most = float(_largest(x, 0))
+    result = most
     if levels:
         largest[0][low] = most
         result, most = _backward_bounds(scheme, len(where), largest)
     word = max(
         _word(most + abs(centre), "what is met on the way to the samples"), kept, key=lambda t: t.itemsize
     )
-    x = x.astype(word, copy=False)
-    keys = band_keys(len(where))
-    for number, (bands, full) in enumerate(zip(levels, shapes, strict=True)):
-        level = {key: b.astype(word, copy=False) for key, b in bands.items()}
-        level[low] = x
-        for key in keys:
-            if key not in level:
-                level[key] = np.zeros(_halves(full, where, key), word)
-        x = _unlift_level(level, where, full, scheme, centre if number == len(levels) - 1 else 0, threads)
+    if levels and (made is None or word != kept):
+        made, _ = _unlift_levels(x, levels, where, shapes, scheme, centre, word, threads)
+    x = x.astype(word, copy=False) if made is None else made
     if not levels:
         x = x + word.type(centre)
     target = kept if dtype is None else np.dtype(dtype)
@@ -438,6 +508,27 @@ def _ilwt_integer(
         if least < kind.min or greatest > kind.max:
             raise ValueError(f"dtype {target} cannot hold the samples, which go from {least} to {greatest}")
     return x.astype(target)
+
+
+def _unlift_levels(
+    x: Array, levels: Sequence[dict[str, Array]], axes: Sequence[int], shapes: Sequence[Sequence[int]],
+    scheme: str, shift: int, word: np.dtype[Any], threads: int,
+) -> tuple[Array, list[dict[str, float]]]:  # fmt: skip
+    """What has these coefficients, and how large those of each level are that there are, in that word."""
+    low = "a" * len(axes)
+    x = x.astype(word, copy=False)
+    largest = []
+    for number, (bands, full) in enumerate(zip(levels, shapes, strict=True)):
+        level = {key: b.astype(word, copy=False) for key, b in bands.items()}
+        level[low] = x
+        for key in band_keys(len(axes)):
+            if key not in level:
+                level[key] = np.zeros(_halves(full, axes, key), word)
+        last = number == len(levels) - 1
+        x, seen = _unlift_level(level, axes, full, scheme, shift if last else 0, threads)
+        kept = [*bands, low] if number == 0 else bands
+        largest.append({key: float(_magnitude(seen[key])) for key in kept})
+    return x, largest
 
 
 # ---- floating point ----------------------------------------------------------------------------------------

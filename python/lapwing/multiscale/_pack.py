@@ -139,13 +139,13 @@ def pack(
     return out, slices
 
 
-def unpack(arr: Any, slices: Sequence[Any], output_format: str = "wavedecn") -> list[Any]:
+def unpack(arr: Any, coeff_slices: Sequence[Any], output_format: str = "wavedecn") -> list[Any]:
     """Undo `pack`. PyWavelets calls it ``array_to_coeffs``.
 
     Parameters
     ----------
     arr : array
-    slices : list
+    coeff_slices : list
         As from `pack`.
     output_format : {"wavedec", "wavedec2", "wavedecn", "swt", "swt2", "swtn"}, default="wavedecn"
         The function whose coefficients these are; of the stationary ones with ``trim_approx=True``.
@@ -158,7 +158,7 @@ def unpack(arr: Any, slices: Sequence[Any], output_format: str = "wavedecn") -> 
     Raises
     ------
     ValueError
-        `slices` is empty or `output_format` is something else.
+        `coeff_slices` is empty or `output_format` is something else.
 
     Examples
     --------
@@ -168,11 +168,11 @@ def unpack(arr: Any, slices: Sequence[Any], output_format: str = "wavedecn") -> 
     [1.0, 5.0, 2.0, 8.0]
     """
     _validate.check_choice(output_format, "output_format", _FORMATS)
-    if len(slices) < 1:
-        raise ValueError("slices must hold at least the place of an approximation")
+    if len(coeff_slices) < 1:
+        raise ValueError("coeff_slices must hold at least the place of an approximation")
     packed = np.asarray(arr)
-    coeffs: list[Any] = [packed[slices[0]]]
-    coeffs.extend({key: packed[place] for key, place in level.items()} for level in slices[1:])
+    coeffs: list[Any] = [packed[coeff_slices[0]]]
+    coeffs.extend({key: packed[place] for key, place in level.items()} for level in coeff_slices[1:])
     return _formatted(coeffs, output_format)
 
 
@@ -220,14 +220,14 @@ def ravel_coeffs(
 
 
 def unravel_coeffs(
-    arr: Any, slices: Sequence[Any], shapes: Sequence[Any], output_format: str = "wavedecn"
+    arr: Any, coeff_slices: Sequence[Any], coeff_shapes: Sequence[Any], output_format: str = "wavedecn"
 ) -> list[Any]:
     """Undo `ravel_coeffs`.
 
     Parameters
     ----------
     arr : array of shape (size,)
-    slices, shapes : list
+    coeff_slices, coeff_shapes : list
         As from `ravel_coeffs`.
     output_format : {"wavedec", "wavedec2", "wavedecn", "swt", "swt2", "swtn"}, default="wavedecn"
         The function whose coefficients these are; of the stationary ones with ``trim_approx=True``.
@@ -240,7 +240,7 @@ def unravel_coeffs(
     Raises
     ------
     ValueError
-        `slices` and `shapes` do not go together, or `output_format` is something else.
+        `coeff_slices` and `coeff_shapes` do not go together, or `output_format` is something else.
 
     Examples
     --------
@@ -250,11 +250,14 @@ def unravel_coeffs(
     3
     """
     _validate.check_choice(output_format, "output_format", _FORMATS)
-    if len(slices) != len(shapes) or len(slices) < 1:
-        raise ValueError(f"slices and shapes must be of the same levels, got {len(slices)} and {len(shapes)}")
+    if len(coeff_slices) != len(coeff_shapes) or len(coeff_slices) < 1:
+        raise ValueError(
+            "coeff_slices and coeff_shapes must be of the same levels, got "
+            f"{len(coeff_slices)} and {len(coeff_shapes)}"
+        )
     flat = np.asarray(arr)
-    coeffs: list[Any] = [flat[slices[0]].reshape(shapes[0])]
-    for places, sizes in zip(slices[1:], shapes[1:], strict=True):
+    coeffs: list[Any] = [flat[coeff_slices[0]].reshape(coeff_shapes[0])]
+    for places, sizes in zip(coeff_slices[1:], coeff_shapes[1:], strict=True):
         coeffs.append({key: flat[place].reshape(sizes[key]) for key, place in places.items()})
     return _formatted(coeffs, output_format)
 

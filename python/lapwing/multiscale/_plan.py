@@ -105,7 +105,22 @@ class WaveletPlan:
         whole = all(self.shape[a] % 2**self.level == 0 for a in self.axes)
         self._packed = not self.level or (whole and all(m == "periodization" for m in self._modes))
         self.coeffs_shape = self.shape if self._packed else (count,)
+        self._places = self._packed_places() if self._packed else []
         self._workspace: int | None = None
+
+    def _packed_places(self) -> list[dict[str, tuple[slice, ...]]]:
+        """Where the bands of each entry of the layout are in a packed array."""
+        out = []
+        for number, entry in enumerate(self._layout):
+            bands = {}
+            for key, size in (entry if number else {"a" * len(self.axes): entry}).items():
+                place = [slice(None)] * len(self.shape)
+                for letter, axis in zip(key, self.axes, strict=True):
+                    n = size[axis]
+                    place[axis] = slice(n, 2 * n) if letter == "d" else slice(n)
+                bands[key] = tuple(place)
+            out.append(bands)
+        return out
 
     @property
     def workspace_bytes(self) -> int:
@@ -119,21 +134,17 @@ class WaveletPlan:
     def bands(self, coeffs: Any) -> list[Any]:
         """Views of an array of coefficients, in the form that `wavedecn` gives."""
         packed = self._check(coeffs, self.coeffs_shape, "coeffs")
+        if self._packed:
+            low, *levels = [{k: packed[p] for k, p in places.items()} for places in self._places]
+            return [low["a" * len(self.axes)], *levels]
         out: list[Any] = []
         at = 0
         for number, entry in enumerate(self._layout):
             bands = {}
             for key, size in (entry if number else {"a" * len(self.axes): entry}).items():
-                if self._packed:
-                    place = [slice(None)] * len(self.shape)
-                    for letter, axis in zip(key, self.axes, strict=True):
-                        n = size[axis]
-                        place[axis] = slice(n, 2 * n) if letter == "d" else slice(n)
-                    bands[key] = packed[tuple(place)]
-                else:
-                    end = at + math.prod(size)
-                    bands[key] = packed[at:end].reshape(size)
-                    at = end
+                end = at + math.prod(size)
+                bands[key] = packed[at:end].reshape(size)
+                at = end
             out.append(bands if number else bands["a" * len(self.axes)])
         return out
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _backend, _threads, _validate
+from lapwing import _backend, _caller, _threads, _validate
 from lapwing.multiscale._dwt import (
     _as,
     _real,
@@ -58,7 +58,9 @@ def swt_max_level(input_len: int) -> int:
     """
     level = _most(_validate.check_integer(input_len, "input_len", 1))
     if level == 0:
-        warnings.warn(f"input_len {input_len} is odd: it has no level", UserWarning, stacklevel=3)
+        warnings.warn(
+            f"input_len {input_len} is odd: it has no level", UserWarning, stacklevel=_caller.level()
+        )
     return level
 
 
@@ -92,7 +94,9 @@ def scaled(norm: Any, wavelets: Sequence[Wavelet]) -> bool:
     """Whether filters are divided by the square root of 2."""
     if norm and not all(w.orthogonal for w in wavelets):
         warnings.warn(
-            "norm=True keeps the energy only where the wavelet is orthogonal", UserWarning, stacklevel=4
+            "norm=True keeps the energy only where the wavelet is orthogonal",
+            UserWarning,
+            stacklevel=_caller.level(),
         )
     return bool(norm)
 

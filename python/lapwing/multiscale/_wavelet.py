@@ -140,6 +140,11 @@ class Wavelet:
         return self.dec_lo, self.dec_hi, self.rec_lo, self.rec_hi
 
     @property
+    def inverse_filter_bank(self) -> tuple[list[float], list[float], list[float], list[float]]:
+        """The filters reversed, those of the synthesis first: the bank of the transposes."""
+        return self.rec_lo[::-1], self.rec_hi[::-1], self.dec_lo[::-1], self.dec_hi[::-1]
+
+    @property
     def dec_lo(self) -> list[float]:
         """Low-pass filter of the analysis."""
         return list(self._filters[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from lapwing._array import takes_tensors
 from lapwing.ot._barycenter import Barycenter, barycenter
 from lapwing.ot._batch import OTResultBatch, solve_batch
+from lapwing.ot._block import BlockSweep, sweep_block
 from lapwing.ot._cost import METRICS, c_transform, cost_quantile
 from lapwing.ot._couplings import Assignment, assign, gibbs_weights, nearest_noise
 from lapwing.ot._divergence import SinkhornDivergence, sinkhorn_divergence
@@ -27,6 +28,7 @@ __all__ = [
     "METRICS",
     "Assignment",
     "Barycenter",
+    "BlockSweep",
     "DoublyStochasticResult",
     "FreeBarycenter",
     "HistoryEntry",
@@ -57,6 +59,7 @@ __all__ = [
     "solve_sample",
     "solve_sparse",
     "sparsity_constrained",
+    "sweep_block",
 ]
 
 for _name in (

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lapwing import _array, _backend, _threads, _validate
+from lapwing import _array, _backend, _caller, _threads, _validate
 from lapwing._array import Array, Floats, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.ot import _cost, _grid
@@ -218,7 +218,7 @@ def _finish(
             f"the marginals of the plans are {error:.2e} from the barycentre, above tol = {tol:g}, after "
             f"{iterations} iterations",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
     return Barycenter(_array.wrap(p / p.sum(), kind), error, converged, iterations, reg)
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _array, _backend, _threads, _validate
+from lapwing import _array, _backend, _caller, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Progress
-from lapwing.ot import _geometry, _solve
+from lapwing.ot import _geometry, _gradients, _relaxed, _solve
 from lapwing.ot._geometry import Vector
-from lapwing.ot._result import OTResult
-from lapwing.ot._solve import ACCELERATIONS, METHODS, Acceleration, Method
+from lapwing.ot._relaxed import Relaxation
+from lapwing.ot._result import OTResult, _plus_log
+from lapwing.ot._solve import ACCELERATIONS, METHODS, Acceleration, Method, Penalty
 
 __all__ = ["OTResultBatch", "solve_batch"]
 
@@ -30,13 +32,16 @@ class OTResultBatch:
     ----------
     potentials : (f, g), arrays of shape (B, n) and (B, m)
         In units of the cost; NaN beyond the length of a problem.
-    value : float64 array of shape (B,)
-        ⟨C, P⟩ + ε KL(P ‖ a bᵀ) of each.
+    value, value_linear, gap : float64 arrays of shape (B,)
+        ⟨C, P⟩ + ε KL(P ‖ a bᵀ) of each (of an unbalanced one with its penalties), ⟨C, P⟩ of each, and the
+        difference of primal and dual value; see `OTResult`.
     marginal_error : float64 array of shape (B,)
     converged : bool array of shape (B,)
-    n_sweeps : int array of shape (B,)
+    n_sweeps, n_newton : int arrays of shape (B,)
     status : list of str
     reg : float
+    marginal_a, marginal_b : arrays of shape (B, n) and (B, m)
+        P1 and Pᵀ1, 0 beyond the length.
     plan : array of shape (B, n, m)
         All plans, 0 beyond the length of a problem; made on first access.
     grad_C : array of shape (B, n, m)
@@ -49,19 +54,21 @@ class OTResultBatch:
 
     def __init__(
         self, x: NDArray[Any], y: NDArray[Any] | None, metric: str, kind: Kind, a: Vector, b: Vector,
-        f: Vector, g: Vector, lengths: NDArray[np.int64], reg: float, tol: float,
-        reports: list[tuple[bool, str, int, int, float]], n_jobs: int | None,
+        f: Vector, g: Vector, lengths: NDArray[np.int64], reg: float, tol: float, reg_type: str,
+        relaxed: Relaxation | None, reports: list[tuple[bool, str, int, int, float]], n_jobs: int | None,
     ) -> None:  # fmt: skip
         self._x, self._y, self._metric, self._kind = x, y, metric, kind
         self._a, self._b, self._f, self._g, self._lengths = a, b, f, g, lengths
         self.reg = reg
         self.tol = tol
-        self._reports = reports
+        self.reg_type = reg_type
+        self._relaxed = relaxed
+        self._reports = reports  # the last number: the marginal error, or the shift of a relaxed problem
         self.n_jobs = n_jobs
         self.converged = np.array([r[0] for r in reports], dtype=bool)
         self.status = [r[1] for r in reports]
         self.n_sweeps = np.array([r[2] for r in reports], dtype=np.int64)
-        self.marginal_error = np.array([r[4] for r in reports])
+        self.n_newton = np.array([r[3] for r in reports], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self._reports)
@@ -74,7 +81,11 @@ class OTResultBatch:
             raise IndexError(f"there are {len(self)} problems, got the index {k}")
         k = k % len(self)
         n, m = self._lengths[k]
-        converged, status, sweeps, newton, error = self._reports[k]
+        converged, status, sweeps, newton, number = self._reports[k]
+        relaxed = None
+        if self._relaxed is not None:
+            rho = self._relaxed
+            relaxed = replace(rho, rho_a=rho.rho_a[:n], rho_b=rho.rho_b[:m], shift=number)
         if self._y is None:
             geometry = _geometry.Geometry(np.ascontiguousarray(self._x[k, :n, :m]), None, "dense")
         else:
@@ -89,9 +100,9 @@ class OTResultBatch:
             reg=self.reg,
             cost_scale=1.0,
             tol=self.tol,
-            marginal_error=error,
-            reg_type="kl",
-            relaxed=None,
+            marginal_error=number,
+            reg_type=self.reg_type,
+            relaxed=relaxed,
             converged=converged,
             status=status,
             n_sweeps=sweeps,
@@ -102,19 +113,56 @@ class OTResultBatch:
             max_plan_bytes=_solve.PLAN_BYTES,
         )
 
+    def _each(self, of: Callable[[OTResult], Any]) -> Vector:
+        return np.array([of(OTResultBatch.__getitem__(self, k)) for k in range(len(self))], dtype=np.float64)
+
+    def _rows(self, of: Callable[[OTResult], Any], width: int) -> Array:
+        out = np.zeros((len(self), width), dtype=self._x.dtype)
+        for k in range(len(self)):
+            row = of(OTResultBatch.__getitem__(self, k))
+            out[k, : len(row)] = row
+        return _array.wrap(out, self._kind)
+
+    @cached_property
+    def marginal_error(self) -> Vector:
+        if self._relaxed is not None:
+            return self._each(lambda result: result.marginal_error)
+        return np.array([r[4] for r in self._reports])
+
     @property
     def potentials(self) -> tuple[Array, Array]:
+        f, g = self._f, self._g
+        if self.reg_type == "entropy":
+            f, g = _plus_log(f, self._a, self.reg), _plus_log(g, self._b, self.reg)
         return (
-            _array.wrap(self._f.astype(self._x.dtype), self._kind),
-            _array.wrap(self._g.astype(self._x.dtype), self._kind),
+            _array.wrap(f.astype(self._x.dtype), self._kind),
+            _array.wrap(g.astype(self._x.dtype), self._kind),
         )
 
     @cached_property
     def value(self) -> Vector:
+        if self._relaxed is not None or self.reg_type == "entropy":
+            return self._each(lambda result: result.value)
         mass = self._a.sum(axis=1)
         dual = (self._a * np.nan_to_num(self._f)).sum(axis=1) + (self._b * np.nan_to_num(self._g)).sum(axis=1)
         out: Vector = dual + self.reg * (mass**2 - mass)
         return out
+
+    @cached_property
+    def value_linear(self) -> Vector:
+        return self._each(lambda result: result.value_linear)
+
+    @cached_property
+    def gap(self) -> Vector:
+        return self._each(lambda result: result.gap)
+
+    @property
+    def marginal_a(self) -> Array:
+        return self._rows(lambda result: result._stats.rows, self._a.shape[1])
+
+    @property
+    def marginal_b(self) -> Array:
+        return self._rows(lambda result: result._stats.columns, self._b.shape[1])
 
     @cached_property
     def plan(self) -> Array:
@@ -144,13 +192,15 @@ class OTResultBatch:
 
     @property
     def grad_a(self) -> Array:
-        return self._grad_weights(self._f)
+        return self._grad_weights(self._f, 0)
 
     @property
     def grad_b(self) -> Array:
-        return self._grad_weights(self._g)
+        return self._grad_weights(self._g, 1)
 
-    def _grad_weights(self, potential: Vector) -> Array:
+    def _grad_weights(self, potential: Vector, side: int) -> Array:
+        if self._relaxed is not None or self.reg_type == "entropy":
+            return self._rows(lambda one: _gradients.envelope_weights(one, side), potential.shape[1])
         out = potential + self.reg * (self._a.sum(axis=1, keepdims=True) - 1)
         out[np.isnan(potential)] = 0
         return _array.wrap(out.astype(self._x.dtype), self._kind)
@@ -215,9 +265,14 @@ def solve_batch(
     reg: float,
     metric: str = "sqeuclidean",
     lengths: Array | None = None,
+    reg_type: Literal["kl", "entropy"] = "kl",
+    unbalanced: Penalty | tuple[Penalty, Penalty] = None,
+    unbalanced_type: Literal["kl", "tv"] = "kl",
+    mass: float | None = None,
     method: Method = "auto",
     tol: float | None = None,
     max_iter: int = 10_000,
+    init: OTResultBatch | tuple[Array, Array] | None = None,
     schedule: str | None = "auto",
     acceleration: Acceleration | None = "anderson",
     n_jobs: int | None = None,
@@ -229,7 +284,8 @@ def solve_batch(
     C : array of shape (B, n, m), or a pair of arrays of shape (B, n, d) and (B, m, d)
         Costs, or points of both sides. If all are float32 the computation is in float32, else in float64.
     a, b : arrays of shape (B, n) and (B, m), optional
-        Positive weights with the same total in each problem. None: uniform, of total 1.
+        Positive weights, with the same total in each problem unless its marginals need not be met. None:
+        uniform, of total 1.
     reg : float
         Regularisation ε > 0, in units of the cost; the same for all.
     metric : {"sqeuclidean", "euclidean", "cosine", "dot"}
@@ -237,8 +293,14 @@ def solve_batch(
     lengths : int array of shape (B, 2), optional
         Rows and columns of each problem that count; what is beyond them in `C`, `a` and `b` is not looked
         at. None: all.
+    reg_type, unbalanced, unbalanced_type, mass
+        As for `solve`, the same for all: arrays of penalties are of shape (n,) and (m,), for the i-th point
+        of every problem.
     method, tol, max_iter, acceleration, n_jobs
         As for `solve`.
+    init : (f, g) or OTResultBatch, optional
+        Potentials of shape (B, n) and (B, m) to start from, in units of the cost; no ε-scaling is done then.
+        What is beyond the length of a problem is not looked at.
     schedule : {"auto", None}
         ε-scaling of each problem from the range of its own costs, or none.
 
@@ -294,41 +356,91 @@ def solve_batch(
         if not whole or _spoiled(z, threads):
             _check_entries(z, name, None if whole else sizes, side, cost=y is None)
     first, second = _weights(a, count, n, sizes[:, 0], "a"), _weights(b, count, m, sizes[:, 1], "b")
+    relaxed = _relaxed.check(unbalanced, unbalanced_type, mass, reg_type, n, m)
     totals, others = first.sum(axis=1), second.sum(axis=1)
-    apart = np.abs(totals - others) > (1e-4 if dtype == np.float32 else 1e-6) * totals
-    if apart.any():
-        k = int(np.argmax(apart))
+    if relaxed is None:
+        apart = np.abs(totals - others) > (1e-4 if dtype == np.float32 else 1e-6) * totals
+        if apart.any():
+            k = int(np.argmax(apart))
+            raise ValueError(
+                f"a and b must have the same total, but those of problem {k} are {totals[k]:.9g} and "
+                f"{others[k]:.9g}"
+            )
+        second *= (totals / others)[:, None]
+    smaller = np.minimum(totals, others)
+    if relaxed is not None and relaxed.mass > smaller.min() * (1 + 1e-12):
+        k = int(np.argmin(smaller))
         raise ValueError(
-            f"a and b must have the same total, but those of problem {k} are {totals[k]:.9g} and "
-            f"{others[k]:.9g}"
+            f"mass = {relaxed.mass:g} is above the smaller total of the weights of problem {k}, "
+            f"{smaller[k]:g}"
         )
-    second *= (totals / others)[:, None]
     tolerance = (
         _validate.check_positive(tol, "tol") if tol is not None else 1e-5 if dtype == np.float32 else 1e-6
     )
-    f, g = np.zeros((count, n)), np.zeros((count, m))
+    inside = [np.arange(size) < sizes[:, [side]] for side, size in enumerate((n, m))]
+    f, g = (_start(init, side, inside[side]) for side in (0, 1))
+    if isinstance(init, (tuple, list)) and reg_type == "entropy":
+        f, g = _plus_log(f, first, -level), _plus_log(g, second, -level)
+    scaling, warm = schedule == "auto" and init is None, init is not None
     with Progress(None, 0, reg=level) as progress:
-        reports = _backend.extension().ot_solve_batch(
-            x, y, metric, first, second, f, g, sizes[:, 0].tolist(), sizes[:, 1].tolist(), level,
-            schedule == "auto", tolerance, most, kind_of_sweep, solver, _solve.ACTIVE_BYTES,
-            threads, progress.hook,
-        )  # fmt: skip
-    if not whole:
-        f[np.arange(n) >= sizes[:, :1]] = np.nan
-        g[np.arange(m) >= sizes[:, 1:]] = np.nan
+        reports: list[tuple[bool, str, int, int, float]]
+        problems = (x, y, metric, first, second, f, g, sizes[:, 0].tolist(), sizes[:, 1].tolist())
+        if relaxed is None:
+            reports = _backend.extension().ot_solve_batch(
+                *problems, level, scaling, tolerance, most, warm, kind_of_sweep, solver, _solve.ACTIVE_BYTES,
+                threads, progress.hook,
+            )  # fmt: skip
+            worst = "marginal error", max(report[4] for report in reports)
+        else:
+            if not relaxed.product:  # in the core P_ij = exp((f_i + g_j - C_ij) / reg)
+                f, g = _plus_log(f, first, level * warm), _plus_log(g, second, level * warm)
+            none = np.empty(0)
+            rho = (none, none) if relaxed.mass > 0 else (relaxed.rho_a, relaxed.rho_b)
+            found = _backend.extension().ot_solve_relaxed_batch(
+                *problems[:5], f, g, *problems[7:], *rho, relaxed.clip, relaxed.mass, relaxed.product, level,
+                scaling, tolerance, most, warm, kind_of_sweep == "anderson", threads, progress.hook,
+            )  # fmt: skip
+            reports = [(done, status, sweeps, 0, shift) for done, status, sweeps, _, shift in found]
+            worst = "relative change of the potentials", max(report[3] for report in found)
+            if not relaxed.product:
+                f, g = _plus_log(f, first, -level), _plus_log(g, second, -level)
+    f[~inside[0]], g[~inside[1]] = np.nan, np.nan
     kind = _array.kind_of(*(C if clouds else (C,)))
-    result = OTResultBatch(x, y, metric, kind, first, second, f, g, sizes, level, tolerance, reports, n_jobs)
+    result = OTResultBatch(
+        x, y, metric, kind, first, second, f, g, sizes, level, tolerance, reg_type, relaxed, reports, n_jobs
+    )
     if not result.converged.all():
         from lapwing.exceptions import ConvergenceWarning
 
         missed = int((~result.converged).sum())
         warnings.warn(
-            f"{missed} of {count} problems did not reach tol = {tolerance:g}: the largest marginal error is "
-            f"{result.marginal_error.max():.2e}",
+            f"{missed} of {count} problems did not reach tol = {tolerance:g}: the largest {worst[0]} is "
+            f"{worst[1]:.2e}",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
     return result
+
+
+def _start(init: Any, side: int, inside: NDArray[np.bool_]) -> Vector:
+    """A copy of the potentials of one side to start from, 0 beyond the lengths; zeros if there are none."""
+    if init is None:
+        return np.zeros(inside.shape)
+    given: NDArray[Any]
+    if isinstance(init, OTResultBatch):
+        given = (init._f, init._g)[side]
+    elif isinstance(init, (tuple, list)) and len(init) == 2:
+        given = _array.real(init[side], f"init[{side}]")
+    else:
+        raise TypeError(f"init must be a pair (f, g) or an OTResultBatch, got {type(init).__name__}")
+    if given.shape != inside.shape:
+        raise ValueError(f"init[{side}] must have shape {inside.shape}, got {given.shape}")
+    out: Vector = np.where(inside, given.astype(np.float64), 0.0)
+    bad = ~np.isfinite(out)
+    if bad.any():
+        at = _validate.position(int(np.argmax(bad)), out.shape)
+        raise ValueError(f"init[{side}] must be finite, but init[{side}]{at} is {out.flat[np.argmax(bad)]}")
+    return out
 
 
 def _stack(z: object, name: str) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _backend, _graphs, _threads, _validate
+from lapwing import _backend, _caller, _graphs, _threads, _validate
 from lapwing.exceptions import ConvergenceError, InfeasibleError
 from lapwing.ot import _geometry
 from lapwing.ot._geometry import Geometry
@@ -171,7 +171,7 @@ def doubly_stochastic(
             raise ConvergenceError(message)
         from lapwing.exceptions import ConvergenceWarning
 
-        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        warnings.warn(message, ConvergenceWarning, stacklevel=_caller.level())
     dense = isinstance(K, (list, tuple)) or hasattr(K, "__array__")
     return DoublyStochasticResult(kernel.matrix(delta, dense), delta, error, steps, done)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lapwing import _array, _threads, _validate
+from lapwing import _array, _caller, _threads, _validate
 from lapwing._array import Array, Floats
 from lapwing._progress import Callback, Progress
 from lapwing.ot._geometry import Vector
@@ -180,7 +180,7 @@ def barycenter_free_support(
             f"the points of the barycentre still move by {displacement:.2e} of their spread, above tol = "
             f"{tolerance:g}, after {turn} turns",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=_caller.level(),
         )
     value = float(sum(share[k] * results[at].value for at, k in enumerate(used)))
     return FreeBarycenter(

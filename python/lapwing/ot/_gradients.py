@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _array, _validate
+from lapwing import _array, _caller, _validate
 from lapwing._array import Array
 from lapwing.ot._geometry import Vector
 from lapwing.ot._relaxed import Relaxation
@@ -568,7 +568,7 @@ def differentiate(result: OTResult, given: Cotangents, tol: float | None, max_it
             f"implicit differentiation: residual {solved.residual:.2e} is above tol = {tol:g} after "
             f"{solved.n_iter} iterations",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=_caller.level(),
         )
     return OTGradients(result, plan, implicit + given.cost, implicit, given, solved, a, b, explicit)
 

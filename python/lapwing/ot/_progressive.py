@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lapwing import _array, _validate
+from lapwing import _array, _caller, _validate
 from lapwing._array import Array
 from lapwing._progress import Callback
 from lapwing.ot._result import OTResult
@@ -195,7 +195,7 @@ def progressive_partial(
         warnings.warn(
             f"the objective of the semantic term still changes after max_outer = {most} solves",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=_caller.level(),
         )
     return PartialLabels(
         _array.wrap(np.asarray(result.plan)[:, :k] * n, kind), result, objective,

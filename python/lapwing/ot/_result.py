@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _array, _threads, _validate
+from lapwing import _array, _caller, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.ot import _geometry, _gradients
@@ -890,7 +890,7 @@ class OTResult:
                 f"singular triplets: largest residual {np.max(triplets[3]):.2e} is above tol = {tol:g} "
                 f"after at most {limit} products",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=_caller.level(),
             )
         return SingularTriplets(*(_array.wrap(np.ascontiguousarray(x), self._kind) for x in triplets))
 

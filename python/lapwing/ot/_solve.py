@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lapwing import _array, _threads, _validate
+from lapwing import _array, _caller, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import InfeasibleError
@@ -634,7 +634,7 @@ def _solve(geometry: Any, kind: Kind, a: object, b: object, init: object, option
             f"{what} is above tol = {tol:g} after {result.n_sweeps} sweeps at reg = {reg:g} "
             f"({result.status})",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=_caller.level(),
         )
     return result
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _array, _threads, _validate
+from lapwing import _array, _caller, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import InfeasibleError
@@ -298,7 +298,7 @@ def _result(
             f"the row sums are off by {error:.2e} of the mass, above tol = {tol:g}, after {iterations} "
             "iterations; a larger k or reg, or round=True, brings them nearer",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
     return SparsePlan(
         plan, _array.wrap(alpha.astype(geometry.dtype), kind), linear + 0.5 * reg * float(values @ values),

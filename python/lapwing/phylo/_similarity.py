@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lapwing import _backend, _threads, _validate
+from lapwing import _backend, _caller, _threads, _validate
 from lapwing.phylo._matrix import Reals, check_dtype, check_similarities
 
 __all__ = [
@@ -372,7 +372,7 @@ def warn_saturated(saturated: int, pairs: int) -> None:
         warnings.warn(
             f"similarities are saturated: {saturated / pairs:.0%} of the pairs have none",
             UserWarning,
-            stacklevel=3,
+            stacklevel=_caller.level(),
         )
 
 
@@ -575,7 +575,9 @@ def sites_of(
         X = check_encoded(encode(X, 4 if model == "tn93" else n_states, missing))
     if X.unknown:
         warnings.warn(
-            f"{X.unknown} unknown characters are taken for missing sites", UserWarning, stacklevel=3
+            f"{X.unknown} unknown characters are taken for missing sites",
+            UserWarning,
+            stacklevel=_caller.level(),
         )
     saturate, threads = on_no_overlap == "saturate", _threads.resolve(n_jobs)
     k = X.n_states

@@ -147,6 +147,31 @@ def test_integers_are_a_bound(population):
     assert entropy - 4 * error < value < entropy + 4 * error + 0.03
 
 
+@pytest.mark.parametrize("power", [0.5, 2.0])
+def test_only_the_ends_of_gamma_count(population, power):
+    """What lies between them changes the spread of the estimate, and not what is estimated."""
+    images, p, _ = population
+    rows = algorithm.Rows([repeated(images)], [None], [])
+    network = exact_denoiser(images, p, None, 1.0)
+
+    def curved(t):
+        span = GAMMA_MAX - GAMMA_MIN
+        u = (0.9 * t.clamp(min=1e-12) ** power) + 0.1 * t
+        return GAMMA_MIN + span * u, span * (0.9 * power * t.clamp(min=1e-12) ** (power - 1) + 0.1)
+
+    def straight(t):
+        return GAMMA_MIN + (GAMMA_MAX - GAMMA_MIN) * t, torch.full_like(t, GAMMA_MAX - GAMMA_MIN)
+
+    (value, error), (other, spread) = (
+        expectation(terms, np.sqrt(variances), p)
+        for terms, variances in (
+            algorithm.bound_terms(rows, [network], g, vocab_size=None, n_t=150) for g in (straight, curved)
+        )
+    )
+    assert max(error, spread) < 0.03
+    assert abs(value - other) < 4 * math.hypot(error, spread)
+
+
 def test_discrete_time_comes_down_to_continuous_time(population):
     images, p, entropy = population
     network = exact_denoiser(images, p, None, 1.0)
@@ -238,7 +263,7 @@ def test_the_estimate_agrees_with_the_closed_form():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "scale"), [(0, 255, 0.41), (0, 16, 0.05), (-30, 70, 3.0), (0, 1, 0.4)]
+    ("low", "high", "scale"), [(0, 255, 0.41), (0, 16, 0.05), (-30, 70, 3.0), (0, 1, 0.4), (0, 65535, 7.0)]
 )
 def test_reconstruction_is_a_softmax_over_the_range(low, high, scale):
     torch.manual_seed(0)

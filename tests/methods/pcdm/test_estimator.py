@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import pickle
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import check_estimator
 
 import lapwing
 from lapwing.generative import PCDM, VDM
@@ -347,6 +349,20 @@ def test_a_loss_that_is_not_finite(digits):
     ):
         broken.fit(digits[0])
     assert all(bool(torch.isfinite(p).all()) for net in broken.networks_ for p in net.parameters())
+    # what is left are the averages of the steps before
+    assert same_parameters(broken, PCDM(**QUICK, callback=Stop(4)).fit(digits[0]))
+
+
+def test_progress_is_shown(digits, capsys, monkeypatch):
+    from lapwing.nn import fit
+
+    monkeypatch.setattr(fit, "Progress", functools.partial(fit.Progress, delay=0.0))
+    seen = []
+    PCDM(**QUICK, verbose=1, callback=lambda info: seen.append(info.iteration)).fit(digits[0][:60])
+    assert seen == list(range(1, QUICK["n_steps"] + 1))
+    assert " steps" in capsys.readouterr().err
+    PCDM(**QUICK).fit(digits[0][:60])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_constant_band_is_warned_of():
@@ -496,6 +512,14 @@ def test_parameters_are_those_of_scikit_learn(model):
     assert copy.get_params() == model.get_params()
     assert not hasattr(copy, "networks_")
     assert copy.set_params(width=8).width == 8
+
+
+@pytest.mark.filterwarnings("ignore:Can't test estimator")
+def test_scikit_learn_is_told_that_these_are_images():
+    """Its checks train on rows of floating point numbers; those that do not are met."""
+    results = check_estimator(PCDM(**QUICK), on_fail=None, on_skip=None)
+    assert results
+    assert {r["status"] for r in results} == {"passed"}
 
 
 # ---- bad input -----------------------------------------------------------------------------------------

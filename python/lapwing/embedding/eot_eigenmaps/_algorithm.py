@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lapwing import ot
+from lapwing import _caller, ot
 from lapwing.exceptions import DisconnectedSimilarityWarning
 
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ def density_weights(f: Float64, theta: float, name: str) -> Float64:
             "raised to 1e-6 of its mean there, so that they do not take all the mass. A larger "
             "density_bandwidth avoids this.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=_caller.level(),
         )
     weights = np.maximum(f, floor) ** -theta
     return np.asarray(weights / weights.sum())
@@ -434,7 +434,7 @@ def drop_and_warn(
             f"the second singular value of the plan is only {values[0]:.1e}, close to the rounding of "
             f"float32; use float64, or a bandwidth smaller than {bandwidth:g}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=_caller.level(),
         )
     indicators = int(np.count_nonzero(values > 1.0 - 1e-8))
     if indicators and converged:  # an unconverged plan can have values above 1 without meaning anything by it
@@ -443,7 +443,7 @@ def drop_and_warn(
             f"{bandwidth:g} the samples fall into groups that exchange no mass, and those coordinates only "
             "tell the groups apart; a larger bandwidth connects them",
             DisconnectedSimilarityWarning,
-            stacklevel=4,
+            stacklevel=_caller.level(),
         )
     left = int(np.count_nonzero(values[:wanted] >= floor))
     if left < wanted:
@@ -451,7 +451,7 @@ def drop_and_warn(
             f"only {left} of the {wanted} components have a singular value above {floor:g}; the others are "
             "lost in rounding and were dropped",
             UserWarning,
-            stacklevel=4,
+            stacklevel=_caller.level(),
         )
     return left
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from lapwing import _array, _threads, _validate, ot
+from lapwing import _array, _caller, _threads, _validate, ot
 from lapwing._progress import Callback, Progress, ProgressInfo
 
 from . import _algorithm as algorithm
@@ -670,7 +670,7 @@ def _check_components(rule: Any, m: int, n: int) -> None:
                 f"n_components='reference' looks at {_rule_values(smaller)} singular values instead of "
                 f"{algorithm.RULE_VALUES}, because there are only {m} and {n} samples",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=_caller.level(),
             )
     elif isinstance(rule, Integral) and not isinstance(rule, bool):
         rule = int(rule)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from lapwing import _threads, _validate
+from lapwing import _caller, _threads, _validate
 from lapwing._progress import Callback
 from lapwing.exceptions import DecodeError
 from lapwing.multiscale import make_map
@@ -244,6 +244,14 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import TransformerTags
+
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True  # images of integers
+        return tags
+
     # --- training ---------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None, X_val: Any = None, *, channels_last: bool = False) -> PCDM:
@@ -437,7 +445,7 @@ class PCDM(DensityMixin, BaseEstimator):  # type: ignore[misc]
                     f"scale {constant[0]} has a band that is constant: its standard deviation is taken as "
                     "one grey step",
                     UserWarning,
-                    stacklevel=3,
+                    stacklevel=_caller.level(),
                 )
         self.bands_std_ = [np.maximum(std, step) for std in stds]
         self._condition_std = [0.0 if c is None else max(float(c.std()), step) for c in conditions]

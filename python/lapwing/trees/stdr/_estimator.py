@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import check_random_state
 
-from lapwing import _threads, _validate
+from lapwing import _caller, _threads, _validate
 from lapwing._optional import need
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import DisconnectedSimilarityWarning
@@ -391,7 +391,7 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 warnings.warn(
                     f"{negative} similarities are negative and were made 0",
                     UserWarning,
-                    stacklevel=3,
+                    stacklevel=_caller.level(),
                 )
             S = without_subnormals(S**self.alpha) if self.alpha != 1 else S
             return S, SimilarityInfo("precomputed", None, None, self.alpha, int((S == 0).sum()) // 2)
@@ -576,11 +576,13 @@ class STDR(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 f"{found.disconnected} parts fall into pieces that have no similarity: where these belong is "
                 "not known",
                 DisconnectedSimilarityWarning,
-                stacklevel=3,
+                stacklevel=_caller.level(),
             )
         if found.blind_merges > found.disconnected:
             warnings.warn(
-                f"{found.blind_merges} merges had no similarity to go by", UserWarning, stacklevel=3
+                f"{found.blind_merges} merges had no similarity to go by",
+                UserWarning,
+                stacklevel=_caller.level(),
             )
 
     def __sklearn_tags__(self) -> Any:
