@@ -65,6 +65,21 @@ void read(const std::string& acceleration, const std::string& method, ot::option
                                   : ot::method::sinkhorn;
 }
 
+ot::relaxed_options relaxed(const std::vector<double>& schedule, const vec_in<double>& rho_a,
+                            const vec_in<double>& rho_b, bool clip, double mass, bool product, double tol,
+                            std::ptrdiff_t max_iter, bool init, bool accelerate) {
+  return {.schedule = schedule,
+          .tol = tol,
+          .max_iter = max_iter,
+          .init = init,
+          .accelerate = accelerate,
+          .kind = clip ? ot::penalty::total_variation : ot::penalty::kl,
+          .rho_a = view<double>(rho_a),
+          .rho_b = view<double>(rho_b),
+          .mass = mass,
+          .product_reference = product};
+}
+
 nb::list steps(const std::vector<ot::step>& history) {
   nb::list out;
   for (const auto& s : history) out.append(nb::make_tuple(s.reg, s.error, ot::name(s.kind)));
@@ -262,16 +277,7 @@ void bind(nb::module_& m) {
          vec_in<double> b, vec_out<double> f, vec_out<double> g, vec_in<double> rho_a, vec_in<double> rho_b,
          bool clip, double mass, bool product, const std::vector<double>& schedule, double tol,
          std::ptrdiff_t max_iter, bool init, bool accelerate, int threads, nb::object callback) {
-        const ot::relaxed_options o{.schedule = schedule,
-                                    .tol = tol,
-                                    .max_iter = max_iter,
-                                    .init = init,
-                                    .accelerate = accelerate,
-                                    .kind = clip ? ot::penalty::total_variation : ot::penalty::kl,
-                                    .rho_a = view<double>(rho_a),
-                                    .rho_b = view<double>(rho_b),
-                                    .mass = mass,
-                                    .product_reference = product};
+        const auto o = relaxed(schedule, rho_a, rho_b, clip, mass, product, tol, max_iter, init, accelerate);
         return report(run(threads, callback, [&](const context& ctx) {
           return ot::solve_relaxed<T>(ctx, pairs<T>(offsets, indices, values, b.size()), view<double>(a),
                                       view<double>(b), o, view<double>(f), view<double>(g));
@@ -312,16 +318,7 @@ void bind(nb::module_& m) {
          const std::vector<std::ptrdiff_t>& cols, vec_in<double> rho_a, vec_in<double> rho_b, bool clip,
          double mass, bool product, double reg, bool scaling, double tol, std::ptrdiff_t max_iter, bool init,
          bool accelerate, int threads, nb::object callback) {
-        const ot::relaxed_options o{.schedule = {},
-                                    .tol = tol,
-                                    .max_iter = max_iter,
-                                    .init = init,
-                                    .accelerate = accelerate,
-                                    .kind = clip ? ot::penalty::total_variation : ot::penalty::kl,
-                                    .rho_a = view<double>(rho_a),
-                                    .rho_b = view<double>(rho_b),
-                                    .mass = mass,
-                                    .product_reference = product};
+        const auto o = relaxed({}, rho_a, rho_b, clip, mass, product, tol, max_iter, init, accelerate);
         const auto items = batch_items<T>(x, y, metric, a, b, f, g, rows, cols);
         const auto results = run(threads, callback, [&](const context& ctx) {
           return ot::solve_relaxed_batch<T>(ctx, items, reg, scaling, o);
@@ -419,16 +416,7 @@ void bind(nb::module_& m) {
          vec_out<double> f, vec_out<double> g, vec_in<double> rho_a, vec_in<double> rho_b, bool clip,
          double mass, bool product, const std::vector<double>& schedule, double tol, std::ptrdiff_t max_iter,
          bool init, bool accelerate, int threads, nb::object callback) {
-        const ot::relaxed_options o{.schedule = schedule,
-                                    .tol = tol,
-                                    .max_iter = max_iter,
-                                    .init = init,
-                                    .accelerate = accelerate,
-                                    .kind = clip ? ot::penalty::total_variation : ot::penalty::kl,
-                                    .rho_a = view<double>(rho_a),
-                                    .rho_b = view<double>(rho_b),
-                                    .mass = mass,
-                                    .product_reference = product};
+        const auto o = relaxed(schedule, rho_a, rho_b, clip, mass, product, tol, max_iter, init, accelerate);
         const auto r = run(threads, callback, [&](const context& ctx) {
           return ot::solve_relaxed<T>(ctx, geometry<T>(x, y, metric), view<double>(a), view<double>(b), o,
                                       view<double>(f), view<double>(g));

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -162,10 +162,11 @@ class Maker:
         return None
 
 
-def call(function: str, parameters: list[tuple[str, ast.expr]], seed: int) -> bool:
-    """Whether the call returned."""
-    maker = Maker(seed)
-    arguments = [maker.value(name, annotation) for name, annotation in parameters]
+def returns(function: str, seed: int, arguments: list[Any], log: TextIO) -> bool:
+    """Whether the call returned; which one it is stands in the log before it is made."""
+    log.seek(0)
+    log.write(f"{function} {seed}\n".ljust(80))
+    log.flush()
     try:
         getattr(_core, function)(*arguments)
     except FINE as error:
@@ -182,10 +183,9 @@ def main() -> None:
     with file.open("w") as log:
         for seed in range(first, last):
             for name, parameters in functions:
-                log.seek(0)
-                log.write(f"{name} {seed}\n".ljust(80))
-                log.flush()
-                returned[name] += call(name, parameters, seed)
+                maker = Maker(seed)
+                arguments = [maker.value(*parameter) for parameter in parameters]
+                returned[name] += returns(name, seed, arguments, log)
     never = [name for name, count in returned.items() if count == 0]
     print("never returned:", *never)
 

@@ -13,6 +13,7 @@
 
 #include "../buffer.hpp"
 #include "../kernels/table.hpp"
+#include "lanes.hpp"
 
 namespace lapwing::ot {
 
@@ -165,9 +166,7 @@ class cost_rows {
           result[r] -= own;
           continue;
         }
-        double part[8] = {};
-        for (std::ptrdiff_t k = 0; k < width; ++k) part[k % 8] += static_cast<double>(row[k]);
-        result[r] = ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+        result[r] = lane_sum(width, [&](std::ptrdiff_t k) { return static_cast<double>(row[k]); });
       }
     }
   }

@@ -86,19 +86,15 @@ class cpu_executor {
     double row_error = 0;
     if (rule)
       for (std::ptrdiff_t i = 0; i < n_; ++i) row_error += std::abs(row_sum_[i] - a_[i]);
-    constexpr std::ptrdiff_t lanes = 8;  // one sum after the other would be a good part of a small sweep
-    double apart[lanes] = {};
     bool odd = false;
     const double lowest = std::exp2(single_precision ? -60 : -600);
     const auto unusable = [&](std::ptrdiff_t j) {
       return !(column_sum_[j] >= lowest * b_[j]) || column_sum_[j] > std::numeric_limits<double>::max();
     };
-    for (std::ptrdiff_t j = 0; j < m_; ++j) {
-      apart[j % lanes] += std::abs(column_sum_[j] - b_[j]);
+    const double column_error = lane_sum(m_, [&](std::ptrdiff_t j) {
       odd |= unusable(j);
-    }
-    const double column_error =
-        ((apart[0] + apart[1]) + (apart[2] + apart[3])) + ((apart[4] + apart[5]) + (apart[6] + apart[7]));
+      return std::abs(column_sum_[j] - b_[j]);
+    });
     std::vector<std::ptrdiff_t> low;
     if (odd)
       for (std::ptrdiff_t j = 0; j < m_; ++j)
@@ -132,75 +128,51 @@ class cpu_executor {
                                                 std::vector<std::int32_t>(static_cast<std::size_t>(stride)));
     const buffer<T> ones(ctx_, stride, T(1));
     std::atomic<std::ptrdiff_t> total = 0;
-    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    const bool whole = add_up([&](std::ptrdiff_t first, std::ptrdiff_t last, int w, T* t) {
+      if (total > most) return false;
       worker& room = workers_[static_cast<std::size_t>(w)];
       std::int32_t* found = hits[static_cast<std::size_t>(w)].data();
-      part& mine = parts[static_cast<std::size_t>(lo / rows_per_chunk_)];
+      part& mine = parts[static_cast<std::size_t>(first / rows_per_chunk_)];
       std::vector<std::int32_t> both;
-      double* sum = partial_.data() + lo / rows_per_chunk_ * stride;
-      std::fill_n(sum, stride, 0.0);
-      T* t;
-      if constexpr (single_precision)
-        t = room.t.data();
-      else
-        t = sum;
-      std::ptrdiff_t pending = 0;
-      for (std::ptrdiff_t i0 = lo; i0 < hi; i0 += costs_.group()) {
-        if (total > most || ctx_.checkpoint(w)) {
-          std::fill(t, t + stride, T(0));
-          return;
+      row_index index;
+      const std::ptrdiff_t real = row_group(first, last, costs_.group(), index);
+      double top[kernels::most_rows];
+      costs_.logits(kappa, index, phi.data(), g_.data(), room.e.data(), top, room.scratch.data());
+      for (std::ptrdiff_t r = 0; r < real; ++r) {
+        const std::ptrdiff_t i = index[r];
+        T* z = room.e.data() + r * stride;
+        const T least = static_cast<T>(std::log2(delta / static_cast<double>(m_)) + log_a_[i]);
+        std::int32_t* const end = found + k.select_above(z, bound.data(), least, stride, found);
+        both.assign(found, end);
+        if (s.entries() > 0) {
+          both.clear();
+          std::set_union(found, end, s.columns.begin() + s.offsets[static_cast<std::size_t>(i)],
+                         s.columns.begin() + s.offsets[static_cast<std::size_t>(i) + 1],
+                         std::back_inserter(both));
         }
-        row_index index;
-        const std::ptrdiff_t real = row_group(i0, hi, costs_.group(), index);
-        double top[kernels::most_rows];
-        costs_.logits(kappa, index, phi.data(), g_.data(), room.e.data(), top, room.scratch.data());
-        for (std::ptrdiff_t r = 0; r < real; ++r) {
-          const std::ptrdiff_t i = index[r];
-          T* z = room.e.data() + r * stride;
-          const T least = static_cast<T>(std::log2(delta / static_cast<double>(m_)) + log_a_[i]);
-          std::int32_t* const end = found + k.select_above(z, bound.data(), least, stride, found);
-          both.assign(found, end);
-          if (s.entries() > 0) {
-            both.clear();
-            std::set_union(found, end, s.columns.begin() + s.offsets[static_cast<std::size_t>(i)],
-                           s.columns.begin() + s.offsets[static_cast<std::size_t>(i) + 1],
-                           std::back_inserter(both));
-          }
-          for (const std::int32_t j : both)
-            mine.costs.push_back(phi[i] + gamma[j] - static_cast<double>(z[j]));
-          double weighted = 0;
-          k.exp_row(z, T(0), stride, &weighted);
-          for (const std::int32_t j : both) z[j] = 0;  // what stays is the rest: no difference of sums
-          mine.columns.insert(mine.columns.end(), both.begin(), both.end());
-          counts[static_cast<std::size_t>(i)] = std::ssize(both);
-          total += std::ssize(both);
-        }
-        double rest[kernels::most_rows] = {};
-        T one[kernels::most_rows] = {};
-        for (std::ptrdiff_t r = 0; r < real; ++r) one[r] = 1;
-        for (std::ptrdiff_t r = 0; r < real; r += block) {
-          const T* e = room.e.data() + r * stride;
-          k.dot_rows(e, stride, ones.data(), stride, 1, stride, rest + r, 1);
-          k.add_rows(e, stride, one + r, t, stride);
-        }
-        for (std::ptrdiff_t r = 0; r < real; ++r) row_rest[static_cast<std::size_t>(index[r])] = rest[r];
-        if constexpr (single_precision) {
-          pending += costs_.group();
-          if (pending >= rows_between_flushes) {
-            k.flush(t, sum, stride);
-            pending = 0;
-          }
-        }
+        for (const std::int32_t j : both) mine.costs.push_back(phi[i] + gamma[j] - static_cast<double>(z[j]));
+        double weighted = 0;
+        k.exp_row(z, T(0), stride, &weighted);
+        for (const std::int32_t j : both) z[j] = 0;  // what stays is the rest: no difference of sums
+        mine.columns.insert(mine.columns.end(), both.begin(), both.end());
+        counts[static_cast<std::size_t>(i)] = std::ssize(both);
+        total += std::ssize(both);
       }
-      if constexpr (single_precision) k.flush(t, sum, stride);
+      double rest[kernels::most_rows] = {};
+      T one[kernels::most_rows] = {};
+      for (std::ptrdiff_t r = 0; r < real; ++r) one[r] = 1;
+      for (std::ptrdiff_t r = 0; r < real; r += block) {
+        const T* e = room.e.data() + r * stride;
+        k.dot_rows(e, stride, ones.data(), stride, 1, stride, rest + r, 1);
+        k.add_rows(e, stride, one + r, t, stride);
+      }
+      for (std::ptrdiff_t r = 0; r < real; ++r) row_rest[static_cast<std::size_t>(index[r])] = rest[r];
+      return true;
     });
-    if (total > most) return false;
+    if (!whole || total > most) return false;
     s = {};
     s.row_rest = std::move(row_rest);
-    s.column_rest.assign(static_cast<std::size_t>(m_), 0.0);
-    for (std::ptrdiff_t c = 0; c < chunks_; ++c)
-      for (std::ptrdiff_t j = 0; j < m_; ++j)
-        s.column_rest[static_cast<std::size_t>(j)] += partial_[c * stride + j];
+    s.column_rest.assign(column_sum_.data(), column_sum_.data() + m_);
     for (const std::int64_t c : counts) s.offsets.push_back(s.offsets.back() + c);
     for (const part& p : parts) {
       s.columns.insert(s.columns.end(), p.columns.begin(), p.columns.end());
@@ -288,6 +260,51 @@ class cpu_executor {
     const auto& k = costs_.table();
     const std::ptrdiff_t stride = costs_.stride(), group = costs_.group();
     std::atomic<bool> believed = true;
+    add_up([&](std::ptrdiff_t first, std::ptrdiff_t last, int, T* t) {
+      const std::ptrdiff_t real = std::min(group, last - first);
+      double dot[kernels::most_rows];
+      T q[kernels::most_rows];
+      for (std::ptrdiff_t r = 0; r < group; ++r) dot[r] = 0, q[r] = 0;
+      for (std::ptrdiff_t r = 0; r < real; r += block)
+        k.dot_rows(kept_.data() + (first + r) * stride, stride, column_factor_.data(), stride, 1, stride,
+                   dot + r, 1);
+      for (std::ptrdiff_t r = 0; r < real; ++r) {
+        const double s = dot[r] * static_cast<double>(row_factor_[first + r]);
+        if (!(s >= least_sum && s <= most_sum)) believed = false;
+        row_sum_[first + r] = s;
+        q[r] = static_cast<T>(a_[first + r] / dot[r]);
+      }
+      for (std::ptrdiff_t r = 0; r < real; r += block)
+        k.add_rows(kept_.data() + (first + r) * stride, stride, q + r, t, stride);
+      return true;
+    });
+    for (std::ptrdiff_t j = 0; j < m_; ++j) {
+      column_sum_[j] *= static_cast<double>(column_factor_[j]);
+      if (!(column_sum_[j] >= least_sum && column_sum_[j] <= most_sum)) return false;
+    }
+    if (!believed) return false;
+    improve_rows(phi);
+    return true;
+  }
+
+  // phi += log2(a / s), all at once: a scalar logarithm a row would cost as much as the pairs of a short row.
+  void improve_rows(vector& phi) {
+    double delta[256];
+    for (std::ptrdiff_t i = 0; i < n_; i += 256) {
+      const std::ptrdiff_t c = std::min<std::ptrdiff_t>(256, n_ - i);
+      costs_.table().log2_ratio(a_.data() + i, row_sum_.data() + i, delta, c);
+      for (std::ptrdiff_t r = 0; r < c; ++r) phi[i + r] += delta[r];
+    }
+  }
+
+  // The column sums. body(first row of a group, end of its chunk, worker, t) adds to t what its rows have; t
+  // goes to double before it loses digits, and the chunks are put together in their order. false: the body
+  // said so of a group, or the run was cancelled, and the sums are not whole.
+  template <class Body>
+  bool add_up(Body&& body) {
+    const std::ptrdiff_t stride = costs_.stride(), group = costs_.group(),
+                         every = groups_between_checks(group * stride);
+    std::atomic<bool> whole = true;
     ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
       double* sum = partial_.data() + lo / rows_per_chunk_ * stride;
       std::fill_n(sum, stride, 0.0);
@@ -296,63 +313,32 @@ class cpu_executor {
         t = workers_[static_cast<std::size_t>(w)].t.data();
       else
         t = sum;
-      std::ptrdiff_t pending = 0;
-      for (std::ptrdiff_t i = lo; i < hi; i += group) {
-        const std::ptrdiff_t real = std::min(group, hi - i);
-        double dot[kernels::most_rows];
-        T q[kernels::most_rows];
-        for (std::ptrdiff_t r = 0; r < group; ++r) dot[r] = 0, q[r] = 0;
-        for (std::ptrdiff_t r = 0; r < real; r += block)
-          k.dot_rows(kept_.data() + (i + r) * stride, stride, column_factor_.data(), stride, 1, stride,
-                     dot + r, 1);
-        for (std::ptrdiff_t r = 0; r < real; ++r) {
-          const double s = dot[r] * static_cast<double>(row_factor_[i + r]);
-          if (!(s >= least_sum && s <= most_sum)) believed = false;
-          row_sum_[i + r] = s;
-          q[r] = static_cast<T>(a_[i + r] / dot[r]);
+      std::ptrdiff_t pending = 0, groups = 0;
+      for (std::ptrdiff_t i = lo; i < hi; i += group, ++groups) {
+        if ((groups % every == 0 && ctx_.checkpoint(w)) || !body(i, hi, w, t)) {
+          whole = false;
+          std::fill(t, t + stride, T(0));
+          return;
         }
-        for (std::ptrdiff_t r = 0; r < real; r += block)
-          k.add_rows(kept_.data() + (i + r) * stride, stride, q + r, t, stride);
         pending += group;
         if constexpr (single_precision)
           if (pending >= rows_between_flushes) {
-            k.flush(t, sum, stride);
+            costs_.table().flush(t, sum, stride);
             pending = 0;
           }
       }
-      if constexpr (single_precision) k.flush(t, sum, stride);
+      if constexpr (single_precision) costs_.table().flush(t, sum, stride);
     });
-    add_chunks();
-    for (std::ptrdiff_t j = 0; j < m_; ++j) {
-      column_sum_[j] *= static_cast<double>(column_factor_[j]);
-      if (!(column_sum_[j] >= least_sum && column_sum_[j] <= most_sum)) return false;
-    }
-    if (!believed) return false;
-    improve_rows(0, n_, phi);
-    return true;
-  }
-
-  // phi += log2(a / s) for the rows from lo to hi, all at once: a scalar logarithm a row would cost as much
-  // as the pairs of a short row.
-  void improve_rows(std::ptrdiff_t lo, std::ptrdiff_t hi, vector& phi) {
-    double delta[256];
-    for (std::ptrdiff_t i = lo; i < hi; i += 256) {
-      const std::ptrdiff_t c = std::min<std::ptrdiff_t>(256, hi - i);
-      costs_.table().log2_ratio(a_.data() + i, row_sum_.data() + i, delta, c);
-      for (std::ptrdiff_t r = 0; r < c; ++r) phi[i + r] += delta[r];
-    }
-  }
-
-  // The column sums of all chunks, in their order.
-  void add_chunks() {
+    if (!whole) return false;
     constexpr std::ptrdiff_t column_chunk = 512;
     ctx_.parallel_for(m_, column_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
       std::copy(partial_.data() + lo, partial_.data() + hi, column_sum_.data() + lo);
       for (std::ptrdiff_t c = 1; c < chunks_; ++c) {
-        const double* p = partial_.data() + c * costs_.stride();
+        const double* p = partial_.data() + c * stride;
         for (std::ptrdiff_t j = lo; j < hi; ++j) column_sum_[j] += p[j];
       }
     });
+    return true;
   }
 
   void pass(double kappa, const row_rule& rule, bool exact, bool update, vector& phi, const vector& gamma) {
@@ -361,34 +347,12 @@ class cpu_executor {
       if (kept_pass(phi)) return;
       keeps_ = false;
     }
-    const auto& k = costs_.table();
-    const std::ptrdiff_t stride = costs_.stride();
     costs_.columns(kappa, gamma, g_.data());
-    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-      double* sum = partial_.data() + lo / rows_per_chunk_ * stride;
-      std::fill_n(sum, stride, 0.0);
-      worker& s = workers_[static_cast<std::size_t>(w)];
-      T* t;
-      if constexpr (single_precision)
-        t = s.t.data();  // on their way to double
-      else
-        t = sum;
-      const std::ptrdiff_t group = costs_.group(), every = groups_between_checks(group * stride);
-      std::ptrdiff_t pending = 0, groups = 0;
-      for (std::ptrdiff_t i = lo; i < hi; i += group, ++groups) {
-        if (groups % every == 0 && ctx_.checkpoint(w)) return;
-        rows(kappa, rule, exact, update, i, hi, phi, s, t);
-        pending += group;
-        if constexpr (single_precision)
-          if (pending >= rows_between_flushes) {
-            k.flush(t, sum, stride);
-            pending = 0;
-          }
-      }
-      if constexpr (single_precision) k.flush(t, sum, stride);
-      if (update && !rule) improve_rows(lo, hi, phi);
+    add_up([&](std::ptrdiff_t first, std::ptrdiff_t last, int w, T* t) {
+      rows(kappa, rule, exact, update, first, last, phi, workers_[static_cast<std::size_t>(w)], t);
+      return true;
     });
-    add_chunks();
+    if (update && !rule) improve_rows(phi);
   }
 
   // One group of rows: exponentials, row sums, update, and what the rows add to the column sums.
@@ -421,7 +385,7 @@ class cpu_executor {
         double weighted = 0;
         sum[r] = k.exp_row(s.e.data() + r * stride, static_cast<T>(top[r]), stride, &weighted);
         if (!rule) {
-          phi[i] = -top[r];  // log2(a / s) is added at the end of the chunk
+          phi[i] = -top[r];  // log2(a / s) is added at the end
           row_sum_[i] = sum[r];
           q[r] = static_cast<T>(a_[i] / sum[r]);
         } else {

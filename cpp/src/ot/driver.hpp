@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "lanes.hpp"
 #include "newton.hpp"
 
 namespace lapwing::ot {
@@ -473,16 +474,9 @@ class driver {
   }
   double row_value(const vector& phi) const { return value(ex_.a(), ex_.log_a(), phi, ex_.rows()); }
   double column_value(const vector& gamma) const { return value(ex_.b(), ex_.log_b(), gamma, ex_.cols()); }
-  // In lanes: one sum after the other would be a good part of a sweep over a small problem.
   static double value(std::span<const double> weights, std::span<const double> logs, const vector& bits,
                       std::ptrdiff_t n) {
-    constexpr std::ptrdiff_t lanes = 8;
-    double sum[lanes] = {};
-    std::ptrdiff_t i = 0;
-    for (; i + lanes <= n; i += lanes)
-      for (std::ptrdiff_t k = 0; k < lanes; ++k) sum[k] += weights[i + k] * (bits[i + k] - logs[i + k]);
-    for (; i < n; ++i) sum[0] += weights[i] * (bits[i] - logs[i]);
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    return lane_sum(n, [&](std::ptrdiff_t i) { return weights[i] * (bits[i] - logs[i]); });
   }
   void add(const vector& x, const vector& y, vector& out) const {
     for (std::ptrdiff_t j = 0; j < ex_.cols(); ++j) out[j] = x[j] + y[j];

@@ -481,25 +481,20 @@ def test_bad_data() -> None:
     with pytest.raises(ValueError, match="did you pass a distance matrix"):
         STDR(similarity="precomputed").fit(-np.log(population_similarity(balanced(8))))
     S = population_similarity(balanced(8))
-    for i, j, value, words in (
-        (2, 5, S[2, 5] + 0.125, r"X must be symmetric, but X\[2, 5\] differs from its mirror image by 0.125"),
-        (3, 3, 0.9, r"the diagonal of X must be 1, but X\[3, 3\] is 0.9"),
-        (4, 4, np.nan, r"X must be finite, but 1 entries are not, the first X\[4, 4\]"),
-    ):
-        bad = S.copy()
-        bad[i, j] = value
-        with pytest.raises(ValueError, match=words):
-            STDR(similarity="precomputed").fit(bad)
     D = -np.log(S)
-    for i, j, value, words in (
-        (2, 5, D[2, 5] + 0.125, r"X must be symmetric, but X\[2, 5\] differs"),
-        (3, 3, 0.9, r"the diagonal of X must be 0, but X\[3, 3\] is 0.9"),
-        (3, 3, np.inf, r"X must be finite, but 1 entries are not"),
+    mirror = "X must be symmetric, but X\\[2, 5\\] differs"
+    for matrix, kind, i, j, value, words in (
+        (S, "precomputed", 2, 5, S[2, 5] + 0.125, mirror + " from its mirror image by 0.125"),
+        (S, "precomputed", 3, 3, 0.9, r"the diagonal of X must be 1, but X\[3, 3\] is 0.9"),
+        (S, "precomputed", 4, 4, np.nan, r"X must be finite, but 1 entries are not, the first X\[4, 4\]"),
+        (D, "precomputed_distance", 2, 5, D[2, 5] + 0.125, mirror),
+        (D, "precomputed_distance", 3, 3, 0.9, r"the diagonal of X must be 0, but X\[3, 3\] is 0.9"),
+        (D, "precomputed_distance", 3, 3, np.inf, "X must be finite, but 1 entries are not"),
     ):
-        bad = D.copy()
+        bad = matrix.copy()
         bad[i, j] = value
         with pytest.raises(ValueError, match=words):
-            STDR(similarity="precomputed_distance").fit(bad)
+            STDR(similarity=kind).fit(bad)
     D[1, 6] = D[6, 1] = -1
     with pytest.raises(ValueError, match=r"X must not be negative, but X\[1, 6\] is -1"):
         STDR(similarity="precomputed_distance").fit(D)
