@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-SIDE = 16
 TRAIN = (
     "astronaut",
     "brick",
@@ -33,7 +32,7 @@ TRAIN = (
 )
 TEST = ("chelsea", "coffee", "grass", "ascent", "flower")
 TRAIN_PATCHES = 600  # of each photograph
-TEST_GRID = 10  # a square of so many patches a side, of each photograph
+TEST_PIXELS = 160  # the side of the square of each photograph that is cut into patches
 KINDS = {"one scale (VDM)": 1, "two scales": 2, "three scales": 3}
 STEPS_OF_TIME = {20: 20, 50: 50, 100: 25, 1000: 25}  # with how many of the steps they are estimated
 CODED_STEPS = 50
@@ -66,27 +65,27 @@ def photograph(name: str) -> np.ndarray:
     return grey((data.hubble_deep_field if name == "hubble" else getattr(data, name))())
 
 
-def patches(grid: int = TEST_GRID) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def patches(side: int, pixels: int = TEST_PIXELS) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Random patches of the photographs for training; the middle square of each of the others."""
     rng = np.random.default_rng(0)
     train = []
     for name in TRAIN:
         x = photograph(name)
-        i = rng.integers(0, x.shape[0] - SIDE + 1, TRAIN_PATCHES)
-        j = rng.integers(0, x.shape[1] - SIDE + 1, TRAIN_PATCHES)
-        train += [x[a : a + SIDE, b : b + SIDE] for a, b in zip(i, j, strict=True)]
+        i = rng.integers(0, x.shape[0] - side + 1, TRAIN_PATCHES)
+        j = rng.integers(0, x.shape[1] - side + 1, TRAIN_PATCHES)
+        train += [x[a : a + side, b : b + side] for a, b in zip(i, j, strict=True)]
     test = {}
     for name in TEST:
         x = photograph(name)
-        n = grid * SIDE
-        a, b = (x.shape[0] - n) // 2, (x.shape[1] - n) // 2
-        test[name] = x[a : a + n, b : b + n]
+        a, b = (x.shape[0] - pixels) // 2, (x.shape[1] - pixels) // 2
+        test[name] = x[a : a + pixels, b : b + pixels]
     return np.stack(train), test
 
 
-def cut(square: np.ndarray, grid: int = TEST_GRID) -> np.ndarray:
+def cut(square: np.ndarray, side: int) -> np.ndarray:
     """The patches of a square."""
-    return square.reshape(grid, SIDE, grid, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
+    grid = len(square) // side
+    return square.reshape(grid, side, grid, side).swapaxes(1, 2).reshape(-1, side, side)
 
 
 def outliers(test: np.ndarray) -> dict[str, np.ndarray]:
@@ -95,7 +94,7 @@ def outliers(test: np.ndarray) -> dict[str, np.ndarray]:
 
     rng = np.random.default_rng(1)
     digits = load_digits().images[: len(test)]
-    resized = np.stack([zoom(d, 2, order=1) for d in digits])
+    resized = np.stack([zoom(d, test.shape[1] // 8, order=1) for d in digits])
     return {
         "digits": np.clip(np.rint(resized * 255 / 16), 0, 255).astype(np.uint8),
         "noise": rng.integers(0, 256, test.shape).astype(np.uint8),
@@ -155,7 +154,7 @@ def run(
     start, processor = time.perf_counter(), time.process_time()
     model.fit(train)
     seconds, processor = time.perf_counter() - start, time.process_time() - processor
-    X = np.concatenate([cut(square) for square in test.values()])
+    X = np.concatenate([cut(square, train.shape[1]) for square in test.values()])
     unit = model.n_features_in_ * np.log(2.0)
     terms = model._evaluate(X, None, 24, None, True)[0] / unit
     bits, error = terms.sum(1).mean(), terms.sum(1).std(ddof=1) / len(terms) ** 0.5
@@ -175,7 +174,9 @@ def run(
         coded["decoding"] = time.perf_counter() - begun
         model.save(folder / f"{kind.split()[0]}.safetensors")
         for name, square in test.items():
-            photographs[name] = 8 * len(model.compress(cut(square), timesteps=CODED_STEPS)) / square.size
+            photographs[name] = (
+                8 * len(model.compress(cut(square, train.shape[1]), timesteps=CODED_STEPS)) / square.size
+            )
     inverse = np.linalg.pinv(model.train_scale_cov_, hermitian=True)
 
     def strangeness(t: np.ndarray) -> dict[str, np.ndarray]:
@@ -203,7 +204,7 @@ def run(
         "error": float(error),
         "train_bits": model.train_bits_mean_, "scales": terms.mean(0).tolist(),
         "discrete": discrete, "coded": coded, "photographs": photographs,
-        "auroc": auroc, "images": len(X),
+        "auroc": auroc, "images": len(X), "side": train.shape[1],
     }  # fmt: skip
 
 
@@ -258,6 +259,7 @@ def long_file(m: dict[str, Any]) -> str:
 def report(records: dict[str, Any], date: str) -> str:
     """The tables as Markdown."""
     runs, squares = records["runs"], records["codecs"]
+    side = runs[0]["side"]
     kinds = [k for k in KINDS if any(r["kind"] == k for r in runs)]
     of = {k: [r for r in runs if r["kind"] == k] for k in kinds}
     bounds = []
@@ -284,7 +286,7 @@ def report(records: dict[str, Any], date: str) -> str:
     codes = []
     for r in (r for k in kinds for r in of[k] if r["coded"]):
         bound, code = r["discrete"][str(CODED_STEPS)][0], r["coded"]
-        rate = 8 * code["bytes"] / (r["images"] * SIDE**2)
+        rate = 8 * code["bytes"] / (r["images"] * side**2)
         row = [f"{r['kind']}, seed {r['seed']}", f"{bound:.4f}", f"{rate:.4f}"]
         row += [f"{100 * (rate / bound - 1):+.2f} %", f"{code['header']} bytes"]
         row += ["yes" if code["lossless"] else "NO", f"{code['coding']:.0f} s, {code['decoding']:.0f} s"]
@@ -296,13 +298,12 @@ def report(records: dict[str, Any], date: str) -> str:
     strange = [
         [m, k, *(mean([r["auroc"][m][o] for r in of[k]]) for o in OUTLIERS)] for m in METHODS for k in kinds
     ]
-    side = TEST_GRID * SIDE
     n_seeds = len({r["seed"] for r in runs})
     seeds_done = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
     parts = [
         f"# PCDM on patches of photographs, {date}",
-        f"`python -m bench.bench_pcdm`: {SIDE} x {SIDE} grey patches, {TRAIN_PATCHES} at random places of "
-        f"each of {len(TRAIN)} photographs for training ({', '.join(TRAIN)}), and {TEST_GRID**2} from the "
+        f"`python -m bench.bench_pcdm --side {side}`: {side} x {side} grey patches, {TRAIN_PATCHES} at random places of "
+        f"each of {len(TRAIN)} photographs for training ({', '.join(TRAIN)}), and {(TEST_PIXELS // side) ** 2} from the "
         f"middle of each of {len(TEST)} others ({', '.join(TEST)}), {runs[0]['images']} test patches in "
         f"all. {runs[0]['steps']} steps of 64 patches, AdamW at 0.002 with a cosine, the default network of "
         f"depth 1; {seeds_done}. {records['machine']}. Bits are per pixel; all are strict bounds, on "
@@ -323,7 +324,7 @@ def report(records: dict[str, Any], date: str) -> str:
         codes),
         *([long_file(records["many"])] if "many" in records else []),
         "## Beside programs for pictures",
-        f"Bits per pixel of the middle {side} x {side} pixels of each test photograph, whole files. The "
+        f"Bits per pixel of the middle {TEST_PIXELS} x {TEST_PIXELS} pixels of each test photograph, whole files. The "
         "programs code the square as one picture and see over the borders of patches; the models code its "
         "patches one by one, each file with its own header and first bits.",
         table(["", *TEST, "mean"], beside),
@@ -333,13 +334,13 @@ def report(records: dict[str, Any], date: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def code_many(folder: Path) -> dict[str, Any]:
-    """A longer file: 18 x 18 patches of each test photograph in 20 steps, by the cascade of two scales."""
+def code_many(folder: Path, side: int) -> dict[str, Any]:
+    """A longer file: 288 x 288 pixels of each test photograph in 20 steps, by the cascade of two scales."""
     from lapwing import PCDM
     from lapwing.generative.pcdm._coding import read_header
 
     model = PCDM.load(folder / "two.safetensors").set_params(n_jobs=1)
-    X = np.concatenate([cut(square, 18) for square in patches(18)[1].values()])
+    X = np.concatenate([cut(square, side) for square in patches(side, 288)[1].values()])
     bound, error = model.bits_per_dim(X, timesteps=20, n_t=20, return_std=True)
     data = model.compress(X, timesteps=20)
     return {
@@ -349,7 +350,7 @@ def code_many(folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def pictures(folder: Path, target: Path) -> None:
+def pictures(folder: Path, target: Path, side: int) -> None:
     """The pictures of the documentation, from the cascade of two scales that `run` left in `folder`."""
     import matplotlib as mpl
 
@@ -360,8 +361,8 @@ def pictures(folder: Path, target: Path) -> None:
     x = photograph("chelsea")
     plots.save_figure(plot_scales(x[:300, :448], 3), target / "pcdm_scales.png", dpi=100)
     model = PCDM.load(folder / "two.safetensors")
-    _, test = patches()
-    X = np.concatenate([cut(square) for square in test.values()])
+    _, test = patches(side)
+    X = np.concatenate([cut(square, side) for square in test.values()])
     some = X[np.random.default_rng(3).choice(len(X), 64, replace=False)]
     figure, axes = plots.new_figure(1, 3, size=(4.4, 4.6))
     plot_images(some, title="test patches", ax=axes[0, 0])
@@ -374,6 +375,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m bench.bench_pcdm", description=__doc__)
     parser.add_argument("--json", type=Path, required=True, help="runs that are done, and where new ones go")
     parser.add_argument("-o", "--output", type=Path, help="the tables as Markdown")
+    parser.add_argument("--side", type=int, choices=(16, 32), default=16, help="of the patches, in pixels")
     parser.add_argument("--width", type=int, default=16, help="of the model of one scale")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=3)
@@ -388,7 +390,7 @@ def main() -> None:
     if not options.report:
         from bench.report import processor
 
-        train, test = patches()
+        train, test = patches(options.side)
         widths = equal_widths(options.width, train)
         records["codecs"] = codecs(test)
         records["machine"] = f"{options.threads} thread of an {processor()}"
@@ -404,13 +406,13 @@ def main() -> None:
                 options.json.write_text(json.dumps(records))
     longer = options.json.with_name("many.json")
     if options.many:
-        longer.write_text(json.dumps(code_many(options.json.parent)))
+        longer.write_text(json.dumps(code_many(options.json.parent, options.side)))
     if longer.exists():
         records["many"] = json.loads(longer.read_text())
     if options.output is not None and records["runs"]:
         options.output.write_text(report(records, time.strftime("%Y-%m-%d")), encoding="utf-8")
     if options.pictures is not None:
-        pictures(options.json.parent, options.pictures)
+        pictures(options.json.parent, options.pictures, options.side)
 
 
 if __name__ == "__main__":

@@ -95,14 +95,21 @@ def test_sample(folder, capsys):
         (["sample", "{m}", "-o", "x.gif"], "--out must be a .npy or .png file"),
         (["decompress", "{m}", "{f}/train.npy", "-o", "x.npy"], "no file of compressed images"),
         (["decompress", "{m}", "{f}/train.npy", "-o", "x.png"], "--out must be a .npy file"),
-        (["train", "{f}/train.npy", "-o", "{f}/x", "--steps", "2"], "n_steps"),
+        (["sample", "{m}", "-o", "{m}"], "--out"),
+        (["score", "{m}", "{f}/train.npy", "-o", "{f}/train.npy"], "would be written over"),
+        (["compress", "{m}", "{f}/train.npy", "-o", "{m}"], "would be written over"),
+        (["compress", "{m}", "{f}/train.npy", "-o", "{f}/train.npy"], "would be written over"),
+        (["decompress", "{m}", "{f}/codes.npy", "-o", "{f}/codes.npy"], "would be written over"),
+        (["train", "{f}/train.npy", "-o", "{f}/train.npy", "--steps", "1"], "would be written over"),
+        (["train", "{f}/train.npy", "-o", "{f}", "--steps", "1"], "is a folder"),
+        (["train", "{f}/train.npy", "-o", "{f}/x", "--steps", "0"], "n_steps"),
     ],
 )
 def test_errors_are_one_line(folder, capsys, arguments, words):
     filled = [a.format(m=folder / "model.safetensors", f=folder) for a in arguments]
-    if arguments[0] == "train":
-        filled[-1] = "0"
+    before = {file: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     assert main(["pcdm", *filled]) == 2
+    assert {file: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1

@@ -125,15 +125,22 @@ def _read(path: str) -> Any:
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
-def _load(args: argparse.Namespace) -> Any:
+def _load(args: argparse.Namespace, *inputs: str) -> Any:
+    """The model; after a look that what is written is none of what is read."""
+    from lapwing._validate import check_outputs
+
     from ._estimator import PCDM
 
+    check_outputs([args.MODEL, *inputs], [args.out] if args.out is not None else [])
     return PCDM.load(args.MODEL, device=args.device).set_params(n_jobs=args.jobs)
 
 
 def _train(args: argparse.Namespace) -> None:
+    from lapwing._validate import check_outputs
+
     from ._estimator import PCDM
 
+    check_outputs([args.IMAGES, *([args.validation] if args.validation is not None else [])], [args.out])
     X = _read(args.IMAGES)
     validation = None if args.validation is None else _read(args.validation)
     model = PCDM(
@@ -145,6 +152,8 @@ def _train(args: argparse.Namespace) -> None:
         verbose=0 if args.quiet else 1,
     )  # fmt: skip
     out = Path(args.out)
+    if out.is_dir():
+        raise IsADirectoryError(f"--out must be a file, and {out} is a folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     model.fit(X, X_val=validation, channels_last=args.channels_last)
@@ -163,7 +172,7 @@ def _score(args: argparse.Namespace) -> None:
 
     import numpy as np
 
-    model = _load(args)
+    model = _load(args, args.IMAGES)
     X = _read(args.IMAGES)
     values, errors = model.score_samples(X, n_t=args.times, timesteps=args.timesteps, return_std=True)
     unit = model.n_features_in_ * math.log(2.0)
@@ -184,7 +193,7 @@ def _score(args: argparse.Namespace) -> None:
 
 
 def _compress(args: argparse.Namespace) -> None:
-    model = _load(args)
+    model = _load(args, args.IMAGES)
     X = _read(args.IMAGES)
     start = time.perf_counter()
     data = model.compress(X, timesteps=args.timesteps)
@@ -201,7 +210,7 @@ def _decompress(args: argparse.Namespace) -> None:
 
     if Path(args.out).suffix.lower() != ".npy":
         raise ValueError(f"--out must be a .npy file, got {args.out}")
-    model = _load(args)
+    model = _load(args, args.FILE)
     X = model.decompress(Path(args.FILE).read_bytes())
     np.save(args.out, X)
     if not args.quiet:
