@@ -633,6 +633,9 @@ void bind_ot(nb::module_& m) {
   bind<float>(m);
   bind<double>(m);
 
+  m.def("ot_scaling_levels", &ot::scaling_levels, "spread"_a, "reg"_a,
+        "Values of reg to pass through, for costs that range over `spread`.");
+
   m.def(
       "ot_solve_marginals_stored",
       [](vec_in<std::int64_t> offsets, vec_in<std::int32_t> indices, vec_in<double> values, double unit,

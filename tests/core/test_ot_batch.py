@@ -136,7 +136,7 @@ def test_a_batch_starts_where_another_ended(name):
         again = ot.solve_batch(C, init=init, **options)
         assert (again.n_sweeps <= 2).all()
         np.testing.assert_allclose(again.plan, first.plan, atol=1e-6)
-    assert first.n_sweeps.min() > 2
+    assert first.n_sweeps.max() > 2
 
 
 def test_threads_do_not_change_a_bit_of_other_marginals():

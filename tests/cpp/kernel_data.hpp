@@ -277,7 +277,7 @@ struct row_pointers {
 #define LAPWING_RUN_DENSE(name)                                                                            \
   LAPWING_RUN(name, 4 * o.stride,                                                                          \
               kernel.name(row_pointers<T>(o.cost, rows_per_block, s.m).p, o.f.data(), o.g.data(), o.scale, \
-                          s.m, o.e.data(), o.stride, o.result.data()))
+                          s.m, rows_per_block * s.m, o.e.data(), o.stride, o.result.data()))
 #define LAPWING_RUN_POINTS(name)                                                                           \
   LAPWING_RUN(name, s.block* o.stride,                                                                     \
               kernel.name(row_pointers<T>(o.x, s.block, s.d).p, s.block, o.packed.data(), s.d, o.f.data(), \
@@ -293,8 +293,8 @@ LAPWING_RUN_POINTS(logit_product)
 LAPWING_RUN(add_rows, 4 * o.stride, kernel.add_rows(o.e.data(), o.stride, o.q.data(), o.t.data(), o.stride))
 LAPWING_RUN(exp_row, o.stride, o.total = kernel.exp_row(o.z.data(), o.shift, o.stride, &o.moment))
 LAPWING_RUN(dot_rows, 4 * o.stride * s.k,
-            kernel.dot_rows(o.e.data(), o.stride, o.v.data(), o.stride, s.k, o.stride, o.products.data(),
-                            s.k))
+            kernel.dot_rows(o.e.data(), o.stride, rows_per_block* o.stride, o.v.data(), o.stride, s.k,
+                            o.stride, o.products.data(), s.k))
 LAPWING_RUN(outer_rows, s.rows* o.stride* s.k,
             kernel.outer_rows(o.e.data(), o.stride, s.rows, o.weight.data(), s.k, s.k, 0, o.stride,
                               o.out.data(), o.stride))

@@ -62,11 +62,11 @@ inline auto product(const real* const* x, const real* y, long d) {
 
 }  // namespace detail
 
-inline void exp_dense(const real* const* c, const real* f, const real* g, real scale, long m, real* e,
+inline void exp_dense(const real* const* c, const real* f, const real* g, real scale, long m, long, real* e,
                       long stride, double* sum) {
   detail::exponents(kernels::rows_per_block, detail::dense(c, m), f, g, scale, e, stride, false, sum);
 }
-inline void logit_dense(const real* const* c, const real* f, const real* g, real scale, long m, real* e,
+inline void logit_dense(const real* const* c, const real* f, const real* g, real scale, long m, long, real* e,
                         long stride, double* top) {
   detail::exponents(kernels::rows_per_block, detail::dense(c, m), f, g, scale, e, stride, true, top);
 }
@@ -113,7 +113,7 @@ inline double exp_row(real* z, real shift, long n, double* weighted) {
   return static_cast<double>(sum);
 }
 
-inline void dot_rows(const real* e, long stride, const real* v, long ldv, long k, long n, double* z,
+inline void dot_rows(const real* e, long stride, long, const real* v, long ldv, long k, long n, double* z,
                      long ldz) {
   for (long r = 0; r < kernels::rows_per_block; ++r) {
     for (long c = 0; c < k; ++c) {

@@ -45,7 +45,7 @@ template <class T>
 struct precision {
   static constexpr bool single = sizeof(T) == 4;
   static constexpr real u = std::numeric_limits<T>::epsilon() / 2;
-  static constexpr double exp2_ulp = single ? 2.1 : 1.0;       // what math.inl promises, and
+  static constexpr double exp2_ulp = single ? 2.1 : 1.1;       // what math.inl promises, and
   static constexpr double exp2_ulp_without_fma = 0.3;          // how much more where products are rounded
   static constexpr real tiny = std::numeric_limits<T>::min();  // what is smaller may come out as 0
   static constexpr T highest = single ? 127 : 1023;
@@ -772,8 +772,8 @@ TEST(nothing_is_written_for_length_zero) {
     kernel.add_rows(one, 0, one, t_, 0);
     double weighted = 2;
     CHECK(kernel.exp_row(t_, T(0), 0, &weighted) == 0 && weighted == 2);
-    kernel.dot_rows(one, 0, one, 0, 1, 0, d, 1);
-    kernel.dot_rows(one, 0, one, 0, 0, 0, d, 1);
+    kernel.dot_rows(one, 0, 0, one, 0, 1, 0, d, 1);
+    kernel.dot_rows(one, 0, 0, one, 0, 0, 0, d, 1);
     kernel.outer_rows(one, 0, 1, one, 1, 1, 0, 0, d, 0);
     kernel.log2_ratio(d, d, d, 0);
     kernel.exp2_array(t_, t_, 0);

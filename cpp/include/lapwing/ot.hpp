@@ -97,8 +97,12 @@ struct batch_item {
   std::span<const double> a, b;
   std::span<double> f, g;
 };
+/// Values of reg to pass through (eps-scaling), for costs that range over `spread`: reg alone where that is
+/// at most 100 reg, else from `spread` on by factors of 4.
+std::vector<double> scaling_levels(double spread, double reg);
+
 /// `solve` for every item, one problem a thread at a time. reg takes the place of options::schedule: with
-/// `scaling` each problem passes through its own levels, from the range of its costs by factors of 4.
+/// `scaling` each problem passes through the `scaling_levels` of its own costs.
 template <class T>
 std::vector<result> solve_batch(const context&, std::span<const batch_item<T>>, double reg, bool scaling,
                                 const options&);
@@ -197,7 +201,7 @@ scaling_result doubly_stochastic(const context&, const geometry<T>&, double reg,
 struct interval {
   double low, high;
 };
-/// Bounds of the finite costs: exact for a matrix, from the bounding boxes or the largest norms for points.
+/// Bounds of the finite costs: exact for a matrix, from a box or spheres around them for points.
 template <class T>
 interval range(const context&, const geometry<T>&);
 

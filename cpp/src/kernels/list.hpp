@@ -5,9 +5,11 @@
 
 #define LAPWING_KERNELS(X)                                                                                   \
   X(void, exp_dense,                                                                                         \
-    (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum))            \
+    (const T* const* c, const T* f, const T* g, T scale, long m, long ahead, T* e, long stride,              \
+     double* sum))                                                                                           \
   X(void, logit_dense,                                                                                       \
-    (const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top))            \
+    (const T* const* c, const T* f, const T* g, T scale, long m, long ahead, T* e, long stride,              \
+     double* top))                                                                                           \
   X(void, exp_sqeuclidean,                                                                                   \
     (const T* const* x, long rows, const T* y, long d, const T* f, const T* g, T scale, T* e, long stride,   \
      double* sum))                                                                                           \
@@ -28,7 +30,8 @@
      double* top))                                                                                           \
   X(void, add_rows, (const T* e, long stride, const T* q, T* t, long n))                                     \
   X(double, exp_row, (T * z, T shift, long n, double* weighted))                                             \
-  X(void, dot_rows, (const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz))    \
+  X(void, dot_rows,                                                                                          \
+    (const T* e, long stride, long ahead, const T* v, long ldv, long k, long n, double* z, long ldz))        \
   X(void, outer_rows,                                                                                        \
     (const T* e, long stride, long rows, const T* z, long ldz, long k, long j0, long j1, double* out,        \
      long ldo))                                                                                              \

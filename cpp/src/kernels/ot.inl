@@ -52,6 +52,15 @@ LAPWING_INLINE void add_sums(const vec<T> (&v)[block_rows], double* out, long st
 }
 #endif
 
+// Asks for what stands `ahead` elements beyond p, which need not exist. Rows of a matrix in memory are read
+// four at a time between long computations; with the next four asked for meanwhile (ahead = 4 rows) a sweep
+// takes half the time of one that leaves it to the processor to guess.
+template <class T>
+LAPWING_INLINE void fetch(const T* p, long ahead) {
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<unsigned long>(p) +
+                                                   static_cast<unsigned long>(ahead) * sizeof(T)));
+}
+
 enum class cost_form { dense, sqeuclidean, euclidean, product };
 
 template <class T>
@@ -92,8 +101,8 @@ struct logits {  // stores z and its maximum
 };
 
 template <class T, class Out>
-LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride,
-                                double* result) {
+LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T scale, long m, long ahead, T* e,
+                                long stride, double* result) {
   constexpr long W = lanes<T>;
   Out out{e, stride, {}};
   const T* row[block_rows];  // copies: the compiler cannot know that the stores to e leave c and f alone
@@ -110,6 +119,7 @@ LAPWING_INLINE void dense_block(const T* const* c, const T* f, const T* g, T sca
       const vec<T> gj = load(g + j);
       vec<T> z[block_rows];
       LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) z[r] = load(row[r] + j) * scale + (gj + fr[r]);
+      LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) fetch(row[r] + j, ahead);
       Out::put(out, j, z);
     }
     Out::finish(out, result);
@@ -201,12 +211,14 @@ LAPWING_INLINE void points_rows(const T* const* x, long rows, const T* y, long d
 }
 
 template <class T>
-void exp_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* sum) {
-  dense_block<T, exponentials<T>>(c, f, g, scale, m, e, stride, sum);
+void exp_dense(const T* const* c, const T* f, const T* g, T scale, long m, long ahead, T* e, long stride,
+               double* sum) {
+  dense_block<T, exponentials<T>>(c, f, g, scale, m, ahead, e, stride, sum);
 }
 template <class T>
-void logit_dense(const T* const* c, const T* f, const T* g, T scale, long m, T* e, long stride, double* top) {
-  dense_block<T, logits<T>>(c, f, g, scale, m, e, stride, top);
+void logit_dense(const T* const* c, const T* f, const T* g, T scale, long m, long ahead, T* e, long stride,
+                 double* top) {
+  dense_block<T, logits<T>>(c, f, g, scale, m, ahead, e, stride, top);
 }
 #define LAPWING_POINTS(form)                                                                                 \
   template <class T>                                                                                         \
@@ -266,8 +278,8 @@ double exp_row(T* z, T shift, long n, double* weighted) {
 
 // z[r, c] += sum_j e[r, j] v[c, j]; four rows, k vectors stored as rows of length ldv
 template <class T, long C>
-LAPWING_INLINE void dot_tile(const T* e, long stride, const T* v, long ldv, long j0, long j1, double* z,
-                             long ldz) {
+LAPWING_INLINE void dot_tile(const T* e, long stride, long ahead, const T* v, long ldv, long j0, long j1,
+                             double* z, long ldz) {
   constexpr long W = lanes<T>;
   vec<T> acc[C][block_rows];
   LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) LAPWING_UNROLL for (long c = 0; c < C; ++c) acc[c][r] =
@@ -275,6 +287,7 @@ LAPWING_INLINE void dot_tile(const T* e, long stride, const T* v, long ldv, long
   for (long j = j0; j < j1; j += W) {
     vec<T> ej[block_rows];
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) ej[r] = load(e + r * stride + j);
+    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) fetch(e + r * stride + j, ahead);
     LAPWING_UNROLL for (long c = 0; c < C; ++c) {
       const vec<T> vj = load(v + c * ldv + j);
       LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) acc[c][r] = ej[r] * vj + acc[c][r];
@@ -283,12 +296,14 @@ LAPWING_INLINE void dot_tile(const T* e, long stride, const T* v, long ldv, long
   LAPWING_UNROLL for (long c = 0; c < C; ++c) add_sums<T>(acc[c], z + c, ldz);
 }
 template <class T>
-void dot_rows(const T* e, long stride, const T* v, long ldv, long k, long n, double* z, long ldz) {
+void dot_rows(const T* e, long stride, long ahead, const T* v, long ldv, long k, long n, double* z,
+              long ldz) {
   for (long j0 = 0; j0 < n; j0 += sum_tile / 2) {
     const long j1 = j0 + sum_tile / 2 < n ? j0 + sum_tile / 2 : n;
     long c = 0;
-    for (; c + 2 <= k; c += 2) dot_tile<T, 2>(e, stride, v + c * ldv, ldv, j0, j1, z + c, ldz);
-    for (; c < k; ++c) dot_tile<T, 1>(e, stride, v + c * ldv, ldv, j0, j1, z + c, ldz);
+    for (; c + 2 <= k; c += 2)
+      dot_tile<T, 2>(e, stride, c == 0 ? ahead : 0, v + c * ldv, ldv, j0, j1, z + c, ldz);
+    for (; c < k; ++c) dot_tile<T, 1>(e, stride, c == 0 ? ahead : 0, v + c * ldv, ldv, j0, j1, z + c, ldz);
   }
 }
 

@@ -35,7 +35,7 @@ void times(const context& ctx, matrix_view<const T> a, matrix_view<const double>
           double* to = rows.data() + r * width;
           for (std::ptrdiff_t c = 0; c < real; ++c) to[c] = static_cast<double>(from[c]);
         }
-        kernel.dot_rows(rows.data(), width, in.data() + j, padded, k, width, sums.data(), k);
+        kernel.dot_rows(rows.data(), width, 0, in.data() + j, padded, k, width, sums.data(), k);
       }
       for (std::ptrdiff_t r = 0; r < count; ++r)
         for (std::ptrdiff_t c = 0; c < k; ++c) out(c, i + r) = sums[static_cast<std::size_t>(r * k + c)];

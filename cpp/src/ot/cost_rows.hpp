@@ -126,7 +126,8 @@ class cost_rows {
       if (gathered_) gather(index, first, real, scratch);
       for (std::ptrdiff_t r = 0; r < block; ++r)
         p[r] = gathered_ ? scratch + r * real : cost_.data + index[r] * cost_.stride + first;
-      (raw ? kernels_.logit_dense : kernels_.exp_dense)(p, f, g, scale, real, e, width, result);
+      const std::ptrdiff_t ahead = gathered_ ? 0 : block * cost_.stride;
+      (raw ? kernels_.logit_dense : kernels_.exp_dense)(p, f, g, scale, real, ahead, e, width, result);
       if (hollow_) clear_diagonal<raw>(index, first, width, e, result);
       return;
     }

@@ -163,7 +163,7 @@ class cpu_executor {
       for (std::ptrdiff_t r = 0; r < real; ++r) one[r] = 1;
       for (std::ptrdiff_t r = 0; r < real; r += block) {
         const T* e = room.e.data() + r * stride;
-        k.dot_rows(e, stride, ones.data(), stride, 1, stride, rest + r, 1);
+        k.dot_rows(e, stride, 0, ones.data(), stride, 1, stride, rest + r, 1);
         k.add_rows(e, stride, one + r, t, stride);
       }
       for (std::ptrdiff_t r = 0; r < real; ++r) row_rest[static_cast<std::size_t>(index[r])] = rest[r];
@@ -266,8 +266,8 @@ class cpu_executor {
       T q[kernels::most_rows];
       for (std::ptrdiff_t r = 0; r < group; ++r) dot[r] = 0, q[r] = 0;
       for (std::ptrdiff_t r = 0; r < real; r += block)
-        k.dot_rows(kept_.data() + (first + r) * stride, stride, column_factor_.data(), stride, 1, stride,
-                   dot + r, 1);
+        k.dot_rows(kept_.data() + (first + r) * stride, stride, block * stride, column_factor_.data(), stride,
+                   1, stride, dot + r, 1);
       for (std::ptrdiff_t r = 0; r < real; ++r) {
         const double s = dot[r] * static_cast<double>(row_factor_[first + r]);
         if (!(s >= least_sum && s <= most_sum)) believed = false;

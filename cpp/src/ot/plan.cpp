@@ -155,7 +155,7 @@ class plan_sweep {
           double* p = part.data() + (tile * band + r0) * nv;
           std::fill_n(p, sub * nv, 0.0);
           for (std::ptrdiff_t r = 0; r < r1 - r0; r += block)
-            k.dot_rows(e + r * w, w, vt.data() + tile * tile_, stride, nv, w, p + r * nv, nv);
+            k.dot_rows(e + r * w, w, 0, vt.data() + tile * tile_, stride, nv, w, p + r * nv, nv);
         }
       });
       ctx_.parallel_for(count, sub, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {

@@ -90,7 +90,7 @@ void dense_block::apply(const context& ctx, matrix_view<const double> v, matrix_
         const std::ptrdiff_t width = std::min(panel, stride_ - j);
         std::ptrdiff_t stride = 0;
         const double* rows = piece(i, rows_at_once, j, width, scratch, stride);
-        kernel.dot_rows(rows, stride, in.data() + j, stride_, k, width, z.data(), k);
+        kernel.dot_rows(rows, stride, rows_at_once * stride, in.data() + j, stride_, k, width, z.data(), k);
       }
       for (std::ptrdiff_t r = 0; r < std::min(rows_at_once, hi - i); ++r)
         for (std::ptrdiff_t c = 0; c < k; ++c) out(c, i + r) = z[some(r * k + c)];

@@ -349,7 +349,7 @@ class spectral_joiner {
       double dots[block];
       for (std::ptrdiff_t first = lo; first < hi; first += block) {
         std::fill_n(dots, block, 0.0);
-        kernel_.dot_rows(row(first), stride_, own, stride_, 1, stride_, dots, 1);
+        kernel_.dot_rows(row(first), stride_, block * stride_, own, stride_, 1, stride_, dots, 1);
         for (std::ptrdiff_t x = first; x < std::min(hi, first + block); ++x) {
           if (x == c || !alive(x)) continue;
           double a = 0, b = 0;

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lapwing import _array, _caller, _threads, _validate
+from lapwing import _array, _backend, _caller, _threads, _validate
 from lapwing._array import Array, Kind
 from lapwing._progress import Callback, Progress
 from lapwing.exceptions import InfeasibleError
@@ -119,8 +119,9 @@ def solve(
         Potentials to start from, in units of the cost. Unless `schedule` is a sequence, no ε-scaling is done
         then.
     schedule : "auto", None or sequence of float
-        ε-scaling: regularisations to pass through. ``"auto"`` starts at the range of the cost and divides by
-        4 until `reg`; None starts at `reg`; a sequence must decrease and end at `reg`.
+        ε-scaling: regularisations to pass through. ``"auto"`` starts at `reg` where the cost ranges over
+        at most 100 `reg`, else at its range, and divides by 4 until `reg`; None starts at `reg`; a sequence must
+        decrease and end at `reg`.
     acceleration : {"anderson", "sor", None}
         Extrapolation of the sweeps: Anderson mixing, over-relaxation, or none.
     precision : {None, "mixed"}
@@ -290,7 +291,7 @@ def solve_sample(
         the means and covariances of the points (``"sqeuclidean"`` only). The result for other points of the
         same spaces is extended to these points when the sizes differ.
     schedule : "auto", None or sequence of float
-        ε-scaling, as for `solve`; ``"auto"`` starts at a bound of the range of the cost.
+        ε-scaling, as for `solve`; ``"auto"`` goes by a bound of the range of the cost.
     acceleration : {"anderson", "sor", None}
         Extrapolation of the sweeps: Anderson mixing, over-relaxation, or none.
     precision : {None, "mixed"}
@@ -438,13 +439,9 @@ def _levels(options: _Options, reg: float, scale: float, extent: Extent, warm: b
                 f"schedule must end at reg = {options.reg:g}, got {float(options.schedule[-1]):g} as its end"
             )
         return np.append(options.schedule[:-1] * scale, reg)
-    levels = []
     if options.schedule == "auto" and not warm:
-        level = extent.high - extent.low
-        while level > reg:
-            levels.append(level)
-            level /= 4  # half the blur radius
-    return np.array([*levels, reg])
+        return np.asarray(_backend.extension().ot_scaling_levels(extent.high - extent.low, reg))
+    return np.array([reg])
 
 
 def _weights(a: object, b: object, geometry: Geometry, equal: bool) -> tuple[Vector, Vector]:
