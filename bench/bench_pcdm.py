@@ -325,8 +325,8 @@ def report(records: dict[str, Any], date: str) -> str:
         *([long_file(records["many"])] if "many" in records else []),
         "## Beside programs for pictures",
         f"Bits per pixel of the middle {TEST_PIXELS} x {TEST_PIXELS} pixels of each test photograph, whole "
-        "files. The programs code the square as one picture and see over the borders of patches; the models code its "
-        "patches one by one, each file with its own header and first bits.",
+        "files. The programs code the square as one picture and see over the borders of patches; the models "
+        "code its patches one by one, each file with its own header and first bits.",
         table(["", *TEST, "mean"], beside),
         "## Outliers: area under the curve, test patches against others",
         table(["score", "model", *OUTLIERS], strange),
