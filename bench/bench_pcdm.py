@@ -301,14 +301,14 @@ def report(records: dict[str, Any], date: str) -> str:
     n_seeds = len({r["seed"] for r in runs})
     seeds_done = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
     parts = [
-        f"# PCDM on patches of photographs, {date}",
-        f"`python -m bench.bench_pcdm --side {side}`: {side} x {side} grey patches, {TRAIN_PATCHES} at random places of "
-        f"each of {len(TRAIN)} photographs for training ({', '.join(TRAIN)}), and {(TEST_PIXELS // side) ** 2} from the "
-        f"middle of each of {len(TEST)} others ({', '.join(TEST)}), {runs[0]['images']} test patches in "
-        f"all. {runs[0]['steps']} steps of 64 patches, AdamW at 0.002 with a cosine, the default network of "
-        f"depth 1; {seeds_done}. {records['machine']}. Bits are per pixel; all are strict bounds, on "
-        "averaged parameters. Standard errors are over test patches (mean over seeds); in brackets the "
-        "single seeds.",
+        f"# PCDM on {side} x {side} patches of photographs, {date}",
+        f"`python -m bench.bench_pcdm --side {side}`: {side} x {side} grey patches, {TRAIN_PATCHES} at "
+        f"random places of each of {len(TRAIN)} photographs for training ({', '.join(TRAIN)}), and "
+        f"{(TEST_PIXELS // side) ** 2} from the middle of each of {len(TEST)} others ({', '.join(TEST)}), "
+        f"{runs[0]['images']} test patches in all. {runs[0]['steps']} steps of 64 patches, AdamW at 0.002 "
+        f"with a cosine, the default network of depth 1; {seeds_done}. {records['machine']}. Bits are per "
+        "pixel; all are strict bounds, on averaged parameters. Standard errors are over test patches (mean "
+        "over seeds); in brackets the single seeds.",
         "## Bounds at equal multiply-adds",
         table(
             [
@@ -324,9 +324,9 @@ def report(records: dict[str, Any], date: str) -> str:
         codes),
         *([long_file(records["many"])] if "many" in records else []),
         "## Beside programs for pictures",
-        f"Bits per pixel of the middle {TEST_PIXELS} x {TEST_PIXELS} pixels of each test photograph, whole files. The "
-        "programs code the square as one picture and see over the borders of patches; the models code its "
-        "patches one by one, each file with its own header and first bits.",
+        f"Bits per pixel of the middle {TEST_PIXELS} x {TEST_PIXELS} pixels of each test photograph, whole "
+        "files. The programs code the square as one picture and see over the borders of patches; the models "
+        "code its patches one by one, each file with its own header and first bits.",
         table(["", *TEST, "mean"], beside),
         "## Outliers: area under the curve, test patches against others",
         table(["score", "model", *OUTLIERS], strange),
