@@ -445,6 +445,9 @@ def ot_svds(X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order=
     Leading singular triplets of the plan on the complement of (left, right).
     """
 
+def ot_scaling_levels(spread: float, reg: float) -> list[float]:
+    """Values of reg to pass through, for costs that range over `spread`."""
+
 def ot_solve_marginals_stored(offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], unit: float, rows: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], columns: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], w: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], free: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)], total: float | None, tol: float, max_iter: int, s: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], t: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')]) -> tuple:
     """ot_solve_marginals for a stored plan."""
 
