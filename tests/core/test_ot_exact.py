@@ -208,6 +208,20 @@ def test_every_route_leads_to_the_same_plan(oracle, acceleration, schedule):
     np.testing.assert_allclose(result.plan, expected.astype(np.float64), atol=1e-11)
 
 
+@pytest.mark.parametrize("relaxed", [{}, {"unbalanced": 3.0}, {"mass": 0.4}])
+def test_scaling_where_reg_is_small_alone(relaxed):
+    C = np.random.default_rng(0).uniform(size=(30, 20))
+    spread = float(C.max() - C.min())
+    for reg, first in ((spread / 99, spread / 99), (spread / 101, spread)):
+        result = ot.solve(C, reg=reg, tol=1e-9, max_iter=50_000, **relaxed)
+        levels = list(dict.fromkeys(entry.reg for entry in result.history))
+        assert levels[0] == pytest.approx(first)
+        assert levels[-1] == reg
+        np.testing.assert_allclose(levels[:-1], [first / 4**k for k in range(len(levels) - 1)])
+        direct = ot.solve(C, reg=reg, tol=1e-9, max_iter=50_000, schedule=None, **relaxed)
+        np.testing.assert_allclose(result.plan, direct.plan, atol=1e-8)
+
+
 def test_anderson_needs_fewer_sweeps(oracle):
     X, Y = oracle.clouds(22, 200, 200, 2)
     options = {"reg": 0.05, "reg_scale": "median", "tol": 1e-9, "max_iter": 20_000}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lapwing import ot
+from lapwing import _backend, ot
 
 
 @pytest.mark.parametrize("metric", ot.METRICS)
@@ -24,6 +24,22 @@ def test_points_are_the_dense_problem(oracle, metric, d, n, m):
     np.testing.assert_allclose(points.plan, dense.plan, atol=1e-10)
     assert points.value == pytest.approx(dense.value, rel=1e-9, abs=1e-10)
     assert points.value_linear == pytest.approx(dense.value_linear, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", ot.METRICS)
+@pytest.mark.parametrize("d", [1, 2, 30, 200])
+def test_bounds_of_the_costs_of_points(oracle, metric, d):
+    X, Y = oracle.clouds(d, 60, 45, d)
+    X, Y = X + 5, Y * np.linspace(0.1, 3, d)
+    low, high = _backend.extension().ot_range(X, Y, metric, 1)
+    C = oracle.cost(X, Y, metric)
+    assert low <= C.min()
+    assert high >= C.max()
+    if metric == "sqeuclidean":  # near in one dimension and in many: no more than a box and spheres give
+        both = np.concatenate([X, Y])
+        centre = (both.min(0) + both.max(0)) / 2
+        spheres = sum(np.linalg.norm(z - centre, axis=1).max() for z in (X, Y)) ** 2
+        assert high == pytest.approx(min((np.ptp(both, 0) ** 2).sum(), spheres))
 
 
 @pytest.mark.parametrize("metric", ot.METRICS)

@@ -837,6 +837,26 @@ TEST(relaxed_marginals_follow_the_potentials) {
                ot::solve_relaxed<double>(one_thread(), data.geo, w.a, w.b, partial, f, g), "mass must be");
 }
 
+TEST(scaling_where_reg_is_small_alone) {
+  using levels = std::vector<double>;
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(ot::scaling_levels(100, 1) == levels{1});
+  CHECK(ot::scaling_levels(-infinity, 1) == levels{1});  // of costs that are all forbidden
+  CHECK((ot::scaling_levels(160, 1) == levels{160, 40, 10, 2.5, 1}));
+  problem<double> p(kind::sqeuclidean, 12, 9, 2, 3);
+  const sides w(12, 9, 4);
+  const ot::interval range = ot::range<double>(one_thread(), p.geo);
+  for (const double reg : {range.high / 50, range.high / 150}) {
+    std::vector<double> f(12), g(9);
+    const std::vector<ot::batch_item<double>> items{{p.geo, w.a, w.b, f, g}};
+    ot::solve_batch<double>(one_thread(), items, reg, true, {.tol = 1e-10});
+    const solution s =
+        solve<double>(one_thread(), p.geo, w.a, w.b,
+                      {.schedule = ot::scaling_levels(range.high - range.low, reg), .tol = 1e-10});
+    CHECK(s.f == f && s.g == g);
+  }
+}
+
 TEST(a_batch_is_a_loop) {
   std::vector<std::unique_ptr<problem<float>>> data;
   std::vector<sides> w;

@@ -343,7 +343,7 @@ interval range(const context& ctx, const geometry<T>& geo) {
   }
   if (distance) {
     const double radii = std::sqrt(longest[0]) + std::sqrt(longest[1]);
-    const double farthest2 = std::min(diameter2, radii * radii);
+    const double farthest2 = std::isfinite(diameter2) ? std::min(diameter2, radii * radii) : diameter2;
     return {0, geo.kind == metric::sqeuclidean ? farthest2 : std::sqrt(farthest2)};
   }
   const double most = std::sqrt(longest[0] * longest[1]);
