@@ -202,6 +202,17 @@ def _barycenter_lapwing(p: Histograms, tol: float, threads: int) -> Callable[[],
     )
 
 
+def _barycenter_lapwing_on_grid(p: Histograms, tol: float, threads: int) -> Callable[[], Any]:
+    from lapwing import ot
+
+    side = int(np.sqrt(len(p.A)))
+    axis = np.linspace(0, 1, side)
+    images = p.A.reshape(side, side, -1)
+    return lambda: ot.barycenter(
+        images, grid=(axis, axis), weights=p.weights, reg=p.eps, tol=tol, max_iter=MANY, n_jobs=threads
+    ).weights.ravel()
+
+
 def _barycenter_pot(method: str) -> Prepare:
     def prepare(p: Histograms, tol: float, threads: int) -> Callable[[], Any]:
         import ot
@@ -330,6 +341,7 @@ CASES: dict[str, Case] = {
         _barycenter_error,
         {
             "lapwing": Solver((), TIGHT, _barycenter_lapwing),
+            "lapwing, on the grid": Solver((), TIGHT, _barycenter_lapwing_on_grid),
             "POT sinkhorn": Solver(POT, TIGHT, _barycenter_pot("sinkhorn")),
             "POT sinkhorn_log": Solver(POT, TIGHT, _barycenter_pot("sinkhorn_log")),
             "POT convolutional": Solver(POT, TIGHT, _barycenter_pot_convolution("sinkhorn")),

@@ -842,6 +842,10 @@ TEST(scaling_where_reg_is_small_alone) {
   const double infinity = std::numeric_limits<double>::infinity();
   CHECK(ot::scaling_levels(100, 1) == levels{1});
   CHECK(ot::scaling_levels(-infinity, 1) == levels{1});  // of costs that are all forbidden
+  CHECK_THROWS(std::invalid_argument, ot::scaling_levels(infinity, 1),
+               "the range of the costs must be finite");
+  CHECK_THROWS(std::invalid_argument, ot::scaling_levels(std::nan(""), 1), "the range of the costs");
+  CHECK_THROWS(std::invalid_argument, ot::scaling_levels(1, 0), "reg must be > 0");
   CHECK((ot::scaling_levels(160, 1) == levels{160, 40, 10, 2.5, 1}));
   problem<double> p(kind::sqeuclidean, 12, 9, 2, 3);
   const sides w(12, 9, 4);

@@ -98,7 +98,7 @@ struct batch_item {
   std::span<double> f, g;
 };
 /// Values of reg to pass through (eps-scaling), for costs that range over `spread`: reg alone where that is
-/// at most 100 reg, else from `spread` on by factors of 4.
+/// at most 100 reg, else from `spread` on by factors of 4. spread must not be +inf or NaN.
 std::vector<double> scaling_levels(double spread, double reg);
 
 /// `solve` for every item, one problem a thread at a time. reg takes the place of options::schedule: with

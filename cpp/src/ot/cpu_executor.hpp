@@ -117,6 +117,7 @@ class cpu_executor {
     buffer<T> bound(ctx_, stride, std::numeric_limits<T>::infinity());
     for (std::ptrdiff_t j = 0; j < m_; ++j)
       bound[j] = static_cast<T>(std::log2(delta / static_cast<double>(n_)) + log_b_[j]);
+    if (s.entries() == 0 && !may_fit(kappa, phi, bound, delta, most)) return false;
     struct part {
       std::vector<std::int32_t> columns;
       std::vector<double> costs;
@@ -192,6 +193,30 @@ class cpu_executor {
   }
 
  private:
+  // Whether some rows, evenly spaced, do not have more than twice the entries that there may be: else up to
+  // `most` would be collected for nothing. For the g_ of the columns, and their bounds.
+  bool may_fit(double kappa, const vector& phi, const buffer<T>& bound, double delta, std::ptrdiff_t most) {
+    constexpr std::ptrdiff_t groups = 16;
+    const std::ptrdiff_t group = costs_.group();
+    if (n_ < 16 * groups * group) return true;
+    worker& room = workers_.front();
+    std::vector<std::int32_t> found(static_cast<std::size_t>(costs_.stride()));
+    double entries = 0;
+    for (std::ptrdiff_t k = 0; k < groups; ++k) {
+      row_index index;
+      row_group(k * n_ / groups, n_, group, index);
+      double top[kernels::most_rows];
+      costs_.logits(kappa, index, phi.data(), g_.data(), room.e.data(), top, room.scratch.data());
+      for (std::ptrdiff_t r = 0; r < group; ++r)
+        entries += static_cast<double>(costs_.table().select_above(
+            room.e.data() + r * costs_.stride(), bound.data(),
+            static_cast<T>(std::log2(delta / static_cast<double>(m_)) + log_a_[index[r]]), costs_.stride(),
+            found.data()));
+    }
+    return entries / static_cast<double>(groups * group) * static_cast<double>(n_) <=
+           2 * static_cast<double>(most);
+  }
+
   struct worker {
     worker(const context& ctx, const cost_rows<T>& c)
         : e(ctx, c.group() * c.stride()),

@@ -195,6 +195,9 @@ auto each(const context& ctx, std::span<const batch_item<T>> items, double reg, 
 // 16 families of problems, balanced, unbalanced and partial, a start at reg took a sixth to a half less of
 // them up to a range of 100 reg, and as many or more from about 250 reg on (measured).
 std::vector<double> scaling_levels(double spread, double reg) {
+  constexpr double most = std::numeric_limits<double>::max();
+  check(reg > 0 && reg <= most, "reg must be > 0 and finite, got ", reg);
+  check(spread <= most, "the range of the costs must be finite, got ", spread);
   std::vector<double> levels;
   if (spread > 100 * reg)
     for (double level = spread; level > reg; level /= 4) levels.push_back(level);

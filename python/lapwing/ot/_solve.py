@@ -120,8 +120,8 @@ def solve(
         then.
     schedule : "auto", None or sequence of float
         ε-scaling: regularisations to pass through. ``"auto"`` starts at `reg` where the cost ranges over
-        at most 100 `reg`, else at its range, and divides by 4 until `reg`; None starts at `reg`; a sequence must
-        decrease and end at `reg`.
+        at most 100 `reg`, else at its range, and divides by 4 until `reg`; None starts at `reg`; a sequence
+        must decrease and end at `reg`.
     acceleration : {"anderson", "sor", None}
         Extrapolation of the sweeps: Anderson mixing, over-relaxation, or none.
     precision : {None, "mixed"}

@@ -337,7 +337,7 @@ def test_stopping_on_a_coarser_level_still_gives_a_plan(bandwidth):
         warnings.simplefilter("error")
         model = EOTEigenmaps(2, bandwidth=bandwidth, callback=lambda info: True, random_state=0).fit(X, Y)
     assert not model.converged_
-    assert model.n_sweeps_ == 2
+    assert model.n_sweeps_ == (1 if bandwidth == 0.5 else 2)  # one alone where no level is on the way
     assert float(np.sum(model.plan_.plan)) == pytest.approx(1.0, rel=1e-9)
     assert np.isfinite(model.embedding_x_).all()
     assert model.singular_values_[1] > 0
