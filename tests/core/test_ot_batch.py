@@ -130,13 +130,13 @@ def test_a_batch_of_other_marginals_is_a_loop(name, points):
 def test_a_batch_starts_where_another_ended(name):
     rng = np.random.default_rng(6)
     C = rng.uniform(size=(5, 14, 11))
-    options = {"reg": 0.1, "tol": 1e-6} | RELAXED[name]
+    options = {"reg": 0.02, "tol": 1e-6} | RELAXED[name]
     first = ot.solve_batch(C, **options)
     for init in (first, first.potentials):
         again = ot.solve_batch(C, init=init, **options)
         assert (again.n_sweeps <= 2).all()
         np.testing.assert_allclose(again.plan, first.plan, atol=1e-6)
-    assert first.n_sweeps.max() > 2
+    assert first.n_sweeps.min() > 2
 
 
 def test_threads_do_not_change_a_bit_of_other_marginals():

@@ -142,8 +142,8 @@ class cpu_executor {
       for (std::ptrdiff_t r = 0; r < real; ++r) {
         const std::ptrdiff_t i = index[r];
         T* z = room.e.data() + r * stride;
-        const T least = static_cast<T>(std::log2(delta / static_cast<double>(m_)) + log_a_[i]);
-        std::int32_t* const end = found + k.select_above(z, bound.data(), least, stride, found);
+        std::int32_t* const end =
+            found + k.select_above(z, bound.data(), least_of_row(delta, i), stride, found);
         both.assign(found, end);
         if (s.entries() > 0) {
           both.clear();
@@ -193,6 +193,10 @@ class cpu_executor {
   }
 
  private:
+  // What an entry must have, in bits, to be `delta` times the even share of its row.
+  T least_of_row(double delta, std::ptrdiff_t i) const {
+    return static_cast<T>(std::log2(delta / static_cast<double>(m_)) + log_a_[i]);
+  }
   // Whether some rows, evenly spaced, do not have more than twice the entries that there may be: else up to
   // `most` would be collected for nothing. For the g_ of the columns, and their bounds.
   bool may_fit(double kappa, const vector& phi, const buffer<T>& bound, double delta, std::ptrdiff_t most) {
@@ -208,10 +212,9 @@ class cpu_executor {
       double top[kernels::most_rows];
       costs_.logits(kappa, index, phi.data(), g_.data(), room.e.data(), top, room.scratch.data());
       for (std::ptrdiff_t r = 0; r < group; ++r)
-        entries += static_cast<double>(costs_.table().select_above(
-            room.e.data() + r * costs_.stride(), bound.data(),
-            static_cast<T>(std::log2(delta / static_cast<double>(m_)) + log_a_[index[r]]), costs_.stride(),
-            found.data()));
+        entries += static_cast<double>(
+            costs_.table().select_above(room.e.data() + r * costs_.stride(), bound.data(),
+                                        least_of_row(delta, index[r]), costs_.stride(), found.data()));
     }
     return entries / static_cast<double>(groups * group) * static_cast<double>(n_) <=
            2 * static_cast<double>(most);
