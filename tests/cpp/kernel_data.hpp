@@ -295,6 +295,10 @@ LAPWING_RUN(exp_row, o.stride, o.total = kernel.exp_row(o.z.data(), o.shift, o.s
 LAPWING_RUN(dot_rows, 4 * o.stride * s.k,
             kernel.dot_rows(o.e.data(), o.stride, rows_per_block* o.stride, o.v.data(), o.stride, s.k,
                             o.stride, o.products.data(), s.k))
+LAPWING_RUN(scale_rows, s.block* o.stride,
+            kernel.scale_rows(o.e.data(), o.stride, s.block, rows_per_block* o.stride, o.e.data(),
+                              o.sums.data(), o.result.data(), o.t.data(), o.stride))
+LAPWING_RUN(factors, s.m, o.total = kernel.factors(o.a.data(), o.b.data(), o.power.data(), s.m))
 LAPWING_RUN(outer_rows, s.rows* o.stride* s.k,
             kernel.outer_rows(o.e.data(), o.stride, s.rows, o.weight.data(), s.k, s.k, 0, o.stride,
                               o.out.data(), o.stride))

@@ -124,6 +124,26 @@ inline void dot_rows(const real* e, long stride, long, const real* v, long ldv, 
   }
 }
 
+inline void scale_rows(const real* e, long stride, long rows, long, const real* v, const double* a,
+                       double* dot, real* t, long n) {
+  for (long r = 0; r < rows; ++r) {
+    real s = 0;
+    for (long j = 0; j < n; ++j) s += e[r * stride + j] * v[j];
+    dot[r] = static_cast<double>(s);
+    for (long j = 0; j < n; ++j) t[j] += a[r] / s * e[r * stride + j];
+  }
+}
+
+inline double factors(const double* now, const double* before, real* out, long n) {
+  real most = 0;
+  for (long j = 0; j < n; ++j) {
+    const real d = real(now[j]) - real(before[j]);
+    most = std::max(most, std::fabs(d));
+    out[j] = std::exp2(d);
+  }
+  return static_cast<double>(most);
+}
+
 inline void outer_rows(const real* e, long stride, long rows, const real* z, long ldz, long k, long j0,
                        long j1, double* out, long ldo) {
   for (long c = 0; c < k; ++c) {

@@ -157,6 +157,34 @@ void bound_dot_rows(const kernel_data<real>& in, kernel_data<real>& bounds, cons
 }
 
 template <class T>
+void bound_scale_rows(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  std::vector<real> size(static_cast<std::size_t>(in.stride));
+  for (long j = 0; j < in.stride; ++j) size[static_cast<std::size_t>(j)] = std::fabs(in.t[j]);
+  const real relative = p.sum(in.stride, sum_tile / 2) + p.u;
+  for (long r = 0; r < in.s.block; ++r) {
+    real sum = 0;  // of what is positive
+    for (long j = 0; j < in.stride; ++j) sum += in.e[j] * in.e[r * in.stride + j];
+    bounds.result[r] = static_cast<double>(sum * relative);
+    for (long j = 0; j < in.stride; ++j) {
+      const real part = in.sums[r] / sum * in.e[r * in.stride + j];
+      size[static_cast<std::size_t>(j)] += part;
+      bounds.t[j] += part * relative;
+    }
+  }
+  for (long j = 0; j < in.stride; ++j)
+    bounds.t[j] += size[static_cast<std::size_t>(j)] * p.u * static_cast<real>(in.s.block + 3);
+}
+
+template <class T>
+void bound_factors(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
+  for (long j = 0; j < in.s.m; ++j) {
+    const real d = real(in.a[j]) - real(in.b[j]);
+    bounds.power[j] = exp2_bound(p, d, p.u * std::fabs(d));
+  }
+  bounds.total = 0x1p-53;
+}
+
+template <class T>
 void bound_outer_rows(const kernel_data<real>& in, kernel_data<real>& bounds, const precision<T>& p) {
   for (long c = 0; c < in.s.k; ++c) {
     for (long j = 0; j < in.stride; ++j) {

@@ -32,6 +32,10 @@
   X(double, exp_row, (T * z, T shift, long n, double* weighted))                                             \
   X(void, dot_rows,                                                                                          \
     (const T* e, long stride, long ahead, const T* v, long ldv, long k, long n, double* z, long ldz))        \
+  X(void, scale_rows,                                                                                        \
+    (const T* e, long stride, long rows, long ahead, const T* v, const double* a, double* dot, T* t,         \
+     long n))                                                                                                \
+  X(double, factors, (const double* now, const double* before, T* out, long n))                              \
   X(void, outer_rows,                                                                                        \
     (const T* e, long stride, long rows, const T* z, long ldz, long k, long j0, long j1, double* out,        \
      long ldo))                                                                                              \

@@ -288,7 +288,8 @@ LAPWING_INLINE void dot_tile(const T* e, long stride, long ahead, const T* v, lo
   for (long j = j0; j < j1; j += W) {
     vec<T> ej[block_rows];
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) ej[r] = load(e + r * stride + j);
-    LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) fetch(e + r * stride + j, ahead);
+    if (ahead != 0) LAPWING_UNROLL
+    for (long r = 0; r < block_rows; ++r) fetch(e + r * stride + j, ahead);
     LAPWING_UNROLL for (long c = 0; c < C; ++c) {
       const vec<T> vj = load(v + c * ldv + j);
       LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) acc[c][r] = ej[r] * vj + acc[c][r];
@@ -306,6 +307,59 @@ void dot_rows(const T* e, long stride, long ahead, const T* v, long ldv, long k,
       dot_tile<T, 2>(e, stride, c == 0 ? ahead : 0, v + c * ldv, ldv, j0, j1, z + c, ldz);
     for (; c < k; ++c) dot_tile<T, 1>(e, stride, c == 0 ? ahead : 0, v + c * ldv, ldv, j0, j1, z + c, ldz);
   }
+}
+
+// A row update of Sinkhorn's iteration: dot_r = sum_j e_rj v_j, t_j += sum_r a_r / dot_r e_rj; rows are a
+// multiple of the block. All sums of some rows come before the quotients and additions, which would wait for
+// each of them, as long as the rows stay in the first-level cache.
+template <class T>
+void scale_rows(const T* e, long stride, long rows, long ahead, const T* v, const double* a, double* dot,
+                T* t, long n) {
+  const long fitting = 16384 / (static_cast<long>(sizeof(T)) * (n > 0 ? n : 1)) / block_rows * block_rows;
+  const long some = fitting < block_rows ? block_rows : fitting < most_rows ? fitting : most_rows;
+  for (long first = 0; first < rows; first += some) {
+    const long here = rows - first < some ? rows - first : some;
+    const T* const own = e + first * stride;
+    double* const sum = dot + first;
+    T q[most_rows];
+    for (long r = 0; r < here; ++r) sum[r] = 0;
+    for (long r = 0; r < here; r += block_rows)
+      dot_rows<T>(own + r * stride, stride, ahead, v, stride, 1, n, sum + r, 1);
+    for (long r = 0; r < here; ++r) q[r] = static_cast<T>(a[first + r] / sum[r]);
+    for (long r = 0; r < here; r += block_rows) add_rows<T>(own + r * stride, stride, q + r, t, n);
+  }
+}
+
+// out = 2^(now - before); returns the largest |now - before|.
+template <class T>
+double factors(const double* now, const double* before, T* out, long n) {
+  constexpr long W = lanes<T>, D = lanes<double>;
+  double most = 0;
+  vec<double> largest{};
+  const auto some = [&](const double* p, const double* q, T* y) LAPWING_MEMBER {
+    T x[W];
+    for (long k = 0; k < W; k += D) {
+      const vec<double> d = load(p + k) - load(q + k);
+      largest = greater(greater(d, -d), largest);
+      const auto narrow = __builtin_convertvector(d, typename some_of<T, D>::value);
+      __builtin_memcpy(x + k, &narrow, sizeof narrow);
+    }
+    store(y, exp2_lanes<T>(load(x)));
+  };
+  long j = 0;
+  for (; j + W <= n; j += W) some(now + j, before + j, out + j);
+  if (j < n) {
+    double p[W] = {}, q[W] = {};
+    T y[W];
+    for (long k = 0; j + k < n; ++k) {
+      p[k] = now[j + k];
+      q[k] = before[j + k];
+    }
+    some(p, q, y);
+    for (long k = 0; j + k < n; ++k) out[j + k] = y[k];
+  }
+  for (long i = 0; i < D; ++i) most = largest[i] > most ? largest[i] : most;
+  return most;
 }
 
 LAPWING_INLINE void add_to(double* p, vec<double> v) { store(p, load(p) + v); }

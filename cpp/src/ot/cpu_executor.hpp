@@ -129,7 +129,7 @@ class cpu_executor {
                                                 std::vector<std::int32_t>(static_cast<std::size_t>(stride)));
     const buffer<T> ones(ctx_, stride, T(1));
     std::atomic<std::ptrdiff_t> total = 0;
-    const bool whole = add_up([&](std::ptrdiff_t first, std::ptrdiff_t last, int w, T* t) {
+    const bool whole = add_up(costs_.group(), [&](std::ptrdiff_t first, std::ptrdiff_t last, int w, T* t) {
       if (total > most) return false;
       worker& room = workers_[static_cast<std::size_t>(w)];
       std::int32_t* found = hits[static_cast<std::size_t>(w)].data();
@@ -241,76 +241,62 @@ class cpu_executor {
   // The potentials as factors of the kept entries, which are made anew where the potentials have moved far.
   void keep(double kappa, const vector& phi, const vector& gamma) {
     const auto& k = costs_.table();
-    const std::ptrdiff_t stride = costs_.stride();
+    const std::ptrdiff_t stride = costs_.stride(), all = round_up(n_, costs_.group());
     if (kept_.empty()) {
-      const std::ptrdiff_t all = round_up(n_, costs_.group());
       kept_ = buffer<T>(ctx_, all * stride);
       kept_phi_ = buffer<double>(ctx_, n_);
       kept_gamma_ = buffer<double>(ctx_, m_);
-      row_factor_ = buffer<T>(ctx_, round_up(all, kernels::column_padding));
-      column_factor_ = buffer<T>(ctx_, stride);
+      row_factor_ = buffer<T>(ctx_, n_);
+      column_factor_ = buffer<T>(ctx_, stride, T(0));
+      kept_a_ = buffer<double>(ctx_, all, 0.0);  // rows that repeat the last one add nothing
+      kept_sum_ = buffer<double>(ctx_, all);
+      std::copy_n(a_.data(), n_, kept_a_.data());
     }
-    bool near = kappa == kept_kappa_;
-    if (near) {
-      double most = 0;
-      for (std::ptrdiff_t i = 0; i < n_; ++i) most = std::max(most, std::abs(phi[i] - kept_phi_[i]));
-      for (std::ptrdiff_t j = 0; j < m_; ++j) most = std::max(most, std::abs(gamma[j] - kept_gamma_[j]));
-      near = most <= most_moved;
-    }
-    if (!near) {
-      kept_kappa_ = kappa;
-      std::copy_n(phi.data(), n_, kept_phi_.data());
-      std::copy_n(gamma.data(), m_, kept_gamma_.data());
-      costs_.columns(kappa, gamma, g_.data());
-      ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-        for (std::ptrdiff_t i = lo; i < hi; i += costs_.group()) {
-          row_index index;
-          double sum[kernels::most_rows];
-          row_group(i, hi, costs_.group(), index);
-          costs_.exponentials(kappa, index, phi.data(), g_.data(), kept_.data() + i * stride, sum,
-                              workers_[static_cast<std::size_t>(w)].scratch.data());
-        }
-      });
-    }
-    const auto factors = [&](const vector& now, const buffer<double>& before, std::ptrdiff_t size,
-                             buffer<T>& out) {
-      for (std::ptrdiff_t i = 0; i < size; ++i) out[i] = static_cast<T>(now[i] - before[i]);
-      std::fill(out.data() + size, out.data() + out.size(), -std::numeric_limits<T>::infinity());
-      double unused = 0;
-      k.exp_row(out.data(), T(0), out.size(), &unused);
+    const auto moved = [&] {
+      return std::max(k.factors(phi.data(), kept_phi_.data(), row_factor_.data(), n_),
+                      k.factors(gamma.data(), kept_gamma_.data(), column_factor_.data(), m_));
     };
-    factors(phi, kept_phi_, n_, row_factor_);
-    factors(gamma, kept_gamma_, m_, column_factor_);
+    if (kappa == kept_kappa_ && moved() <= most_moved) return;
+    kept_kappa_ = kappa;
+    std::copy_n(phi.data(), n_, kept_phi_.data());
+    std::copy_n(gamma.data(), m_, kept_gamma_.data());
+    costs_.columns(kappa, gamma, g_.data());
+    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      for (std::ptrdiff_t i = lo; i < hi; i += costs_.group()) {
+        row_index index;
+        double sum[kernels::most_rows];
+        row_group(i, hi, costs_.group(), index);
+        costs_.exponentials(kappa, index, phi.data(), g_.data(), kept_.data() + i * stride, sum,
+                            workers_[static_cast<std::size_t>(w)].scratch.data());
+      }
+    });
+    moved();  // 0: the factors are 1
   }
 
   // A sweep over the kept entries; false, and nothing changed, where a sum is not to be believed.
   bool kept_pass(vector& phi) {
     const auto& k = costs_.table();
-    const std::ptrdiff_t stride = costs_.stride(), group = costs_.group();
-    std::atomic<bool> believed = true;
-    add_up([&](std::ptrdiff_t first, std::ptrdiff_t last, int, T* t) {
-      const std::ptrdiff_t real = std::min(group, last - first);
-      double dot[kernels::most_rows];
-      T q[kernels::most_rows];
-      for (std::ptrdiff_t r = 0; r < group; ++r) dot[r] = 0, q[r] = 0;
-      for (std::ptrdiff_t r = 0; r < real; r += block)
-        k.dot_rows(kept_.data() + (first + r) * stride, stride, block * stride, column_factor_.data(), stride,
-                   1, stride, dot + r, 1);
-      for (std::ptrdiff_t r = 0; r < real; ++r) {
-        const double s = dot[r] * static_cast<double>(row_factor_[first + r]);
-        if (!(s >= least_sum && s <= most_sum)) believed = false;
-        row_sum_[first + r] = s;
-        q[r] = static_cast<T>(a_[first + r] / dot[r]);
-      }
-      for (std::ptrdiff_t r = 0; r < real; r += block)
-        k.add_rows(kept_.data() + (first + r) * stride, stride, q + r, t, stride);
+    const std::ptrdiff_t stride = costs_.stride();
+    // what leaves the second-level cache between two sweeps is asked for ahead
+    const std::ptrdiff_t ahead =
+        n_ * stride * static_cast<std::ptrdiff_t>(sizeof(T)) > (1 << 19) ? block * stride : 0;
+    constexpr std::ptrdiff_t some = kernels::most_rows;  // a multiple of every group
+    add_up(some, [&](std::ptrdiff_t first, std::ptrdiff_t last, int, T* t) {
+      k.scale_rows(kept_.data() + first * stride, stride, round_up(std::min(some, last - first), block),
+                   ahead, column_factor_.data(), kept_a_.data() + first, kept_sum_.data() + first, t, stride);
       return true;
     });
-    for (std::ptrdiff_t j = 0; j < m_; ++j) {
-      column_sum_[j] *= static_cast<double>(column_factor_[j]);
-      if (!(column_sum_[j] >= least_sum && column_sum_[j] <= most_sum)) return false;
-    }
-    if (!believed) return false;
+    const auto believed = [](std::ptrdiff_t size, const double* sum, const T* factor, double* out) {
+      int odd = 0;
+      for (std::ptrdiff_t i = 0; i < size; ++i) {
+        out[i] = sum[i] * static_cast<double>(factor[i]);
+        odd |= !(out[i] >= least_sum && out[i] <= most_sum);
+      }
+      return odd == 0;
+    };
+    if (!believed(n_, kept_sum_.data(), row_factor_.data(), row_sum_.data()) ||
+        !believed(m_, column_sum_.data(), column_factor_.data(), column_sum_.data()))
+      return false;
     improve_rows(phi);
     return true;
   }
@@ -329,9 +315,8 @@ class cpu_executor {
   // goes to double before it loses digits, and the chunks are put together in their order. false: the body
   // said so of a group, or the run was cancelled, and the sums are not whole.
   template <class Body>
-  bool add_up(Body&& body) {
-    const std::ptrdiff_t stride = costs_.stride(), group = costs_.group(),
-                         every = groups_between_checks(group * stride);
+  bool add_up(std::ptrdiff_t group, Body&& body) {
+    const std::ptrdiff_t stride = costs_.stride(), every = groups_between_checks(group * stride);
     std::atomic<bool> whole = true;
     ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
       double* sum = partial_.data() + lo / rows_per_chunk_ * stride;
@@ -376,7 +361,7 @@ class cpu_executor {
       keeps_ = false;
     }
     costs_.columns(kappa, gamma, g_.data());
-    add_up([&](std::ptrdiff_t first, std::ptrdiff_t last, int w, T* t) {
+    add_up(costs_.group(), [&](std::ptrdiff_t first, std::ptrdiff_t last, int w, T* t) {
       rows(kappa, rule, exact, update, first, last, phi, workers_[static_cast<std::size_t>(w)], t);
       return true;
     });
@@ -489,7 +474,7 @@ class cpu_executor {
   bool keeps_ = false;
   double kept_kappa_ = 0;  // 0: nothing is kept
   buffer<T> kept_, row_factor_, column_factor_;
-  buffer<double> kept_phi_, kept_gamma_;
+  buffer<double> kept_phi_, kept_gamma_, kept_a_, kept_sum_;
 };
 
 }  // namespace lapwing::ot
