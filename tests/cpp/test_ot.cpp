@@ -1140,6 +1140,47 @@ TEST(barycentres_of_copies) {
   CHECK(std::fabs(total - 1) <= 1e-11);
 }
 
+// Measures on the same points share a pass over a kept kernel. The same measures on copies of the points, and
+// those whose costs range too far for that, are swept one by one.
+TEST(barycentres_on_shared_points) {
+  for (const double reg : {0.05, 0.0002})
+    for (const double offset : {0.0, 1e4 * reg})
+      for (const bool debias : {false, true}) {
+        const problem<double> data(kind::sqeuclidean, 37, 37, 2, 98);
+        const auto x = [&](std::size_t i, std::size_t k) {
+          return data.geo.x(static_cast<std::ptrdiff_t>(i), static_cast<std::ptrdiff_t>(k));
+        };
+        std::vector<double> cost(37 * 37), second(cost.size());
+        for (std::size_t i = 0; i < 37; ++i)
+          for (std::size_t j = 0; j < 37; ++j)
+            cost[i * 37 + j] = offset + std::pow(x(i, 0) - x(j, 0), 2) + std::pow(x(i, 1) - x(j, 1), 2);
+        second = cost;
+        const auto first = ot::geometry<double>::dense({cost.data(), 37, 37}),
+                   copied = ot::geometry<double>::dense({second.data(), 37, 37});
+        weights a = uniform(37), b(37);
+        for (std::size_t i = 0; i < 37; ++i) b[i] = i % 3 == 0 ? 0.0 : static_cast<double>(i) / 450.0;
+        const std::vector<ot::measure<double>> shared = {{first, a, 1.0}, {first, b, 3.0}},
+                                               separate = {{first, a, 1.0}, {copied, b, 3.0}};
+        const ot::barycenter_options o{.schedule = {64 * reg, 8 * reg, reg}, .tol = 1e-13, .max_iter = 100};
+        std::vector<double> p(37), q(37), again(37);
+        const auto* own = debias ? &first : nullptr;
+        const auto r = ot::barycenter<double>(one_thread(), shared, own, o, p),
+                   s = ot::barycenter<double>(one_thread(), separate, own, o, q);
+        CHECK(r.iterations == s.iterations);
+        CHECK(std::fabs(r.error - s.error) <= 1e-9);
+        for (std::size_t j = 0; j < 37; ++j) CHECK(std::fabs(std::exp(p[j]) - std::exp(q[j])) <= 1e-9);
+        ot::barycenter<double>(context({.threads = 3}), shared, own, o, again);
+        CHECK(p == again);
+      }
+  const problem<double> data(kind::sqeuclidean, 5, 5, 2, 99);
+  std::vector<double> p(5);
+  const weights none(5, 0.0);
+  const std::vector<ot::measure<double>> empty = {{data.geo, none, 1.0}};
+  CHECK_THROWS(std::invalid_argument,
+               ot::barycenter<double>(one_thread(), empty, nullptr, {.schedule = {1.0}}, p),
+               "must have a positive weight");
+}
+
 // ---- stored pairs ----
 
 namespace {

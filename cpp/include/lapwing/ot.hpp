@@ -1,5 +1,6 @@
 // Entropic optimal transport: solver, and the plan as an operator. Nothing here stores an n x m array, but
-// for small ones that it keeps while it works: up to 8 MiB, or 256 MiB for points of 16 coordinates and more.
+// for small ones that it keeps while it works: up to 8 MiB, or 256 MiB for points of 16 coordinates and more
+// and for barycentres.
 //
 // Balanced problem with the product of the weights as reference (a, b > 0, equal sums):
 //   minimise <C, P> + reg KL(P | a b^T)  subject to  P 1 = a,  P^T 1 = b;   P_ij = a_i b_j exp((f_i + g_j -
@@ -156,7 +157,7 @@ std::vector<relaxed_result> solve_relaxed_batch(const context&, std::span<const 
 template <class T>
 struct measure {
   geometry<T> costs;                ///< from its points to the support
-  std::span<const double> weights;  ///< positive
+  std::span<const double> weights;  ///< not negative, one at least positive
   double share = 1;                 ///< in the mean
 };
 struct barycenter_options {
@@ -171,7 +172,8 @@ struct barycenter_result {
 };
 /// The p on a fixed support that minimises sum_k share_k OT_reg(weights_k, p), with the entropy
 /// sum P (log P - 1): log p is written. own (null: not): the cost of the support with itself, for the
-/// debiased barycentre.
+/// debiased barycentre. Measures that share their points (the same views, own too) share the work: one pass
+/// over a kernel that is kept (up to 256 MiB) serves all of them.
 template <class T>
 barycenter_result barycenter(const context&, std::span<const measure<T>>, const geometry<T>* own,
                              const barycenter_options&, std::span<double> log_p);

@@ -1,6 +1,7 @@
 // Entropic barycentres on a fixed support, in the log domain: one sweep a measure and iteration gives its row
 // update and the column sums that the mean is taken of.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <lapwing/error.hpp>
 #include <lapwing/ot.hpp>
@@ -10,6 +11,244 @@
 #include "cpu_executor.hpp"
 
 namespace lapwing::ot {
+
+namespace {
+
+// The kernel 2^(-kappa C) that measures on the same points share, kept: a pass over it serves all of them.
+template <class T>
+class shared_kernel {
+ public:
+  static bool fits(std::span<const measure<T>> measures, const geometry<T>* own) {
+    const auto same = [&](const geometry<T>& g) {
+      const geometry<T>& first = measures.front().costs;
+      const auto equal = [](const matrix_view<const T>& x, const matrix_view<const T>& y) {
+        return x.data == y.data && x.rows == y.rows && x.cols == y.cols && x.stride == y.stride;
+      };
+      return equal(g.cost, first.cost) && equal(g.x, first.x) && equal(g.y, first.y) &&
+             g.kind == first.kind && g.hollow == first.hollow;
+    };
+    bool all = !own || same(*own);
+    for (const measure<T>& k : measures) all = all && same(k.costs);
+    const double bytes = static_cast<double>(measures.front().costs.rows()) *
+                         static_cast<double>(measures.front().costs.cols()) * sizeof(T);
+    return all && bytes <= 0x1p28;
+  }
+
+  shared_kernel(const context& ctx, std::span<const measure<T>> measures, bool own, double kappa)
+      : ctx_(ctx),
+        costs_(ctx, measures.front().costs, kappa, false),
+        n_(costs_.rows()),
+        m_(costs_.cols()),
+        stride_(costs_.stride()),
+        count_(std::ssize(measures)),
+        vectors_(count_ + own),
+        entries_(ctx, round_up(n_, costs_.group()) * stride_),
+        factors_(ctx, vectors_ * stride_),
+        weights_(ctx, n_ * count_),
+        image_(ctx, n_),
+        sums_(ctx, count_ * m_),
+        ones_(ctx, m_, 1.0),
+        workers_(make_workers(ctx, costs_)) {
+    const interval r = range(ctx, measures.front().costs);
+    lowest_ = r.low;
+    spread_ = r.high - r.low;
+    for (std::ptrdiff_t k = 0; k < count_; ++k)
+      for (std::ptrdiff_t i = 0; i < n_; ++i)
+        weights_[i * count_ + k] = measures[static_cast<std::size_t>(k)].weights[static_cast<std::size_t>(i)];
+    rows_per_chunk_ = round_up((n_ + most_chunks - 1) / most_chunks, round_up(some, costs_.group()));
+    chunks_ = (n_ + rows_per_chunk_ - 1) / rows_per_chunk_;
+    partial_ = buffer<double>(ctx, chunks_ * count_ * stride_);
+    const std::ptrdiff_t room = some * vectors_;
+    for (int w = 0; w < ctx.threads(); ++w) {
+      dots_.emplace_back(ctx, room);
+      quotients_.emplace_back(ctx, room);
+    }
+  }
+
+  // For every measure l_j = log2 sum_i K_ij a_i / (K 2^gamma)_i, and for the d of the debiased barycentre
+  // log2 (K 2^d)_i. false, and nothing is written: the numbers leave the range where sums are believed.
+  bool pass(double kappa, std::span<const double* const> gamma, const double* d, double* const* l,
+            double* image) {
+    if (!(kappa * spread_ <= most_spread)) return false;
+    if (kappa != kappa_) fill(kappa);
+    int odd = 0;
+    buffer<double> power(ctx_, m_);
+    for (std::ptrdiff_t k = 0; k < vectors_; ++k) {
+      const double* const bits = k < count_ ? gamma[static_cast<std::size_t>(k)] : d;
+      kernels::get<double>(ctx_.level()).exp2_array(bits, power.data(), m_);
+      for (std::ptrdiff_t j = 0; j < m_; ++j) {
+        odd |= !(std::abs(bits[j]) <= most_bits);
+        factors_[k * stride_ + j] = static_cast<T>(power[j]);
+      }
+      std::fill(factors_.data() + k * stride_ + m_, factors_.data() + (k + 1) * stride_, T(0));
+    }
+    if (odd) return false;
+    const auto& kernel = costs_.table();
+    std::atomic<bool> whole = true;
+    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      double* const sum = partial_.data() + lo / rows_per_chunk_ * count_ * stride_;
+      std::fill_n(sum, count_ * stride_, 0.0);
+      double* const dot = dots_[static_cast<std::size_t>(w)].data();
+      T* const q = quotients_[static_cast<std::size_t>(w)].data();
+      for (std::ptrdiff_t i = lo; i < hi; i += some) {
+        if (ctx_.checkpoint(w)) {
+          whole = false;
+          return;
+        }
+        const std::ptrdiff_t rows = std::min(some, hi - i);
+        const T* const e = entries_.data() + i * stride_;
+        std::fill_n(dot, round_up(rows, block) * vectors_, 0.0);
+        for (std::ptrdiff_t r = 0; r < rows; r += block)
+          kernel.dot_rows(e + r * stride_, stride_, block * stride_, factors_.data(), stride_, vectors_,
+                          stride_, dot + r * vectors_, vectors_);
+        int low = 0;
+        for (std::ptrdiff_t r = 0; r < rows; ++r) {
+          const double* const z = dot + r * vectors_;
+          for (std::ptrdiff_t k = 0; k < vectors_; ++k) low |= !believed(z[k]);
+          for (std::ptrdiff_t k = 0; k < count_; ++k)
+            q[r * count_ + k] = static_cast<T>(weights_[(i + r) * count_ + k] / z[k]);
+          if (vectors_ > count_) image_[i + r] = z[count_];
+        }
+        if (low) whole = false;
+        kernel.outer_rows(e, stride_, rows, q, count_, count_, 0, stride_, sum, stride_);
+      }
+    });
+    constexpr std::ptrdiff_t column_chunk = 512;
+    if (whole)
+      ctx_.parallel_for(m_, column_chunk, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int) {
+        for (std::ptrdiff_t k = 0; k < count_; ++k) {
+          double* const out = sums_.data() + k * m_;
+          std::fill(out + lo, out + hi, 0.0);
+          int low = 0;
+          for (std::ptrdiff_t c = 0; c < chunks_; ++c) {
+            const double* const p = partial_.data() + (c * count_ + k) * stride_;
+            for (std::ptrdiff_t j = lo; j < hi; ++j) out[j] += p[j];
+          }
+          for (std::ptrdiff_t j = lo; j < hi; ++j) low |= !believed(out[j]);
+          if (low) whole = false;
+        }
+      });
+    if (!whole) return false;
+    for (std::ptrdiff_t k = 0; k < count_; ++k)
+      kernel.log2_ratio(sums_.data() + k * m_, ones_.data(), l[k], m_);
+    if (vectors_ > count_) {
+      kernel.log2_ratio(image_.data(), ones_.data(), image, m_);
+      for (std::ptrdiff_t j = 0; j < m_; ++j) image[j] -= kappa * lowest_;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr std::ptrdiff_t most_chunks = 16, some = 8;  // rows that stay in the second-level cache
+  // The kernel itself must not be lost to underflow, whatever it is multiplied with. Of the products those
+  // are lost that are far below the rounding of a sum that is believed.
+  static constexpr double most_spread = sizeof(T) == 4 ? 120 : 1000, most_bits = sizeof(T) == 4 ? 60 : 900;
+  static bool believed(double sum) {
+    return sum >= (sizeof(T) == 4 ? 0x1p-60 : 0x1p-900) && sum <= (sizeof(T) == 4 ? 0x1p60 : 0x1p900);
+  }
+
+  void fill(double kappa) {
+    kappa_ = kappa;
+    buffer<T> g(ctx_, stride_);
+    // relative to the least cost: l does not feel a factor of the kernel
+    costs_.columns(kappa, buffer<double>(ctx_, m_, kappa * lowest_), g.data());
+    const std::ptrdiff_t group = costs_.group();
+    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+      for (std::ptrdiff_t i = lo; i < hi; i += group) {
+        row_index index;
+        double sum[kernels::most_rows];
+        row_group(i, hi, group, index);
+        costs_.exponentials(kappa, index, nullptr, g.data(), entries_.data() + i * stride_, sum,
+                            workers_[static_cast<std::size_t>(w)].scratch.data());
+      }
+    });
+  }
+
+  const context& ctx_;
+  cost_rows<T> costs_;
+  std::ptrdiff_t n_, m_, stride_, count_, vectors_, rows_per_chunk_ = 0, chunks_ = 0;
+  double kappa_ = 0, lowest_ = 0, spread_ = 0;
+  buffer<T> entries_, factors_;
+  buffer<double> weights_, image_, sums_, ones_, partial_;
+  std::vector<rows_worker<T>> workers_;
+  std::vector<buffer<double>> dots_;
+  std::vector<buffer<T>> quotients_;
+};
+
+// The sweeps of every measure by itself, which bear any range of the costs.
+template <class T>
+class separate_sweeps {
+ public:
+  separate_sweeps(const context& ctx, std::span<const measure<T>> measures, const geometry<T>* own,
+                  double kappa)
+      : ctx_(ctx), own_(own) {
+    const std::ptrdiff_t m = measures.front().costs.cols();
+    ones_ = buffer<double>(ctx, m, 1.0);
+    const double bytes = 2e9 / static_cast<double>(measures.size());
+    for (const measure<T>& k : measures) {
+      state s;
+      std::ptrdiff_t used = 0;
+      for (const double w : k.weights) used += w > 0;
+      if (used == k.costs.rows()) {
+        s.ex = std::make_unique<cpu_executor<T>>(ctx, k.costs, k.weights, ones_, kappa, bytes);
+      } else {
+        const matrix_view<const T> all = k.costs.is_dense() ? k.costs.cost : k.costs.x;
+        s.rows = buffer<T>(ctx, used * all.cols);
+        s.weights = buffer<double>(ctx, used);
+        std::ptrdiff_t to = 0;
+        for (std::ptrdiff_t i = 0; i < all.rows; ++i) {
+          const double w = k.weights[static_cast<std::size_t>(i)];
+          if (!(w > 0)) continue;
+          std::copy_n(all.data + i * all.stride, all.cols, s.rows.data() + to * all.cols);
+          s.weights[to++] = w;
+        }
+        geometry<T> part = k.costs;
+        (k.costs.is_dense() ? part.cost : part.x) =
+            matrix_view<const T>(s.rows.data(), used, all.cols, all.cols);
+        s.ex = std::make_unique<cpu_executor<T>>(ctx, part, s.weights, ones_, kappa, bytes);
+      }
+      s.phi = s.ex->make_rows();
+      s.gamma = s.ex->make_cols();
+      s.rho = s.ex->make_cols();
+      states_.push_back(std::move(s));
+    }
+  }
+
+  void pass(double kappa, std::span<const double* const> gamma, const double* d, double* const* l,
+            double* image) {
+    const bool exact = kappa != kappa_;  // a start: phi says nothing yet
+    kappa_ = kappa;
+    for (std::size_t k = 0; k < states_.size(); ++k) {
+      state& s = states_[k];
+      const std::ptrdiff_t m = s.gamma.size();
+      std::copy_n(gamma[k], m, s.gamma.data());
+      s.ex->sweep(kappa, 1.0, exact, s.phi, s.gamma, s.rho);
+      for (std::ptrdiff_t j = 0; j < m; ++j) l[k][j] = -s.rho[j] - s.gamma[j];
+    }
+    if (own_) {
+      const std::ptrdiff_t m = own_->rows();
+      buffer<double> h(ctx_, m);
+      for (std::ptrdiff_t j = 0; j < m; ++j) h[j] = d[j] / kappa;
+      softmin<T>(ctx_, *own_, h, log2e / kappa, std::span(image, static_cast<std::size_t>(m)), false);
+      for (std::ptrdiff_t j = 0; j < m; ++j) image[j] *= -kappa;
+    }
+  }
+
+ private:
+  struct state {
+    buffer<T> rows;  // those that have weight, where some have none
+    buffer<double> weights;
+    std::unique_ptr<cpu_executor<T>> ex;
+    buffer<double> phi, gamma, rho;
+  };
+  const context& ctx_;
+  const geometry<T>* own_;
+  buffer<double> ones_;
+  std::vector<state> states_;
+  double kappa_ = 0;
+};
+
+}  // namespace
 
 template <class T>
 barycenter_result barycenter(const context& ctx, std::span<const measure<T>> measures, const geometry<T>* own,
@@ -23,8 +262,14 @@ barycenter_result barycenter(const context& ctx, std::span<const measure<T>> mea
           k.costs.cols());
     check(std::ssize(k.weights) == k.costs.rows(), "weights must have length ", k.costs.rows(), ", got ",
           k.weights.size());
-    for (const double w : k.weights)
-      check(w > 0 && w <= std::numeric_limits<double>::max(), "weights must be positive and finite, got ", w);
+    double mass = 0;
+    for (const double w : k.weights) {
+      check(w >= 0 && w <= std::numeric_limits<double>::max(),
+            "weights must be finite and not negative, got ", w);
+      mass += w;
+    }
+    check(mass > 0, "a measure must have a positive weight");
+    check(!k.costs.hollow, "the costs of a barycentre must be whole");
     check(k.share > 0 && k.share <= std::numeric_limits<double>::max(), "share must be positive, got ",
           k.share);
     total += k.share;
@@ -34,24 +279,28 @@ barycenter_result barycenter(const context& ctx, std::span<const measure<T>> mea
   check(o.tol > 0, "tol must be > 0, got ", o.tol);
   check(o.max_iter >= 1, "max_iter must be >= 1, got ", o.max_iter);
 
-  const std::vector<double> ones(static_cast<std::size_t>(m), 1.0);
+  const double finest = log2e / o.schedule.back();
+  std::unique_ptr<shared_kernel<T>> shared;
+  std::unique_ptr<separate_sweeps<T>> separate;
+  if (shared_kernel<T>::fits(measures, own))
+    shared = std::make_unique<shared_kernel<T>>(ctx, measures, own != nullptr, finest);
   struct state {
-    std::unique_ptr<cpu_executor<T>> ex;
-    buffer<double> phi, gamma, rho;
+    buffer<double> gamma, l;  // log2
     double share, mass = 0;
   };
   std::vector<state> states;
+  std::vector<const double*> gamma;
+  std::vector<double*> l;
   for (const measure<T>& k : measures) {
-    auto ex = std::make_unique<cpu_executor<T>>(ctx, k.costs, k.weights, ones, log2e / o.schedule.back(),
-                                                2e9 / static_cast<double>(measures.size()));
-    state s{std::move(ex), {}, {}, {}, k.share / total};
-    s.phi = s.ex->make_rows();
-    s.gamma = s.ex->make_cols();  // 0 for all: any start must have a weighted mean of 0
-    s.rho = s.ex->make_cols();
+    // 0 for all: any start must have a weighted mean of 0
+    state s{buffer<double>(ctx, m, 0.0), buffer<double>(ctx, m), k.share / total};
     for (const double w : k.weights) s.mass += w;
+    gamma.push_back(s.gamma.data());
+    l.push_back(s.l.data());
     states.push_back(std::move(s));
   }
-  std::vector<double> d(static_cast<std::size_t>(m), 0.0), p(d), image(d);  // log2
+  buffer<double> d(ctx, m, 0.0), p(ctx, m), weight(ctx, m), sum(ctx, m), image(ctx, m);
+  const auto& table = kernels::get<double>(ctx.level());
   barycenter_result r;
   double kappa = log2e / o.schedule.front();
   for (std::size_t level = 0; level < o.schedule.size(); ++level) {
@@ -60,43 +309,36 @@ barycenter_result barycenter(const context& ctx, std::span<const measure<T>> mea
     kappa *= ratio;
     for (state& s : states)
       for (std::ptrdiff_t j = 0; j < m; ++j) s.gamma[j] *= ratio;
-    bool exact = true;
     for (std::ptrdiff_t iteration = 0; last || iteration < 20; ++iteration) {
-      std::ranges::fill(p, 0.0);
-      for (state& s : states) {
-        s.ex->sweep(kappa, 1.0, exact, s.phi, s.gamma, s.rho);
-        for (std::ptrdiff_t j = 0; j < m; ++j)
-          p[static_cast<std::size_t>(j)] -= s.share * (s.rho[j] + s.gamma[j]);
+      if (shared && !shared->pass(kappa, gamma, d.data(), l.data(), image.data())) shared.reset();
+      if (!shared) {
+        if (!separate) separate = std::make_unique<separate_sweeps<T>>(ctx, measures, own, finest);
+        separate->pass(kappa, gamma, d.data(), l.data(), image.data());
       }
-      exact = false;
-      if (own)
-        for (std::size_t j = 0; j < p.size(); ++j) p[j] += d[j];
-      // every plan has column sums 2^-rho; they agree with p, and with each other, at the fixed point
+      for (std::ptrdiff_t j = 0; j < m; ++j) p[j] = own ? d[j] : 0.0;
+      for (const state& s : states)
+        for (std::ptrdiff_t j = 0; j < m; ++j) p[j] += s.share * s.l[j];
+      // every plan has column sums 2^(gamma + l); they agree with p, and with each other, at the fixed point
+      table.exp2_array(p.data(), weight.data(), m);
       r.error = 0;
       for (state& s : states) {
-        double missed = 0;
-        for (std::ptrdiff_t j = 0; j < m; ++j)
-          missed += std::abs(std::exp2(-s.rho[j]) - std::exp2(p[static_cast<std::size_t>(j)]));
+        for (std::ptrdiff_t j = 0; j < m; ++j) s.gamma[j] += s.l[j];
+        table.exp2_array(s.gamma.data(), sum.data(), m);
+        const double missed = lane_sum(m, [&](std::ptrdiff_t j) { return std::abs(sum[j] - weight[j]); });
         r.error += s.share * missed / s.mass;
+        for (std::ptrdiff_t j = 0; j < m; ++j) s.gamma[j] = p[j] - s.l[j];
       }
       ++r.iterations;
       r.stopped = ctx.report("barycenter", r.iterations, r.error) || r.stopped;
-      for (state& s : states)  // gamma <- log p - l, l = -rho - gamma
-        for (std::ptrdiff_t j = 0; j < m; ++j) s.gamma[j] += p[static_cast<std::size_t>(j)] + s.rho[j];
-      if (own) {
-        for (std::size_t j = 0; j < d.size(); ++j) image[j] = d[j] / kappa;
-        std::vector<double> softened(d.size());
-        softmin(ctx, *own, image, o.schedule[level], softened, false);
-        for (std::size_t j = 0; j < d.size(); ++j) d[j] = 0.5 * (d[j] + p[j] + kappa * softened[j]);
-      }
+      if (own)
+        for (std::ptrdiff_t j = 0; j < m; ++j) d[j] = 0.5 * (d[j] + p[j] - image[j]);
       r.converged = last && r.error <= o.tol;
       if (r.converged || r.stopped || r.iterations >= o.max_iter) break;
       if (!last && r.error <= 0.05) break;
     }
     if (r.stopped || r.iterations >= o.max_iter) break;
   }
-  for (std::ptrdiff_t j = 0; j < m; ++j)
-    log_p[static_cast<std::size_t>(j)] = p[static_cast<std::size_t>(j)] * ln2;
+  for (std::ptrdiff_t j = 0; j < m; ++j) log_p[static_cast<std::size_t>(j)] = p[j] * ln2;
   return r;
 }
 

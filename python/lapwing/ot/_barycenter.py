@@ -148,10 +148,7 @@ def barycenter(
     measures: list[Any] = []
     used = np.flatnonzero(shares)
     for column in histograms[:, used].T:
-        rows = None if column.all() else np.flatnonzero(column)
-        part = geometry.take(rows, None)
-        own = np.ascontiguousarray(column if rows is None else column[rows])
-        measures.append((part.x, part.y, own / own.sum()))
+        measures.append((geometry.x, geometry.y, np.ascontiguousarray(column / column.sum())))
     log_p: Vector = np.empty(geometry.m)
     with Progress(callback, verbose, unit=" iterations", reg=level) as progress:
         converged, stopped, iterations, error = _backend.extension().ot_barycenter(
