@@ -121,12 +121,14 @@ def _unbalanced_ott(p: Clouds, tol: float, threads: int) -> Callable[[], Any]:
 
     solver = sinkhorn.Sinkhorn(threshold=tol, max_iterations=MANY, recenter_potentials=True)
     tau = p.extra / (p.extra + p.eps)
+    # its entropy is that of the plan alone: the reference of the others goes into the cost
+    costs = p.C - p.eps * (np.log(p.a)[:, None] + np.log(p.b))
 
     def solve(C: Any, a: Any, b: Any) -> Any:
         geom = geometry.Geometry(cost_matrix=C, epsilon=p.eps)
         return solver(linear_problem.LinearProblem(geom, a, b, tau_a=tau, tau_b=tau)).matrix
 
-    arrays = [jax.numpy.asarray(x) for x in (p.C, p.a, p.b)]
+    arrays = [jax.numpy.asarray(x) for x in (costs, p.a, p.b)]
     compiled = jax.jit(solve).lower(*arrays).compile()
     return lambda: jax.block_until_ready(compiled(*arrays))
 
