@@ -7,7 +7,12 @@
 #include <lapwing/ot.hpp>
 #include <limits>
 #include <memory>
+#include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
 
+#include "anderson.hpp"
 #include "cpu_executor.hpp"
 
 namespace lapwing::ot {
@@ -175,6 +180,17 @@ class shared_kernel {
   std::vector<buffer<T>> quotients_;
 };
 
+// Vectors for `anderson`, in the norm of how much their entries matter.
+struct weighted_space {
+  using vector = buffer<double>;
+  const context& ctx;
+  std::ptrdiff_t size;
+  buffer<double>& weights;
+  std::ptrdiff_t cols() const { return size; }
+  std::span<const double> b() const { return weights; }
+  vector make_cols() const { return vector(ctx, size); }
+};
+
 // The sweeps of every measure by itself, which bear any range of the costs.
 template <class T>
 class separate_sweeps {
@@ -284,57 +300,83 @@ barycenter_result barycenter(const context& ctx, std::span<const measure<T>> mea
   std::unique_ptr<separate_sweeps<T>> separate;
   if (shared_kernel<T>::fits(measures, own))
     shared = std::make_unique<shared_kernel<T>>(ctx, measures, own != nullptr, finest);
-  struct state {
-    buffer<double> gamma, l;  // log2
-    double share, mass = 0;
-  };
-  std::vector<state> states;
+  const std::ptrdiff_t count = std::ssize(measures), size = (count + (own != nullptr)) * m;
+  // All in log2. What is iterated: the gamma of every measure, then the d of the debiased barycentre. 0 for
+  // all: a start must have a weighted mean of the gammas of d.
+  buffer<double> now(ctx, size, 0.0), next(ctx, size), residual(ctx, size), mixed(ctx, size),
+      l(ctx, count * m);
+  buffer<double> p(ctx, m), weight(ctx, m), sum(ctx, m), image(ctx, m), importance(ctx, size);
   std::vector<const double*> gamma;
-  std::vector<double*> l;
+  std::vector<double*> sums;
+  std::vector<double> share, mass;
   for (const measure<T>& k : measures) {
-    // 0 for all: any start must have a weighted mean of 0
-    state s{buffer<double>(ctx, m, 0.0), buffer<double>(ctx, m), k.share / total};
-    for (const double w : k.weights) s.mass += w;
-    gamma.push_back(s.gamma.data());
-    l.push_back(s.l.data());
-    states.push_back(std::move(s));
+    gamma.push_back(nullptr);
+    sums.push_back(l.data() + std::ssize(sums) * m);
+    share.push_back(k.share / total);
+    mass.push_back(std::accumulate(k.weights.begin(), k.weights.end(), 0.0));
   }
-  buffer<double> d(ctx, m, 0.0), p(ctx, m), weight(ctx, m), sum(ctx, m), image(ctx, m);
   const auto& table = kernels::get<double>(ctx.level());
+  weighted_space space{ctx, size, importance};
+  anderson<weighted_space> acceleration(space, false);
   barycenter_result r;
   double kappa = log2e / o.schedule.front();
   for (std::size_t level = 0; level < o.schedule.size(); ++level) {
     const bool last = level + 1 == o.schedule.size();
     const double ratio = log2e / o.schedule[level] / kappa;
     kappa *= ratio;
-    for (state& s : states)
-      for (std::ptrdiff_t j = 0; j < m; ++j) s.gamma[j] *= ratio;
+    for (std::ptrdiff_t j = 0; j < count * m; ++j) now[j] *= ratio;
+    bool extrapolated = false, accelerated = false;
+    double before = 0;
     for (std::ptrdiff_t iteration = 0; last || iteration < 20; ++iteration) {
-      if (shared && !shared->pass(kappa, gamma, d.data(), l.data(), image.data())) shared.reset();
+      for (std::ptrdiff_t k = 0; k < count; ++k) gamma[static_cast<std::size_t>(k)] = now.data() + k * m;
+      const double* const d = now.data() + count * m;
+      if (shared && !shared->pass(kappa, gamma, d, sums.data(), image.data())) shared.reset();
       if (!shared) {
         if (!separate) separate = std::make_unique<separate_sweeps<T>>(ctx, measures, own, finest);
-        separate->pass(kappa, gamma, d.data(), l.data(), image.data());
+        separate->pass(kappa, gamma, d, sums.data(), image.data());
       }
       for (std::ptrdiff_t j = 0; j < m; ++j) p[j] = own ? d[j] : 0.0;
-      for (const state& s : states)
-        for (std::ptrdiff_t j = 0; j < m; ++j) p[j] += s.share * s.l[j];
+      for (std::ptrdiff_t k = 0; k < count; ++k)
+        for (std::ptrdiff_t j = 0; j < m; ++j) p[j] += share[static_cast<std::size_t>(k)] * l[k * m + j];
       // every plan has column sums 2^(gamma + l); they agree with p, and with each other, at the fixed point
       table.exp2_array(p.data(), weight.data(), m);
-      r.error = 0;
-      for (state& s : states) {
-        for (std::ptrdiff_t j = 0; j < m; ++j) s.gamma[j] += s.l[j];
-        table.exp2_array(s.gamma.data(), sum.data(), m);
+      double error = 0;
+      for (std::ptrdiff_t k = 0; k < count; ++k) {
+        const double* const lk = l.data() + k * m;
+        for (std::ptrdiff_t j = 0; j < m; ++j) next[k * m + j] = now[k * m + j] + lk[j];
+        table.exp2_array(next.data() + k * m, sum.data(), m);
         const double missed = lane_sum(m, [&](std::ptrdiff_t j) { return std::abs(sum[j] - weight[j]); });
-        r.error += s.share * missed / s.mass;
-        for (std::ptrdiff_t j = 0; j < m; ++j) s.gamma[j] = p[j] - s.l[j];
+        error += share[static_cast<std::size_t>(k)] * missed / mass[static_cast<std::size_t>(k)];
+        for (std::ptrdiff_t j = 0; j < m; ++j) next[k * m + j] = p[j] - lk[j];
       }
       ++r.iterations;
+      if (extrapolated && !(error <= 2 * before) && r.iterations < o.max_iter) {
+        std::swap(now, mixed);  // back to the plain step
+        acceleration.clear();
+        extrapolated = false;
+        continue;
+      }
+      r.error = error;
       r.stopped = ctx.report("barycenter", r.iterations, r.error) || r.stopped;
-      if (own)
-        for (std::ptrdiff_t j = 0; j < m; ++j) d[j] = 0.5 * (d[j] + p[j] - image[j]);
       r.converged = last && r.error <= o.tol;
       if (r.converged || r.stopped || r.iterations >= o.max_iter) break;
+      if (own)
+        for (std::ptrdiff_t j = 0; j < m; ++j) next[count * m + j] = 0.5 * (d[j] + p[j] - image[j]);
+      // Not where d is found too: it deconvolves, and the modes that take longest get lost in the others.
+      if (last && iteration >= 3 && !own) {
+        if (!accelerated)
+          for (std::ptrdiff_t j = 0; j < size; ++j)
+            importance[j] = share[static_cast<std::size_t>(j / m)] * weight[j % m];
+        accelerated = true;
+        for (std::ptrdiff_t j = 0; j < size; ++j) residual[j] = next[j] - now[j];
+        extrapolated = acceleration.extrapolate(now, residual, mixed);
+        std::swap(now, mixed);
+        std::swap(mixed, next);  // kept in case that the step is rejected
+      } else {
+        std::swap(now, next);
+      }
       if (!last && r.error <= 0.05) break;
+      before = r.error;
     }
     if (r.stopped || r.iterations >= o.max_iter) break;
   }
