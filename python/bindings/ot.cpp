@@ -105,6 +105,9 @@ nb::dict report(const ot::result& r) {
   out["marginal_error"] = r.marginal_error;
   return out;
 }
+nb::tuple report(const ot::barycenter_result& r) {
+  return nb::make_tuple(r.converged, r.stopped, r.iterations, r.error);
+}
 nb::tuple report(const ot::scaling_result& r) { return nb::make_tuple(r.converged, r.iterations, r.error); }
 nb::tuple report(const ot::marginal_result& r) {
   return nb::make_tuple(r.converged, r.iterations, r.residual, r.common);
@@ -374,7 +377,7 @@ void bind(nb::module_& m) {
                                    {.schedule = schedule, .tol = tol, .max_iter = max_iter},
                                    view<double>(log_p));
         });
-        return nb::make_tuple(r.converged, r.stopped, r.iterations, r.error);
+        return report(r);
       },
       "measures"_a, "metric"_a, "shares"_a, "own_x"_a.none(), "own_y"_a.none(), "schedule"_a, "tol"_a,
       "max_iter"_a, "log_p"_a.noconvert(), "threads"_a, "callback"_a.none(),
@@ -438,17 +441,6 @@ void bind(nb::module_& m) {
       },
       X, Y, "metric"_a, "h"_a.noconvert(), "reg"_a, "out"_a.noconvert(), "transpose"_a, "threads"_a,
       "callback"_a.none(), "out_i = -reg log sum_j exp((h_j - C_ij) / reg).");
-
-  m.def(
-      "ot_softmin_lines",
-      [](cost x, optional_cost y, const std::string& metric, mat_in<double> h, double reg,
-         mat_out<double> out, bool transpose, int threads, nb::object callback) {
-        run(threads, callback, [&](const context& ctx) {
-          ot::softmin<T>(ctx, geometry<T>(x, y, metric), view<double>(h), reg, view<double>(out), transpose);
-        });
-      },
-      X, Y, "metric"_a, "h"_a.noconvert(), "reg"_a, "out"_a.noconvert(), "transpose"_a, "threads"_a,
-      "callback"_a.none(), "ot_softmin for every row of h.");
 
   m.def(
       "ot_ctransform",
@@ -633,6 +625,22 @@ void bind_ot(nb::module_& m) {
   bind<float>(m);
   bind<double>(m);
 
+  m.def(
+      "ot_grid_barycenter",
+      [](const std::vector<vec_in<double>>& axes, mat_in<double> histograms, vec_in<double> shares,
+         bool debias, const std::vector<double>& schedule, double tol, std::ptrdiff_t max_iter,
+         vec_out<double> log_p, int threads, nb::object callback) {
+        std::vector<std::span<const double>> coordinates;
+        for (const auto& t : axes) coordinates.push_back(view<double>(t));
+        return report(run(threads, callback, [&](const context& ctx) {
+          return ot::barycenter(ctx, coordinates, view<double>(histograms), view<double>(shares), debias,
+                                {.schedule = schedule, .tol = tol, .max_iter = max_iter},
+                                view<double>(log_p));
+        }));
+      },
+      "axes"_a, "histograms"_a.noconvert(), "shares"_a.noconvert(), "debias"_a, "schedule"_a, "tol"_a,
+      "max_iter"_a, "log_p"_a.noconvert(), "threads"_a, "callback"_a.none(),
+      "Entropic barycentre on a product grid; log p is written.");
   m.def("ot_scaling_levels", &ot::scaling_levels, "spread"_a, "reg"_a,
         "Values of reg to pass through, for costs that range over `spread`.");
 

@@ -358,13 +358,6 @@ def ot_softmin(X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), ord
     """out_i = -reg log sum_j exp((h_j - C_ij) / reg)."""
 
 @overload
-def ot_softmin_lines(X: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], Y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, metric: str, h: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], reg: float, out: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], transpose: bool, threads: int, callback: object | None) -> None: ...
-
-@overload
-def ot_softmin_lines(X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], Y: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, metric: str, h: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], reg: float, out: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], transpose: bool, threads: int, callback: object | None) -> None:
-    """ot_softmin for every row of h."""
-
-@overload
 def ot_ctransform(X: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], Y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, metric: str, h: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], index: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu')], transpose: bool, threads: int) -> None: ...
 
 @overload
@@ -444,6 +437,9 @@ def ot_svds(X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order=
     """
     Leading singular triplets of the plan on the complement of (left, right).
     """
+
+def ot_grid_barycenter(axes: Sequence[Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]], histograms: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], shares: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], debias: bool, schedule: Sequence[float], tol: float, max_iter: int, log_p: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int, callback: object | None) -> tuple:
+    """Entropic barycentre on a product grid; log p is written."""
 
 def ot_scaling_levels(spread: float, reg: float) -> list[float]:
     """Values of reg to pass through, for costs that range over `spread`."""

@@ -37,7 +37,7 @@ SHAPES = {
     "h": "m", "rho_a": "n", "rho_b": "m", "row_sums": "n", "log_scaling": "n", "V": "mk", "U": "nk",
     "forward": "nk", "backward": "mk", "row_sum": "n", "col_sum": "m", "rows": "n", "columns": "m",
     "index": "nk", "value": "nk", "log_p": "m", "left": "nk", "right": "mk", "w": "n", "own_x": "md",
-    "own_y": "md", "indices": "q", "values": "q", "entries": "q",
+    "own_y": "md", "indices": "q", "values": "q", "entries": "q", "histograms": "cm", "shares": "c",
 }  # fmt: skip
 COMMON = ["nm", "nk", "n", "m", "mk", "q"]
 
@@ -101,7 +101,7 @@ class Maker:
                 )
         if name in ("left", "right") and ndim == 1 and not self.odd() and z.size:
             z /= np.linalg.norm(z)
-        if name in "ab" and not self.odd() and z.size:
+        if name in ("a", "b", "histograms") and not self.odd() and z.size:
             z += 0.1
             with np.errstate(invalid="ignore"):
                 z /= z.sum(axis=-1, keepdims=True)
@@ -131,6 +131,8 @@ class Maker:
                 tuple(self.value(key, part) for key, part in zip(("X", "Y", "a"), parts, strict=False))
                 for _ in range(2)
             ]
+        if text.startswith("Sequence[Annotated"):  # the axes of a grid of m points
+            return [self.array("b", "float64", 1, True), np.zeros(1 + self.odd())]
         if text == "Sequence[float]":
             if name == "schedule":
                 odd = [[], [0.1, 1.0], [0.0], [float("nan")]]

@@ -1158,7 +1158,7 @@ TEST(barycentres_on_shared_points) {
         const auto first = ot::geometry<double>::dense({cost.data(), 37, 37}),
                    copied = ot::geometry<double>::dense({second.data(), 37, 37});
         weights a = uniform(37), b(37);
-        for (std::size_t i = 0; i < 37; ++i) b[i] = i % 3 == 0 ? 0.0 : static_cast<double>(i) / 450.0;
+        for (std::size_t i = 0; i < 37; ++i) b[i] = i % 3 == 0 ? 0.0 : static_cast<double>(i) / 432.0;
         const std::vector<ot::measure<double>> shared = {{first, a, 1.0}, {first, b, 3.0}},
                                                separate = {{first, a, 1.0}, {copied, b, 3.0}};
         const ot::barycenter_options o{.schedule = {64 * reg, 8 * reg, reg}, .tol = 1e-13, .max_iter = 100};
@@ -1179,6 +1179,50 @@ TEST(barycentres_on_shared_points) {
   CHECK_THROWS(std::invalid_argument,
                ot::barycenter<double>(one_thread(), empty, nullptr, {.schedule = {1.0}}, p),
                "must have a positive weight");
+}
+
+// A grid is its points, by products and where the costs range too far for them.
+TEST(barycentres_on_a_grid_are_those_of_its_points) {
+  const std::vector<double> s{0.0, 0.1, 0.35, 0.6, 1.0}, t{-0.3, 0.0, 0.2, 0.25, 0.5, 0.6, 0.9};
+  const std::vector<std::span<const double>> axes{s, t};
+  std::vector<double> points, histograms(70);
+  for (const double x : s)
+    for (const double y : t) points.insert(points.end(), {x, y});
+  test::numbers random(7);
+  for (std::size_t i = 0; i < 70; ++i) histograms[i] = i % 4 == 1 ? 0.0 : random.uniform(0, 1);
+  for (const std::size_t first : {0u, 35u}) {
+    double sum = 0;
+    for (std::size_t i = first; i < first + 35; ++i) sum += histograms[i];
+    for (std::size_t i = first; i < first + 35; ++i) histograms[i] /= sum;
+  }
+  const std::vector<double> shares{1.0, 2.0};
+  const auto geo =
+      ot::geometry<double>::points({points.data(), 35, 2}, {points.data(), 35, 2}, ot::metric::sqeuclidean);
+  const std::span<const double> h(histograms);
+  const std::vector<ot::measure<double>> measures{{geo, h.first(35), 1.0}, {geo, h.last(35), 2.0}};
+  for (const double reg : {0.05, 0.0005})
+    for (const bool debias : {false, true}) {
+      const ot::barycenter_options o{.schedule = {16 * reg, 4 * reg, reg}, .tol = 1e-13, .max_iter = 60};
+      std::vector<double> p(35), q(35), again(35);
+      const auto r = ot::barycenter(one_thread(), axes, {histograms.data(), 2, 35}, shares, debias, o, p),
+                 x = ot::barycenter<double>(one_thread(), measures, debias ? &geo : nullptr, o, q);
+      CHECK(r.iterations == x.iterations);
+      CHECK(std::fabs(r.error - x.error) <= 1e-8);
+      for (std::size_t j = 0; j < 35; ++j) CHECK(std::fabs(std::exp(p[j]) - std::exp(q[j])) <= 1e-8);
+      ot::barycenter(context({.threads = 3}), axes, {histograms.data(), 2, 35}, shares, debias, o, again);
+      CHECK(p == again);
+    }
+  std::vector<double> p(35);
+  const auto run = [&](std::span<const double> shares_, std::ptrdiff_t columns) {
+    ot::barycenter(one_thread(), axes, {histograms.data(), 2, columns}, shares_, false, {.schedule = {1.0}},
+                   p);
+  };
+  CHECK_THROWS(std::invalid_argument, run(shares, 34), "histograms must have 35 columns");
+  CHECK_THROWS(std::invalid_argument, run(std::span(shares).first(1), 35), "shares must have length 2");
+  histograms[3] += 0.1;
+  CHECK_THROWS(std::invalid_argument, run(shares, 35), "same mass");
+  histograms[3] = -1;
+  CHECK_THROWS(std::invalid_argument, run(shares, 35), "not negative");
 }
 
 // ---- stored pairs ----

@@ -157,7 +157,7 @@ std::vector<relaxed_result> solve_relaxed_batch(const context&, std::span<const 
 template <class T>
 struct measure {
   geometry<T> costs;                ///< from its points to the support
-  std::span<const double> weights;  ///< not negative, one at least positive
+  std::span<const double> weights;  ///< not negative, of the same sum > 0 for all
   double share = 1;                 ///< in the mean
 };
 struct barycenter_options {
@@ -177,6 +177,13 @@ struct barycenter_result {
 template <class T>
 barycenter_result barycenter(const context&, std::span<const measure<T>>, const geometry<T>* own,
                              const barycenter_options&, std::span<double> log_p);
+
+/// The same for histograms on a product grid with the squared distance as cost, one axis at a time: n (n_1 +
+/// ... + n_D) operations an iteration for n points. axes: coordinates along each; histograms: one a row, the
+/// last axis fastest, as log_p is.
+barycenter_result barycenter(const context&, std::span<const std::span<const double>> axes,
+                             matrix_view<const double> histograms, std::span<const double> shares,
+                             bool debias, const barycenter_options&, std::span<double> log_p);
 
 struct scaling_options {
   double tol = 1e-8;  ///< largest relative error of a row sum

@@ -1,5 +1,6 @@
-// Entropic barycentres on a fixed support, in the log domain: one sweep a measure and iteration gives its row
-// update and the column sums that the mean is taken of.
+// Entropic barycentres on a fixed support of any shape.
+#include "barycenter.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -9,10 +10,8 @@
 #include <memory>
 #include <numeric>
 #include <span>
-#include <utility>
 #include <vector>
 
-#include "anderson.hpp"
 #include "cpu_executor.hpp"
 
 namespace lapwing::ot {
@@ -70,16 +69,15 @@ class shared_kernel {
     }
   }
 
-  // For every measure l_j = log2 sum_i K_ij a_i / (K 2^gamma)_i, and for the d of the debiased barycentre
-  // log2 (K 2^d)_i. false, and nothing is written: the numbers leave the range where sums are believed.
-  bool pass(double kappa, std::span<const double* const> gamma, const double* d, double* const* l,
-            double* image) {
+  // false, and nothing is written: the numbers leave the range where sums are believed.
+  bool pass(const barycenter_step& step) {
+    const double kappa = step.kappa;
     if (!(kappa * spread_ <= most_spread)) return false;
     if (kappa != kappa_) fill(kappa);
     int odd = 0;
     buffer<double> power(ctx_, m_);
     for (std::ptrdiff_t k = 0; k < vectors_; ++k) {
-      const double* const bits = k < count_ ? gamma[static_cast<std::size_t>(k)] : d;
+      const double* const bits = k < count_ ? step.gamma + k * m_ : step.d;
       kernels::get<double>(ctx_.level()).exp2_array(bits, power.data(), m_);
       for (std::ptrdiff_t j = 0; j < m_; ++j) {
         odd |= !(std::abs(bits[j]) <= most_bits);
@@ -135,10 +133,10 @@ class shared_kernel {
       });
     if (!whole) return false;
     for (std::ptrdiff_t k = 0; k < count_; ++k)
-      kernel.log2_ratio(sums_.data() + k * m_, ones_.data(), l[k], m_);
+      kernel.log2_ratio(sums_.data() + k * m_, ones_.data(), step.l + k * m_, m_);
     if (vectors_ > count_) {
-      kernel.log2_ratio(image_.data(), ones_.data(), image, m_);
-      for (std::ptrdiff_t j = 0; j < m_; ++j) image[j] -= kappa * lowest_;
+      kernel.log2_ratio(image_.data(), ones_.data(), step.image, m_);
+      for (std::ptrdiff_t j = 0; j < m_; ++j) step.image[j] -= kappa * lowest_;
     }
     return true;
   }
@@ -180,17 +178,6 @@ class shared_kernel {
   std::vector<buffer<T>> quotients_;
 };
 
-// Vectors for `anderson`, in the norm of how much their entries matter.
-struct weighted_space {
-  using vector = buffer<double>;
-  const context& ctx;
-  std::ptrdiff_t size;
-  buffer<double>& weights;
-  std::ptrdiff_t cols() const { return size; }
-  std::span<const double> b() const { return weights; }
-  vector make_cols() const { return vector(ctx, size); }
-};
-
 // The sweeps of every measure by itself, which bear any range of the costs.
 template <class T>
 class separate_sweeps {
@@ -230,23 +217,23 @@ class separate_sweeps {
     }
   }
 
-  void pass(double kappa, std::span<const double* const> gamma, const double* d, double* const* l,
-            double* image) {
+  void pass(const barycenter_step& step) {
+    const double kappa = step.kappa;
     const bool exact = kappa != kappa_;  // a start: phi says nothing yet
     kappa_ = kappa;
     for (std::size_t k = 0; k < states_.size(); ++k) {
       state& s = states_[k];
-      const std::ptrdiff_t m = s.gamma.size();
-      std::copy_n(gamma[k], m, s.gamma.data());
+      const std::ptrdiff_t m = s.gamma.size(), at = static_cast<std::ptrdiff_t>(k) * m;
+      std::copy_n(step.gamma + at, m, s.gamma.data());
       s.ex->sweep(kappa, 1.0, exact, s.phi, s.gamma, s.rho);
-      for (std::ptrdiff_t j = 0; j < m; ++j) l[k][j] = -s.rho[j] - s.gamma[j];
+      for (std::ptrdiff_t j = 0; j < m; ++j) step.l[at + j] = -s.rho[j] - s.gamma[j];
     }
     if (own_) {
       const std::ptrdiff_t m = own_->rows();
       buffer<double> h(ctx_, m);
-      for (std::ptrdiff_t j = 0; j < m; ++j) h[j] = d[j] / kappa;
-      softmin<T>(ctx_, *own_, h, log2e / kappa, std::span(image, static_cast<std::size_t>(m)), false);
-      for (std::ptrdiff_t j = 0; j < m; ++j) image[j] *= -kappa;
+      for (std::ptrdiff_t j = 0; j < m; ++j) h[j] = step.d[j] / kappa;
+      softmin<T>(ctx_, *own_, h, log2e / kappa, std::span(step.image, static_cast<std::size_t>(m)), false);
+      for (std::ptrdiff_t j = 0; j < m; ++j) step.image[j] *= -kappa;
     }
   }
 
@@ -291,97 +278,24 @@ barycenter_result barycenter(const context& ctx, std::span<const measure<T>> mea
     total += k.share;
   }
   if (own) check(own->rows() == m && own->cols() == m, "the cost of the support must be ", m, " x ", m);
-  check(!o.schedule.empty(), "schedule must hold at least reg");
-  check(o.tol > 0, "tol must be > 0, got ", o.tol);
-  check(o.max_iter >= 1, "max_iter must be >= 1, got ", o.max_iter);
+  check_options(o);
 
   const double finest = log2e / o.schedule.back();
   std::unique_ptr<shared_kernel<T>> shared;
   std::unique_ptr<separate_sweeps<T>> separate;
   if (shared_kernel<T>::fits(measures, own))
     shared = std::make_unique<shared_kernel<T>>(ctx, measures, own != nullptr, finest);
-  const std::ptrdiff_t count = std::ssize(measures), size = (count + (own != nullptr)) * m;
-  // All in log2. What is iterated: the gamma of every measure, then the d of the debiased barycentre. 0 for
-  // all: a start must have a weighted mean of the gammas of d.
-  buffer<double> now(ctx, size, 0.0), next(ctx, size), residual(ctx, size), mixed(ctx, size),
-      l(ctx, count * m);
-  buffer<double> p(ctx, m), weight(ctx, m), sum(ctx, m), image(ctx, m), importance(ctx, size);
-  std::vector<const double*> gamma;
-  std::vector<double*> sums;
   std::vector<double> share, mass;
   for (const measure<T>& k : measures) {
-    gamma.push_back(nullptr);
-    sums.push_back(l.data() + std::ssize(sums) * m);
     share.push_back(k.share / total);
     mass.push_back(std::accumulate(k.weights.begin(), k.weights.end(), 0.0));
   }
-  const auto& table = kernels::get<double>(ctx.level());
-  weighted_space space{ctx, size, importance};
-  anderson<weighted_space> acceleration(space, false);
-  barycenter_result r;
-  double kappa = log2e / o.schedule.front();
-  for (std::size_t level = 0; level < o.schedule.size(); ++level) {
-    const bool last = level + 1 == o.schedule.size();
-    const double ratio = log2e / o.schedule[level] / kappa;
-    kappa *= ratio;
-    for (std::ptrdiff_t j = 0; j < count * m; ++j) now[j] *= ratio;
-    bool extrapolated = false, accelerated = false;
-    double before = 0;
-    for (std::ptrdiff_t iteration = 0; last || iteration < 20; ++iteration) {
-      for (std::ptrdiff_t k = 0; k < count; ++k) gamma[static_cast<std::size_t>(k)] = now.data() + k * m;
-      const double* const d = now.data() + count * m;
-      if (shared && !shared->pass(kappa, gamma, d, sums.data(), image.data())) shared.reset();
-      if (!shared) {
-        if (!separate) separate = std::make_unique<separate_sweeps<T>>(ctx, measures, own, finest);
-        separate->pass(kappa, gamma, d, sums.data(), image.data());
-      }
-      for (std::ptrdiff_t j = 0; j < m; ++j) p[j] = own ? d[j] : 0.0;
-      for (std::ptrdiff_t k = 0; k < count; ++k)
-        for (std::ptrdiff_t j = 0; j < m; ++j) p[j] += share[static_cast<std::size_t>(k)] * l[k * m + j];
-      // every plan has column sums 2^(gamma + l); they agree with p, and with each other, at the fixed point
-      table.exp2_array(p.data(), weight.data(), m);
-      double error = 0;
-      for (std::ptrdiff_t k = 0; k < count; ++k) {
-        const double* const lk = l.data() + k * m;
-        for (std::ptrdiff_t j = 0; j < m; ++j) next[k * m + j] = now[k * m + j] + lk[j];
-        table.exp2_array(next.data() + k * m, sum.data(), m);
-        const double missed = lane_sum(m, [&](std::ptrdiff_t j) { return std::abs(sum[j] - weight[j]); });
-        error += share[static_cast<std::size_t>(k)] * missed / mass[static_cast<std::size_t>(k)];
-        for (std::ptrdiff_t j = 0; j < m; ++j) next[k * m + j] = p[j] - lk[j];
-      }
-      ++r.iterations;
-      if (extrapolated && !(error <= 2 * before) && r.iterations < o.max_iter) {
-        std::swap(now, mixed);  // back to the plain step
-        acceleration.clear();
-        extrapolated = false;
-        continue;
-      }
-      r.error = error;
-      r.stopped = ctx.report("barycenter", r.iterations, r.error) || r.stopped;
-      r.converged = last && r.error <= o.tol;
-      if (r.converged || r.stopped || r.iterations >= o.max_iter) break;
-      if (own)
-        for (std::ptrdiff_t j = 0; j < m; ++j) next[count * m + j] = 0.5 * (d[j] + p[j] - image[j]);
-      // Not where d is found too: it deconvolves, and the modes that take longest get lost in the others.
-      if (last && iteration >= 3 && !own) {
-        if (!accelerated)
-          for (std::ptrdiff_t j = 0; j < size; ++j)
-            importance[j] = share[static_cast<std::size_t>(j / m)] * weight[j % m];
-        accelerated = true;
-        for (std::ptrdiff_t j = 0; j < size; ++j) residual[j] = next[j] - now[j];
-        extrapolated = acceleration.extrapolate(now, residual, mixed);
-        std::swap(now, mixed);
-        std::swap(mixed, next);  // kept in case that the step is rejected
-      } else {
-        std::swap(now, next);
-      }
-      if (!last && r.error <= 0.05) break;
-      before = r.error;
-    }
-    if (r.stopped || r.iterations >= o.max_iter) break;
-  }
-  for (std::ptrdiff_t j = 0; j < m; ++j) log_p[static_cast<std::size_t>(j)] = p[j] * ln2;
-  return r;
+  return find_barycenter(ctx, share, mass, own != nullptr, o, log_p, [&](const barycenter_step& step) {
+    if (shared && !shared->pass(step)) shared.reset();
+    if (shared) return;
+    if (!separate) separate = std::make_unique<separate_sweeps<T>>(ctx, measures, own, finest);
+    separate->pass(step);
+  });
 }
 
 template barycenter_result barycenter<float>(const context&, std::span<const measure<float>>,

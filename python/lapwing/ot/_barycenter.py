@@ -11,7 +11,7 @@ import numpy as np
 from lapwing import _array, _backend, _caller, _threads, _validate
 from lapwing._array import Array, Floats, Kind
 from lapwing._progress import Callback, Progress
-from lapwing.ot import _cost, _grid
+from lapwing.ot import _cost
 from lapwing.ot._geometry import Vector
 from lapwing.ot._grid import Grid
 
@@ -193,14 +193,15 @@ def _on_grid(
     histograms = _histograms(images.reshape(-1, count), int(np.prod(grid.shape)))
     shares = _shares(weights, count)
     used = np.flatnonzero(shares)
-    stack = np.ascontiguousarray(histograms.T[used]).reshape(used.size, *grid.shape)
-    stack /= stack.reshape(used.size, -1).sum(axis=1).reshape(-1, *[1] * len(grid.shape))
-    share = shares[used] / shares[used].sum()
+    stack = np.ascontiguousarray(histograms.T[used])
+    stack /= stack.sum(axis=1, keepdims=True)
+    log_p: Vector = np.empty(stack.shape[1])
     with Progress(callback, verbose, unit=" iterations", reg=reg) as progress:
-        log_p, converged, stopped, iterations, error = _grid.barycenter(
-            grid, stack, share, _schedule(reg, grid.range), debias, tol, most, threads, progress
-        )
-    out = np.exp(log_p).astype(images.dtype)
+        converged, stopped, iterations, error = _backend.extension().ot_grid_barycenter(
+            grid.axes, stack, shares[used], debias, _schedule(reg, grid.range), tol, most, log_p, threads,
+            progress.hook,
+        )  # fmt: skip
+    out = np.exp(log_p).reshape(grid.shape).astype(images.dtype)
     return _finish(out, _array.kind_of(A), converged, stopped, iterations, error, reg, tol)
 
 

@@ -166,16 +166,6 @@ class Geometry:
         _backend.extension().ot_softmin(*self._key, h, reg, out, transpose != self.swapped, threads, hook)
         return out
 
-    def softmin_lines(
-        self, h: Vector, reg: float, *, transpose: bool = False, threads: int = 0, hook: Hook = None
-    ) -> Vector:
-        """`softmin` of every row of `h`."""
-        out = np.empty((h.shape[0], self.m if transpose else self.n))
-        _backend.extension().ot_softmin_lines(
-            *self._key, h, reg, out, transpose != self.swapped, threads, hook
-        )
-        return out
-
     def c_transform(self, h: Vector, *, threads: int) -> tuple[Vector, NDArray[np.int64]]:
         out, index = np.empty(self.n), np.empty(self.n, dtype=np.int64)
         _backend.extension().ot_ctransform(*self._key, h, out, index, self.swapped, threads)
