@@ -145,10 +145,11 @@ def barycenter(
     schedule = _schedule(level, extent.high - extent.low)
     if geometry.swapped:  # the core takes rows as measures
         geometry = _cost.geometry_of(np.ascontiguousarray(geometry.x.T), None, metric, threads)
-    measures: list[Any] = []
     used = np.flatnonzero(shares)
-    for column in histograms[:, used].T:
-        measures.append((geometry.x, geometry.y, np.ascontiguousarray(column / column.sum())))
+    measures = [
+        (geometry.x, geometry.y, np.ascontiguousarray(column / column.sum()))
+        for column in histograms[:, used].T
+    ]
     log_p: Vector = np.empty(geometry.m)
     with Progress(callback, verbose, unit=" iterations", reg=level) as progress:
         converged, stopped, iterations, error = _backend.extension().ot_barycenter(
