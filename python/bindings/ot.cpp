@@ -539,6 +539,23 @@ void bind(nb::module_& m) {
     });
   };
   m.def(
+      "ot_sparse_semi_dual",
+      [](cost x, optional_cost y, const std::string& metric, vec_in<double> a, vec_in<double> b, double reg,
+         vec_in<double> alpha, vec_out<double> gradient, index_matrix index, mat_out<double> entries,
+         bool transpose, int threads) {
+        return run(threads, nb::none(), [&](const context& ctx) {
+          return ot::sparse_semi_dual<T>(ctx, geometry<T>(x, y, metric), view<double>(a), view<double>(b),
+                                         reg, view<double>(alpha), view<double>(gradient),
+                                         {index.data(), static_cast<std::ptrdiff_t>(index.shape(0)),
+                                          static_cast<std::ptrdiff_t>(index.shape(1))},
+                                         view<double>(entries), transpose);
+        });
+      },
+      X, Y, "metric"_a, "a"_a.noconvert(), "b"_a.noconvert(), "reg"_a, "alpha"_a.noconvert(),
+      "gradient"_a.noconvert(), "support"_a.noconvert(), "parts"_a.noconvert(), "transpose"_a, "threads"_a,
+      "Semi-dual of transport with few entries in each column; its gradient and they are written.");
+
+  m.def(
       "ot_topk",
       [top](cost x, optional_cost y, const std::string& metric, double reg, vec_in<double> u,
             vec_in<double> v, std::ptrdiff_t k, index_matrix index, mat_out<double> value, bool transpose,

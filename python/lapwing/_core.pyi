@@ -402,6 +402,15 @@ def ot_plan(X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order=
     """Rows i0 ... of P."""
 
 @overload
+def ot_sparse_semi_dual(X: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], Y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, metric: str, a: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], b: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], reg: float, alpha: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], gradient: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], support: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu')], parts: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], transpose: bool, threads: int) -> float: ...
+
+@overload
+def ot_sparse_semi_dual(X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], Y: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, metric: str, a: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], b: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], reg: float, alpha: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], gradient: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], support: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu')], parts: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], transpose: bool, threads: int) -> float:
+    """
+    Semi-dual of transport with few entries in each column; its gradient and they are written.
+    """
+
+@overload
 def ot_topk(X: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], Y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, metric: str, reg: float, u: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], v: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, index: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu')], value: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')], transpose: bool, threads: int) -> None: ...
 
 @overload

@@ -38,6 +38,7 @@ SHAPES = {
     "forward": "nk", "backward": "mk", "row_sum": "n", "col_sum": "m", "rows": "n", "columns": "m",
     "index": "nk", "value": "nk", "log_p": "m", "left": "nk", "right": "mk", "w": "n", "own_x": "md",
     "own_y": "md", "indices": "q", "values": "q", "entries": "q", "histograms": "cm", "shares": "c",
+    "alpha": "n", "gradient": "n", "support": "mk", "parts": "mk",
 }  # fmt: skip
 COMMON = ["nm", "nk", "n", "m", "mk", "q"]
 

@@ -281,6 +281,17 @@ template <class T>
 void top_k(const context&, const plan<T>&, matrix_view<std::int64_t> index, matrix_view<double> value,
            bool transposed);
 
+/// Transport with the penalty reg/2 |P|^2 and at most k entries in each column, by its semi-dual
+///   <a, alpha> - sum_j max <alpha - C_j, p> - reg/2 |p|^2  over p >= 0 of sum b_j with at most k entries,
+/// a concave function of alpha (n) for any optimiser. Returned; its gradient a - P 1 is written, and for
+/// every column the rows and entries that attain the maximum, falling: index and entries are m x k. Costs
+/// must be finite. transposed: rows and columns change places.
+template <class T>
+double sparse_semi_dual(const context&, const geometry<T>&, std::span<const double> a,
+                        std::span<const double> b, double reg, std::span<const double> alpha,
+                        std::span<double> gradient, matrix_view<std::int64_t> index,
+                        matrix_view<double> entries, bool transposed);
+
 /// Draws a column from the distribution P_i. / sum_j P_ij of a row, as often as there are numbers for it:
 /// those of the row rows[k] are offsets[k] ... offsets[k + 1] - 1 in `uniform` (in [0, 1)) and in `columns`.
 /// -1 where the row is empty. transposed: rows and columns change places.

@@ -290,6 +290,17 @@ class Geometry:
         _backend.extension().ot_topk(*self._key, reg, u, v, k, index, value, transpose, threads)
         return index, value
 
+    def sparse_semi_dual(
+        self, a: Vector, b: Vector, k: int, reg: float, alpha: Vector, *, threads: int = 0
+    ) -> tuple[float, Vector, NDArray[np.int64], Vector]:
+        """Value and gradient, and the k rows and entries of each column."""
+        gradient = np.empty(self.n)
+        index, entries = np.empty((self.m, k), dtype=np.int64), np.empty((self.m, k))
+        value = _backend.extension().ot_sparse_semi_dual(
+            *self._key, a, b, reg, alpha, gradient, index, entries, self.swapped, threads
+        )
+        return value, gradient, index, entries
+
     def sample(
         self, reg: float, u: Vector, v: Vector, rows: NDArray[np.int64], uniform: Vector, *, threads: int = 0
     ) -> NDArray[np.int64]:

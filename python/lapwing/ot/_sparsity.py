@@ -14,7 +14,6 @@ from lapwing._progress import Callback, Progress
 from lapwing.exceptions import InfeasibleError
 from lapwing.ot import _cost
 from lapwing.ot._geometry import Geometry, Vector
-from lapwing.ot._result import TOP_MOST
 from lapwing.ot._solve import _weights
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["SparsePlan", "sparsity_constrained"]
 
 MEMORY = 10  # differences that L-BFGS keeps
-BLOCK = 2**22  # costs that are looked at together where the core's selection does not reach
 
 
 class SparsePlan(NamedTuple):
@@ -89,7 +87,7 @@ def sparsity_constrained(
     reg : float
         γ > 0, in units of the cost over those of the weights.
     Y : array of shape (m, d), optional
-        Points of the columns. No matrix of n m costs is made then, if k is at most 64.
+        Points of the columns. No matrix of n m costs is made then.
     metric : {"sqeuclidean", "euclidean", "cosine", "dot"}
         The cost of a pair of points.
     round : bool
@@ -179,7 +177,7 @@ def sparsity_constrained(
             },
         )  # fmt: skip
     alpha = problem.best
-    index, _, entries = problem.columns(alpha)
+    _, _, index, entries = problem.at(alpha)
     if round:
         entries = _rounded(part, rows_a, weights, index, entries)
     return _result(
@@ -198,54 +196,24 @@ def sparsity_constrained(
 
 
 class _SemiDual:
-    """Minus the semi-dual, with its gradient: ``Σ_j b_j h_j(α) - <α, a>``."""
+    """Minus the semi-dual, with its gradient, and the best that was seen."""
 
     def __init__(self, geometry: Geometry, a: Vector, b: Vector, k: int, reg: float, threads: int) -> None:
         self.geometry, self.a, self.b, self.k, self.reg, self.threads = geometry, a, b, k, reg, threads
         self.least, self.best = np.inf, np.zeros(a.size)
         self.row_error, self.steps = np.inf, 0
-        # the selection of the core works on 2^(α/width - C/width): within the range of its numbers
-        extent = geometry.extent(threads)
-        spread = extent.high - extent.low
-        self.width = spread / 32 if spread > float(np.finfo(np.float32).tiny) else 1.0
 
-    def columns(self, alpha: Vector) -> tuple[NDArray[np.int64], Vector, Vector]:
-        """Return the rows that each column uses, α less the cost and the entries there, all (m, k)."""
-        index = self.select(alpha)
-        flat = np.repeat(np.arange(self.b.size), self.k)
-        x = alpha[index] - self.geometry.costs_of_pairs(index.ravel(), flat).reshape(index.shape)
-        # the projection of x / (reg b) onto the simplex, times b
-        order = np.argsort(-x, axis=1, kind="stable")
-        index, x = np.take_along_axis(index, order, 1), np.take_along_axis(x, order, 1)
-        above = (np.cumsum(x, axis=1) - self.reg * self.b[:, None]) / np.arange(1, self.k + 1)
-        size = np.count_nonzero(x > above, axis=1)
-        level = above[np.arange(size.size), np.maximum(size, 1) - 1]
-        return index, x, np.maximum(x - level[:, None], 0) / self.reg
-
-    def select(self, alpha: Vector) -> NDArray[np.int64]:
-        if self.k <= TOP_MOST:
-            index, _ = self.geometry.top(
-                self.width, (alpha - alpha.max()) / self.width, np.zeros(self.b.size), self.k,
-                transpose=True, threads=self.threads,
-            )  # fmt: skip
-            return index
-        m = self.b.size
-        out = np.empty((m, self.k), dtype=np.int64)
-        step = max(1, BLOCK // alpha.size)
-        for j in range(0, m, step):
-            x = (self.geometry.costs(columns=slice(j, j + step)) - alpha[:, None]).T
-            out[j : j + step] = np.argpartition(x, self.k - 1, axis=1)[:, : self.k]
-        return out
+    def at(self, alpha: Vector) -> tuple[float, Vector, NDArray[np.int64], Vector]:
+        return self.geometry.sparse_semi_dual(
+            self.a, self.b, self.k, self.reg, np.ascontiguousarray(alpha), threads=self.threads
+        )
 
     def __call__(self, alpha: Vector) -> tuple[float, Vector]:
-        index, x, entries = self.columns(alpha)
-        linear = float(np.sum(entries * x))
-        value = linear - 0.5 * self.reg * float(np.sum(entries * entries)) - float(alpha @ self.a)
-        gradient = np.bincount(index.ravel(), weights=entries.ravel(), minlength=self.a.size) - self.a
-        if value < self.least:
-            self.least, self.best = value, alpha.copy()
+        dual, gradient, _, _ = self.at(alpha)
+        if -dual < self.least:
+            self.least, self.best = -dual, alpha.copy()
             self.row_error = float(np.abs(gradient).sum() / self.a.sum())
-        return value, gradient
+        return -dual, -gradient
 
 
 def _rounded(geometry: Geometry, a: Vector, b: Vector, index: NDArray[np.int64], entries: Vector) -> Vector:
