@@ -22,6 +22,70 @@ std::vector<double> circle(std::ptrdiff_t n, double radius) {
   return xy;
 }
 
+using view = lapwing::matrix_view<const double>;
+
+// What is made of several solves; x and y as points of weights a and b.
+bool variants(const lapwing::context& ctx, view x, view y, const std::vector<double>& a,
+              const std::vector<double>& b, double reg) {
+  namespace ot = lapwing::ot;
+  const std::size_t n = a.size(), m = b.size();
+  const ot::options options{.schedule = {1.0, 0.2, reg}, .tol = 1e-9};
+  std::vector<double> f(n), g(m), own_x(n), own_y(m), back(n);
+  const auto apart =
+      ot::divergence<double>(ctx, x, y, ot::metric::sqeuclidean, a, b, options, f, g, own_x, own_y);
+  std::printf("divergence %.6f\n", apart.value);
+
+  // Where the plan takes points on the x axis, and what turning the inner circle by a quarter wastes.
+  const std::vector<double> points{0.9, 0.0, 2.0, 0.0};
+  std::vector<double> coordinates(2 * m), images(4), turned(2 * n);
+  for (std::size_t j = 0; j < m; ++j) {
+    coordinates[j] = y(static_cast<std::ptrdiff_t>(j), 0);
+    coordinates[m + j] = y(static_cast<std::ptrdiff_t>(j), 1);
+  }
+  ot::entropic_map<double>(ctx,
+                           ot::geometry<double>::points({points.data(), 2, 2}, y, ot::metric::sqeuclidean), g,
+                           b, reg, {coordinates.data(), 2, y.rows}, {images.data(), 2, 2});
+  for (std::size_t i = 0; i < n; ++i) {
+    turned[2 * i] = -x(static_cast<std::ptrdiff_t>(i), 1);
+    turned[2 * i + 1] = x(static_cast<std::ptrdiff_t>(i), 0);
+  }
+  const auto gap =
+      ot::monge_gap<double>(ctx, x, {turned.data(), x.rows, 2}, ot::metric::sqeuclidean, a, options, f, back);
+  std::printf("image of (0.9, 0) %.6f\nMonge gap %.6f\n", images[0], gap.linear);
+
+  // Thirty points between the circles, and images between two images.
+  std::vector<double> between(x.data, x.data + 60), small(30, 1.0 / 30);
+  const std::vector<ot::cloud<double>> clouds{{x, a, 1.0}, {y, b, 1.0}};
+  const auto middle = ot::barycenter_free_support<double>(ctx, clouds, small, {.plans = options, .tol = 1e-6},
+                                                          {between.data(), 30, 2});
+  std::printf("free barycentre %.6f\n", middle.value);
+  std::vector<double> axis(16), pictures(2 * 256), log_p(256);
+  for (std::size_t i = 0; i < 16; ++i) axis[i] = static_cast<double>(i) / 15;
+  for (std::size_t k = 0; k < 2; ++k)
+    for (std::size_t i = 0; i < 256; ++i) pictures[256 * k + i] = (i / 16 / 8 == k && i % 16 / 8 == k) / 64.0;
+  const std::vector<std::span<const double>> axes{axis, axis};
+  const auto picture = ot::barycenter(ctx, axes, {pictures.data(), 2, 256}, std::vector{1.0, 1.0}, false,
+                                      {.schedule = {0.1, 0.01}, .tol = 1e-8}, log_p);
+  std::printf("barycentre of pictures: in the middle %.6f\n", std::exp(log_p[8 * 16 + 8]));
+
+  // Half of the inner circle labelled with the nearest of three corners; one entry a point for the rest.
+  std::vector<double> cost(3 * n), labels(3 * n), gradient(3), entries(n);
+  const double corners[3][2] = {{1, 0}, {-1, 1}, {-1, -1}};
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t k = 0; k < 3; ++k)
+      cost[3 * i + k] = std::pow(x(static_cast<std::ptrdiff_t>(i), 0) - corners[k][0], 2) +
+                        std::pow(x(static_cast<std::ptrdiff_t>(i), 1) - corners[k][1], 2);
+  const auto half =
+      ot::progressive_partial(ctx, {cost.data(), x.rows, 3}, 0.5, 1.0, {}, {}, 0,
+                              {.solve = {.schedule = {0.1}, .tol = 1e-9}}, {labels.data(), x.rows, 3});
+  std::vector<std::int64_t> chosen(n);
+  const double dual = ot::sparse_semi_dual<double>(
+      ctx, ot::geometry<double>::dense({cost.data(), x.rows, 3}), std::vector(3, 1.0 / 3), a, 1.0,
+      std::vector(3, 0.0), gradient, {chosen.data(), x.rows, 1}, {entries.data(), x.rows, 1}, true);
+  std::printf("progressive objective %.6f\nsemi-dual %.6f\n", half.objective, dual);
+  return apart.converged && gap.converged && middle.converged && picture.converged && half.converged;
+}
+
 int run() {
   constexpr std::ptrdiff_t n = 600, m = 400, k = 4;
   constexpr double reg = 0.05;
@@ -110,7 +174,8 @@ int run() {
   std::printf("implicit differentiation: %td steps; doubly stochastic: %td steps\n", implicit.iterations,
               scaling.iterations);
 
-  const bool others = implicit.converged && scaling.converged && part.converged &&
+  const bool rest = variants(quiet, {x.data(), n, 2}, {y.data(), m, 2}, a, b, reg);
+  const bool others = rest && implicit.converged && scaling.converged && part.converged &&
                       std::fabs(part.mass - 0.5) < 1e-6 && soft.converged && soft.mass < 1 &&
                       std::ranges::all_of(
                           partners, [](std::int64_t j) { return j >= 0 && j < m; }) &&

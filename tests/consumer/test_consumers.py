@@ -60,6 +60,27 @@ def test_cmake_program(tmp_path: Path) -> None:
     x, y = (r * np.c_[np.cos(t), np.sin(t)] for r, t in zip((1.0, 1.5), circle, strict=True))
     expected = lapwing.ot.solve_sample(x, y, reg=0.05, tol=1e-9).value_linear
     assert float(out.split("transport cost ")[1].split(",")[0]) == pytest.approx(expected, abs=2e-6)
+    line = dict(row.rsplit(" ", 1) for row in out.splitlines() if " " in row)
+
+    def agrees(name, value):
+        assert float(line[name]) == pytest.approx(value, abs=2e-6), name
+
+    ot = lapwing.ot
+    result = ot.solve_sample(x, y, reg=0.05, tol=1e-9)
+    agrees("divergence", ot.sinkhorn_divergence(x, y, reg=0.05, tol=1e-9).value)
+    agrees("image of (0.9, 0)", result.entropic_map(np.array([[0.9, 0.0]]))[0, 0])
+    turned = np.stack([-x[:, 1], x[:, 0]], axis=1)
+    agrees("Monge gap", ot.monge_gap(x, turned, reg=0.05, linear=True, tol=1e-9).value)
+    free = ot.barycenter_free_support([x, y], support=x[:30], reg=0.05, tol=1e-6, plan_tol=1e-9)
+    agrees("free barycentre", free.value)
+    pictures = np.zeros((16, 16, 2))
+    pictures[:8, :8, 0] = pictures[8:, 8:, 1] = 1 / 64
+    axis = np.arange(16) / 15
+    middle = ot.barycenter(pictures, grid=(axis, axis), reg=0.01, tol=1e-8).weights[8, 8]
+    agrees("barycentre of pictures: in the middle", middle)
+    costs = ((x[:, None] - [[1, 0], [-1, 1], [-1, -1]]) ** 2).sum(axis=2)
+    agrees("progressive objective", ot.progressive_partial(costs, 0.5, tol=1e-9).objective)
+    agrees("semi-dual", np.mean(costs.min(axis=1) + 0.5 / len(x)))
 
 
 def test_cmake_program_by_prefix(tmp_path: Path) -> None:

@@ -82,6 +82,13 @@ def test_one_cloud_is_a_smoothed_copy():
     np.testing.assert_allclose(found.weights @ found.points, X.mean(axis=0), atol=1e-9)
 
 
+def test_a_single_point_ends_at_the_mean():
+    X = np.random.default_rng(3).normal(size=(50, 3))
+    found = ot.barycenter_free_support([X, X + 2], support=[[9.0, 0.0, 0.0]], reg=0.1, tol=1e-9)
+    assert found.converged
+    np.testing.assert_allclose(found.points, [X.mean(axis=0) + 1], atol=1e-12)
+
+
 def test_gaussians_have_the_gaussian_between():
     """Cov^(1/2) of the barycentre is the mean of the roots for commuting covariances."""
     rng = np.random.default_rng(1)

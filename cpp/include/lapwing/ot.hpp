@@ -329,6 +329,91 @@ marginal_result solve_marginals(const context&, const plan<T>&, const marginal_e
 marginal_result solve_marginals(const context&, csr_view<const double> plan, double unit,
                                 const marginal_equations&, std::span<double> s, std::span<double> t);
 
+// What is made of several solves.
+
+struct divergence_result {
+  double value;
+  bool converged;
+};
+/// The Sinkhorn divergence of weighted points, OT(x, y) - (OT(x, x) + OT(y, y)) / 2 + reg/2 (sum a - sum
+/// b)^2, 0 exactly for equal ones. f, g: potentials of the first problem; own_x, own_y: those of each side
+/// with itself, so that the gradient for a is f - own_x. Takes no start.
+template <class T>
+divergence_result divergence(const context&, matrix_view<const T> x, matrix_view<const T> y, metric,
+                             std::span<const double> a, std::span<const double> b, const options&,
+                             std::span<double> f, std::span<double> g, std::span<double> own_x,
+                             std::span<double> own_y);
+/// The same with penalised marginals; no mass.
+template <class T>
+divergence_result divergence(const context&, matrix_view<const T> x, matrix_view<const T> y, metric,
+                             std::span<const double> a, std::span<const double> b, const relaxed_options&,
+                             std::span<double> f, std::span<double> g, std::span<double> own_x,
+                             std::span<double> own_y);
+
+struct gap_result {
+  double value;   ///< cost less the regularised value of the best transport
+  double linear;  ///< cost less <C, P>
+  double cost;    ///< sum a_i c(x_i, image_i)
+  bool converged;
+};
+/// How much cheaper the images of a map could be reached than by the map. f, g: potentials of the transport
+/// from the points to the images.
+template <class T>
+gap_result monge_gap(const context&, matrix_view<const T> x, matrix_view<const T> images, metric,
+                     std::span<const double> a, const options&, std::span<double> f, std::span<double> g);
+
+/// The means of values (p x m) for the conditional distributions of new points: rows of the geometry, whose
+/// columns are those of a problem that was solved with weights b and potentials g. out: p x rows. With the
+/// coordinates of the columns as values this is the entropic map.
+template <class T>
+void entropic_map(const context&, const geometry<T>&, std::span<const double> g, std::span<const double> b,
+                  double reg, matrix_view<const double> values, matrix_view<double> out);
+
+/// One of the measures that a barycentre whose points move is taken of.
+template <class T>
+struct cloud {
+  matrix_view<const T> points;
+  std::span<const double> weights;
+  double share = 1;  ///< in the mean
+};
+struct free_barycenter_options {
+  options plans{};    ///< of the first turn; those after it start where it ended
+  double tol = 1e-4;  ///< on the displacement
+  std::ptrdiff_t max_iter = 100;
+};
+struct free_barycenter_result {
+  bool converged = false, stopped = false;
+  std::ptrdiff_t iterations = 0;
+  /// Of the last turn: root mean square, over that of the points around their mean (of the clouds, if the
+  /// points are one).
+  double displacement = 0;
+  double value = 0;  ///< mean regularised cost to the clouds
+};
+/// Moves the points (a start on entry) to where their mean regularised squared-distance cost to the clouds is
+/// least, with the weights that they have.
+template <class T>
+free_barycenter_result barycenter_free_support(const context&, std::span<const cloud<T>>,
+                                               std::span<const double> weights,
+                                               const free_barycenter_options&, matrix_view<T> points);
+
+struct progressive_options {
+  relaxed_options solve{};  ///< schedule, tol, max_iter; the rest is set
+  std::ptrdiff_t max_outer = 100;
+};
+struct progressive_result {
+  bool converged = false;
+  double objective = 0;
+  std::ptrdiff_t outer = 0;  ///< solves
+};
+/// Labels the share of n points with k clusters (costs n x k): minimises <C, Q> + gamma KL(Q^T 1 | share
+/// sizes) - reg H(Q) - lambda <S, Q Q^T> over Q >= 0 with Q 1 <= 1/n and mass `share`. sizes (empty: equal)
+/// belong to no particular column: the largest goes to the one that gets most without them. S: an affinity of
+/// the points, or none. labels: n Q.
+progressive_result progressive_partial(const context&, matrix_view<const double> cost, double share,
+                                       double gamma, std::span<const double> sizes,
+                                       csr_view<const double> affinity, double lambda,
+                                       const progressive_options&, matrix_view<double> labels);
+
 struct neighbours {
   double low, high, fraction;  ///< the quantile by linear interpolation is low + fraction (high - low)
 };

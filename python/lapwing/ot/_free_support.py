@@ -30,7 +30,7 @@ class FreeBarycenter(NamedTuple):
         Mean of the transport costs (with their entropy) to the clouds.
     displacement : float
         How far the points moved in the last iteration: root mean square, over that of the points around
-        their mean.
+        their mean (of the clouds, for a barycentre of one point).
     converged : bool
     n_iter : int
     results : list of OTResult
@@ -149,6 +149,8 @@ def barycenter_free_support(
         raise ValueError(f"support_weights must be > 0, but support_weights[{int(np.argmin(b))}] is 0")
     kind = _array.kind_of(clouds[0])
     used = np.flatnonzero(share).tolist()
+    shares = share[used] / share[used].sum()
+    around = float(np.sqrt(sum(w * points[k].var(axis=0).sum() for w, k in zip(shares, used, strict=True))))
     results: list[OTResult] = []
     displacement, turn, converged, stopped = np.inf, 0, False, False
     with Progress(callback, verbose, unit=" turns", reg=level) as progress:
@@ -168,6 +170,7 @@ def barycenter_free_support(
                 target += share[k] * image[:, :-1] / image[:, -1:]
             spread = float(np.sqrt(b @ np.square(target - b @ target).sum(axis=1)))
             moved = float(np.sqrt(b @ np.square(target - Y).sum(axis=1)))
+            spread = spread or around  # a barycentre of one point
             displacement = moved / spread if spread > 0 else 0.0 if moved == 0 else np.inf
             Y = target.astype(dtype)
             turn += 1
