@@ -288,6 +288,10 @@ class cost_rows {
   buffer<double> x_constant_, y_constant_;
 };
 
+// Made once, in plan.cpp.
+extern template class cost_rows<float>;
+extern template class cost_rows<double>;
+
 // The rows first, first + 1, ... as a group; the last one is repeated where the rows end. Returns how many
 // are real.
 inline std::ptrdiff_t row_group(std::ptrdiff_t first, std::ptrdiff_t end, std::ptrdiff_t group,

@@ -477,4 +477,8 @@ class cpu_executor {
   buffer<double> kept_phi_, kept_gamma_, kept_a_, kept_sum_;
 };
 
+// Made once, in solve.cpp.
+extern template class cpu_executor<float>;
+extern template class cpu_executor<double>;
+
 }  // namespace lapwing::ot

@@ -10,7 +10,10 @@
 #include <span>
 #include <vector>
 
+#include "../buffer.hpp"
+#include "../kernels/table.hpp"
 #include "barycenter.hpp"
+#include "cost_rows.hpp"
 
 namespace lapwing::ot {
 

@@ -11,6 +11,9 @@
 #include "cost_rows.hpp"
 
 namespace lapwing::ot {
+
+template class cost_rows<float>;
+template class cost_rows<double>;
 namespace {
 
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();

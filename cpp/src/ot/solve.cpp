@@ -12,6 +12,9 @@
 
 namespace lapwing::ot {
 
+template class cpu_executor<float>;
+template class cpu_executor<double>;
+
 const char* name(step_kind k) noexcept {
   constexpr const char* names[] = {"sweep", "anderson", "sor", "rejected", "newton"};
   return names[static_cast<int>(k)];
