@@ -169,9 +169,11 @@ def check_choice(x: object, name: str, choices: Sequence[Any]) -> Any:
 
 
 def check_outputs(inputs: Iterable[Any], outputs: Iterable[Any]) -> None:
-    """Refuse to write over a file that is read."""
+    """Refuse to write over a file that is read, or a folder."""
     read = {Path(path).resolve(): path for path in inputs}
     for path in outputs:
+        if Path(path).is_dir():
+            raise IsADirectoryError(f"--out: {path} is a folder, where a file is to be written")
         if Path(path).resolve() in read:
             raise ValueError(
                 f"--out: {path} would be written over {read[Path(path).resolve()]}, which is read"

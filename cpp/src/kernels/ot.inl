@@ -288,8 +288,9 @@ LAPWING_INLINE void dot_tile(const T* e, long stride, long ahead, const T* v, lo
   for (long j = j0; j < j1; j += W) {
     vec<T> ej[block_rows];
     LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) ej[r] = load(e + r * stride + j);
-    if (ahead != 0) LAPWING_UNROLL
-    for (long r = 0; r < block_rows; ++r) fetch(e + r * stride + j, ahead);
+    if (ahead != 0) {
+      LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) fetch(e + r * stride + j, ahead);
+    }
     LAPWING_UNROLL for (long c = 0; c < C; ++c) {
       const vec<T> vj = load(v + c * ldv + j);
       LAPWING_UNROLL for (long r = 0; r < block_rows; ++r) acc[c][r] = ej[r] * vj + acc[c][r];

@@ -114,18 +114,17 @@ def _draw(path: Path, model: Any, title: str) -> None:
 
 
 def _tree(args: argparse.Namespace) -> None:
+    from lapwing._validate import check_outputs
+
     out = Path(args.out)
-    if out.is_dir():
-        raise ValueError(f"{out} is a folder; --out is the file of the tree")
+    read = [args.alignment, *([args.compare] if args.compare is not None else [])]
+    check_outputs(read, [out])
     if not out.parent.is_dir():
         raise FileNotFoundError(f"{out.parent}: no such folder")
     picture, report_file = out.with_suffix(".png"), out.with_suffix(".json")
     if out in (picture, report_file):
         raise ValueError(f"--out must not end in {out.suffix}: {out.name} is for the picture or the report")
-    from lapwing._validate import check_outputs
-
-    read = [args.alignment, *([args.compare] if args.compare is not None else [])]
-    check_outputs(read, [out, report_file, *([] if args.no_picture else [picture])])
+    check_outputs(read, [report_file, *([] if args.no_picture else [picture])])
     if args.outgroup is not None and args.root != "none":
         raise ValueError("--outgroup and --root exclude each other")
     if not args.no_picture:

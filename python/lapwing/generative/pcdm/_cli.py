@@ -152,8 +152,6 @@ def _train(args: argparse.Namespace) -> None:
         verbose=0 if args.quiet else 1,
     )  # fmt: skip
     out = Path(args.out)
-    if out.is_dir():
-        raise IsADirectoryError(f"--out must be a file, and {out} is a folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     model.fit(X, X_val=validation, channels_last=args.channels_last)
