@@ -111,7 +111,7 @@ def barycenter(
     The kernel of the costs is kept while it is sought (up to 256 MiB; beyond, and where the costs range over
     more than about 700 `reg`, its exponentials are made anew in every iteration), and one pass over it serves
     all histograms. At the last of the regularisations that are passed through the iteration is accelerated by
-    Anderson mixing, but not with `debias`, which converges slowly where the entropic blur hides much detail.
+    Anderson mixing. With `debias` it still converges slowly where the entropic blur hides much detail.
 
     References
     ----------
