@@ -171,7 +171,8 @@ class OTResultBatch:
             count * n * m * self._x.dtype.itemsize, "the plans", "take one at a time: batch[k].plan",
             _solve.PLAN_BYTES,
         )  # fmt: skip
-        out = np.zeros((count, n, m), dtype=self._x.dtype)
+        whole = bool((self._lengths == (n, m)).all())  # or what is beyond the lengths stays 0
+        out = (np.empty if whole else np.zeros)((count, n, m), dtype=self._x.dtype)
         _backend.extension().ot_batch_plans(
             self._x, self._y, self._metric, self._a, self._b, self._f, self._g, *self._lengths.T.tolist(),
             self.reg, out, _threads.resolve(self.n_jobs),
