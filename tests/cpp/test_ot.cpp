@@ -1144,7 +1144,7 @@ TEST(barycentres_of_copies) {
 // those whose costs range too far for that, are swept one by one.
 TEST(barycentres_on_shared_points) {
   for (const double reg : {0.05, 0.0002})
-    for (const double offset : {0.0, 1e4 * reg})
+    for (const double offset : {0.0, 1e3 * reg})
       for (const bool debias : {false, true}) {
         const problem<double> data(kind::sqeuclidean, 37, 37, 2, 98);
         const auto x = [&](std::size_t i, std::size_t k) {
@@ -1161,7 +1161,8 @@ TEST(barycentres_on_shared_points) {
         for (std::size_t i = 0; i < 37; ++i) b[i] = i % 3 == 0 ? 0.0 : static_cast<double>(i) / 432.0;
         const std::vector<ot::measure<double>> shared = {{first, a, 1.0}, {first, b, 3.0}},
                                                separate = {{first, a, 1.0}, {copied, b, 3.0}};
-        const ot::barycenter_options o{.schedule = {64 * reg, 8 * reg, reg}, .tol = 1e-13, .max_iter = 100};
+        // as many iterations as leave rounding small: the debiased barycentre is ill-posed
+        const ot::barycenter_options o{.schedule = {64 * reg, 8 * reg, reg}, .tol = 1e-13, .max_iter = 40};
         std::vector<double> p(37), q(37), again(37);
         const auto* own = debias ? &first : nullptr;
         const auto r = ot::barycenter<double>(one_thread(), shared, own, o, p),
@@ -1202,7 +1203,7 @@ TEST(barycentres_on_a_grid_are_those_of_its_points) {
   const std::vector<ot::measure<double>> measures{{geo, h.first(35), 1.0}, {geo, h.last(35), 2.0}};
   for (const double reg : {0.05, 0.0005})
     for (const bool debias : {false, true}) {
-      const ot::barycenter_options o{.schedule = {16 * reg, 4 * reg, reg}, .tol = 1e-13, .max_iter = 60};
+      const ot::barycenter_options o{.schedule = {16 * reg, 4 * reg, reg}, .tol = 1e-13, .max_iter = 50};
       std::vector<double> p(35), q(35), again(35);
       const auto r = ot::barycenter(one_thread(), axes, {histograms.data(), 2, 35}, shares, debias, o, p),
                  x = ot::barycenter<double>(one_thread(), measures, debias ? &geo : nullptr, o, q);
