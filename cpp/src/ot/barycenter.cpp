@@ -8,7 +8,6 @@
 #include <lapwing/ot.hpp>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -85,7 +84,7 @@ class shared_kernel {
   // false, and nothing is written: the numbers leave the range where sums are believed.
   bool pass(const barycenter_step& step) {
     const double kappa = step.kappa;
-    if (!(kappa * spread_ <= most_spread)) return false;
+    if (!(kappa * spread_ <= limits::spread)) return false;
     if (kappa != kappa_) fill(kappa);
     int odd = 0;
     buffer<double> power(ctx_, m_);
@@ -93,7 +92,7 @@ class shared_kernel {
       const double* const bits = k < count_ ? step.gamma + k * m_ : step.d;
       kernels::get<double>(ctx_.level()).exp2_array(bits, power.data(), m_);
       for (std::ptrdiff_t j = 0; j < m_; ++j) {
-        odd |= !(std::abs(bits[j]) <= most_bits);
+        odd |= !(std::abs(bits[j]) <= limits::bits);
         factors_[k * stride_ + j] = static_cast<T>(power[j]);
       }
       std::fill(factors_.data() + k * stride_ + m_, factors_.data() + (k + 1) * stride_, T(0));
@@ -120,7 +119,7 @@ class shared_kernel {
         int low = 0;
         for (std::ptrdiff_t r = 0; r < rows; ++r) {
           const double* const z = dot + r * vectors_;
-          for (std::ptrdiff_t k = 0; k < vectors_; ++k) low |= !believed(z[k]);
+          for (std::ptrdiff_t k = 0; k < vectors_; ++k) low |= !limits::believed(z[k]);
           for (std::ptrdiff_t k = 0; k < count_; ++k)
             q[r * count_ + k] = static_cast<T>(weights_[(i + r) * count_ + k] / z[k]);
           if (vectors_ > count_) image_[i + r] = z[count_];
@@ -140,7 +139,7 @@ class shared_kernel {
             const double* const p = partial_.data() + (c * count_ + k) * stride_;
             for (std::ptrdiff_t j = lo; j < hi; ++j) out[j] += p[j];
           }
-          for (std::ptrdiff_t j = lo; j < hi; ++j) low |= !believed(out[j]);
+          for (std::ptrdiff_t j = lo; j < hi; ++j) low |= !limits::believed(out[j]);
           if (low) whole = false;
         }
       });
@@ -155,29 +154,14 @@ class shared_kernel {
   }
 
  private:
+  using limits = kernel_limits<T>;
   static constexpr std::ptrdiff_t most_chunks = 16, some = 8;  // rows that stay in the second-level cache
-  // The kernel itself must not be lost to underflow, whatever it is multiplied with. Of the products those
-  // are lost that are far below the rounding of a sum that is believed.
-  static constexpr double most_spread = sizeof(T) == 4 ? 120 : 1000, most_bits = sizeof(T) == 4 ? 60 : 900;
-  static bool believed(double sum) {
-    return sum >= (sizeof(T) == 4 ? 0x1p-60 : 0x1p-900) && sum <= (sizeof(T) == 4 ? 0x1p60 : 0x1p900);
-  }
-
   void fill(double kappa) {
     kappa_ = kappa;
     buffer<T> g(ctx_, stride_);
     // relative to the least cost: l does not feel a factor of the kernel
     costs_.columns(kappa, buffer<double>(ctx_, m_, kappa * lowest_), g.data());
-    const std::ptrdiff_t group = costs_.group();
-    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-      for (std::ptrdiff_t i = lo; i < hi; i += group) {
-        row_index index;
-        double sum[kernels::most_rows];
-        row_group(i, hi, group, index);
-        costs_.exponentials(kappa, index, nullptr, g.data(), entries_.data() + i * stride_, sum,
-                            workers_[static_cast<std::size_t>(w)].scratch.data());
-      }
-    });
+    all_exponentials<T>(ctx_, costs_, kappa, nullptr, g.data(), rows_per_chunk_, workers_, entries_.data());
   }
 
   const context& ctx_;
@@ -292,7 +276,7 @@ barycenter_result find_barycenter(const context& ctx, std::span<const double> sh
     bool extrapolated = false;
     double before = 0;
     for (std::ptrdiff_t iteration = 0; last || iteration < 20; ++iteration) {
-      const double* const d = now.data() + count * m;
+      const double* const d = debias ? now.data() + count * m : nullptr;
       pass(barycenter_step{kappa, now.data(), d, l.data(), image.data()});
       for (std::ptrdiff_t j = 0; j < m; ++j) p[j] = debias ? d[j] : 0.0;
       for (std::ptrdiff_t k = 0; k < count; ++k)
@@ -352,24 +336,28 @@ barycenter_result barycenter(const context& ctx, std::span<const measure<T>> mea
   check(!measures.empty(), "there must be at least one measure");
   const std::ptrdiff_t m = std::ssize(log_p);
   double total = 0;
+  std::vector<double> share, mass;
   for (const measure<T>& k : measures) {
     check_geometry(k.costs);
     check(k.costs.cols() == m, "all costs must have as many columns as the support, ", m, ", got ",
           k.costs.cols());
     check(std::ssize(k.weights) == k.costs.rows(), "weights must have length ", k.costs.rows(), ", got ",
           k.weights.size());
-    double mass = 0;
+    double sum = 0;
     for (const double w : k.weights) {
       check(w >= 0 && w <= std::numeric_limits<double>::max(),
             "weights must be finite and not negative, got ", w);
-      mass += w;
+      sum += w;
     }
-    check(mass > 0, "a measure must have a positive weight");
+    check(sum > 0, "a measure must have a positive weight");
     check(!k.costs.hollow, "the costs of a barycentre must be whole");
     check(k.share > 0 && k.share <= std::numeric_limits<double>::max(), "share must be positive, got ",
           k.share);
     total += k.share;
+    share.push_back(k.share);
+    mass.push_back(sum);
   }
+  for (double& s : share) s /= total;
   if (own) check(own->rows() == m && own->cols() == m, "the cost of the support must be ", m, " x ", m);
   check_options(o);
 
@@ -378,11 +366,6 @@ barycenter_result barycenter(const context& ctx, std::span<const measure<T>> mea
   std::unique_ptr<separate_sweeps<T>> separate;
   if (shared_kernel<T>::fits(measures, own))
     shared = std::make_unique<shared_kernel<T>>(ctx, measures, own != nullptr, finest);
-  std::vector<double> share, mass;
-  for (const measure<T>& k : measures) {
-    share.push_back(k.share / total);
-    mass.push_back(std::accumulate(k.weights.begin(), k.weights.end(), 0.0));
-  }
   return find_barycenter(ctx, share, mass, own != nullptr, o, log_p, [&](const barycenter_step& step) {
     if (shared && !shared->pass(step)) shared.reset();
     if (shared) return;

@@ -329,6 +329,22 @@ std::vector<rows_worker<T>> make_workers(const context& ctx, const cost_rows<T>&
   return w;
 }
 
+// out = 2^z of all rows (none for phi: 0), `stride` apart and in whole groups; `grain` is a multiple of
+// these. workers[w].scratch is that of the costs.
+template <class T, class Workers>
+void all_exponentials(const context& ctx, const cost_rows<T>& c, double kappa, const double* phi, const T* g,
+                      std::ptrdiff_t grain, Workers& workers, T* out) {
+  ctx.parallel_for(c.rows(), grain, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
+    for (std::ptrdiff_t i = lo; i < hi; i += c.group()) {
+      row_index index;
+      double sum[kernels::most_rows];
+      row_group(i, hi, c.group(), index);
+      c.exponentials(kappa, index, phi, g, out + i * c.stride(), sum,
+                     workers[static_cast<std::size_t>(w)].scratch.data());
+    }
+  });
+}
+
 // Calls body(rows in the group, index, z, top, worker) for every group of rows of exponents of `c`, in
 // parallel.
 template <class T, class Body>

@@ -261,15 +261,7 @@ class cpu_executor {
     std::copy_n(phi.data(), n_, kept_phi_.data());
     std::copy_n(gamma.data(), m_, kept_gamma_.data());
     costs_.columns(kappa, gamma, g_.data());
-    ctx_.parallel_for(n_, rows_per_chunk_, [&](std::ptrdiff_t lo, std::ptrdiff_t hi, int w) {
-      for (std::ptrdiff_t i = lo; i < hi; i += costs_.group()) {
-        row_index index;
-        double sum[kernels::most_rows];
-        row_group(i, hi, costs_.group(), index);
-        costs_.exponentials(kappa, index, phi.data(), g_.data(), kept_.data() + i * stride, sum,
-                            workers_[static_cast<std::size_t>(w)].scratch.data());
-      }
-    });
+    all_exponentials(ctx_, costs_, kappa, phi.data(), g_.data(), rows_per_chunk_, workers_, kept_.data());
     moved();  // 0: the factors are 1
   }
 

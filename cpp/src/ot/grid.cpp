@@ -1,12 +1,10 @@
 // Barycentres on a product grid: its kernel is applied one axis at a time, n^(1 + 1/D) operations for n^2
 // pairs.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <lapwing/error.hpp>
 #include <lapwing/ot.hpp>
 #include <limits>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -26,7 +24,7 @@ class grid_kernel {
   // histograms: one a row, over the grid, the last axis fastest
   grid_kernel(const context& ctx, std::span<const std::span<const double>> axes,
               matrix_view<const double> histograms)
-      : ctx_(ctx), count_(histograms.rows), axes_(axes) {
+      : ctx_(ctx), count_(histograms.rows), axes_(axes), histograms_(histograms) {
     for (const auto& t : axes) {
       const auto size = std::ssize(t);
       const auto [low, high] = std::minmax_element(t.begin(), t.end());
@@ -37,9 +35,6 @@ class grid_kernel {
       n_ *= size;
       all_ *= padded_.back();
     }
-    weights_ = buffer<double>(ctx, count_ * n_);
-    for (std::ptrdiff_t k = 0; k < count_; ++k)
-      for (std::ptrdiff_t i = 0; i < n_; ++i) weights_[k * n_ + i] = histograms(k, i);
     place_ = std::vector<std::ptrdiff_t>(static_cast<std::size_t>(n_));
     for (std::ptrdiff_t i = 0; i < n_; ++i) {
       std::ptrdiff_t rest = i, at = 0, step = 1;
@@ -60,15 +55,15 @@ class grid_kernel {
     for (std::ptrdiff_t k = 0; k < vectors; ++k)
       std::copy_n(k < count_ ? step.gamma + k * n_ : step.d, n_, x.data() + k * n_);
     for (std::ptrdiff_t k = 0; k < vectors; ++k) in_logarithms(step.kappa, x.data() + k * n_);
-    for (std::ptrdiff_t i = 0; i < count_ * n_; ++i) step.l[i] = std::log2(weights_[i]) - x[i];
+    for (std::ptrdiff_t k = 0; k < count_; ++k)
+      for (std::ptrdiff_t i = 0; i < n_; ++i)
+        step.l[k * n_ + i] = std::log2(histograms_(k, i)) - x[k * n_ + i];
     if (vectors > count_) std::copy_n(x.data() + count_ * n_, n_, step.image);
     for (std::ptrdiff_t k = 0; k < count_; ++k) in_logarithms(step.kappa, step.l + k * n_);
   }
 
  private:
-  // The kernel must not be lost to underflow; of the products those are lost that are far below the rounding
-  // of a sum that is believed.
-  static constexpr double most_spread = 1000, most_bits = 900, least_sum = 0x1p-900, most_sum = 0x1p900;
+  using limits = kernel_limits<double>;
 
   // Vectors of any width fill it, and rows do not all start in the same set of the first-level cache.
   static std::ptrdiff_t padded(std::ptrdiff_t n) {
@@ -77,7 +72,7 @@ class grid_kernel {
   }
 
   bool products(const barycenter_step& step, std::ptrdiff_t vectors) {
-    if (!(step.kappa * spread_ <= most_spread)) return false;
+    if (!(step.kappa * spread_ <= limits::spread)) return false;
     if (step.kappa != kappa_) fill(step.kappa);
     if (work_.empty()) {
       work_ = buffer<double>(ctx_, vectors * all_, 0.0);
@@ -88,7 +83,7 @@ class grid_kernel {
     int odd = 0;
     for (std::ptrdiff_t k = 0; k < vectors; ++k) {
       const double* const bits = k < count_ ? step.gamma + k * n_ : step.d;
-      for (std::ptrdiff_t i = 0; i < n_; ++i) odd |= !(std::abs(bits[i]) <= most_bits);
+      for (std::ptrdiff_t i = 0; i < n_; ++i) odd |= !(std::abs(bits[i]) <= limits::bits);
       table.exp2_array(bits, power.data(), n_);
       double* const x = work_.data() + k * all_;
       for (std::ptrdiff_t i = 0; i < n_; ++i) x[place_[static_cast<std::size_t>(i)]] = power[i];
@@ -99,8 +94,8 @@ class grid_kernel {
       double* const x = work_.data() + k * all_;
       for (std::ptrdiff_t i = 0; i < n_; ++i) {
         double& z = x[place_[static_cast<std::size_t>(i)]];
-        odd |= !(z >= least_sum && z <= most_sum);
-        z = weights_[k * n_ + i] / z;
+        odd |= !limits::believed(z);
+        z = histograms_(k, i) / z;
       }
     }
     if (vectors > count_)
@@ -116,7 +111,7 @@ class grid_kernel {
     int odd = 0;
     for (std::ptrdiff_t i = 0; i < n_; ++i) {
       dense[i] = x[place_[static_cast<std::size_t>(i)]];
-      odd |= !(dense[i] >= least_sum && dense[i] <= most_sum);
+      odd |= !limits::believed(dense[i]);
     }
     if (!odd) kernels::get<double>(ctx_.level()).log2_ratio(dense, ones, out, n_);
     return !odd;
@@ -178,9 +173,10 @@ class grid_kernel {
   const context& ctx_;
   std::ptrdiff_t count_, n_ = 1, all_ = 1;  // points of the grid, without and with padding
   std::span<const std::span<const double>> axes_;
+  matrix_view<const double> histograms_;
   std::vector<std::ptrdiff_t> sizes_, padded_, place_;
   std::vector<buffer<double>> kernels_;
-  buffer<double> weights_, work_, other_;
+  buffer<double> work_, other_;
   double spread_ = 0, kappa_ = 0;
   bool in_range_ = true;
 };
@@ -221,10 +217,8 @@ barycenter_result barycenter(const context& ctx, std::span<const std::span<const
     mass.push_back(sum);
   }
   grid_kernel kernel(ctx, axes, histograms);
-  return find_barycenter(ctx, share, mass, debias, o, log_p, [&](barycenter_step step) {
-    if (!debias) step.d = nullptr;
-    kernel.pass(step);
-  });
+  return find_barycenter(ctx, share, mass, debias, o, log_p,
+                         [&](const barycenter_step& step) { kernel.pass(step); });
 }
 
 }  // namespace lapwing::ot

@@ -13,6 +13,7 @@
 
 #include "../random.hpp"
 #include "cost_rows.hpp"
+#include "pair_cost.hpp"
 
 namespace lapwing::ot {
 namespace {
@@ -33,30 +34,6 @@ T unkey(key_of<T> k) {
   using K = key_of<T>;
   const K top = K{1} << (8 * sizeof(T) - 1);
   return std::bit_cast<T>(k & top ? static_cast<K>(k & ~top) : static_cast<K>(~k));
-}
-
-template <class T>
-double pair_cost(const geometry<T>& geo, std::ptrdiff_t i, std::ptrdiff_t j) {
-  if (geo.is_dense()) return static_cast<double>(geo.cost(i, j));
-  double dot = 0, dist = 0, xx = 0, yy = 0;
-  for (std::ptrdiff_t k = 0; k < geo.x.cols; ++k) {
-    const double x = static_cast<double>(geo.x(i, k)), y = static_cast<double>(geo.y(j, k));
-    dot += x * y;
-    dist += (x - y) * (x - y);
-    xx += x * x;
-    yy += y * y;
-  }
-  switch (geo.kind) {
-    case metric::sqeuclidean:
-      return dist;
-    case metric::euclidean:
-      return std::sqrt(dist);
-    case metric::cosine:
-      return 1 - dot / std::sqrt(xx * yy);
-    case metric::dot:
-      break;
-  }
-  return -dot;
 }
 
 template <class T>

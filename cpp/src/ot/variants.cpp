@@ -75,6 +75,13 @@ double relaxed_value(const context& ctx, const geometry<T>& geo, std::span<const
          penalties(columns, b, o.rho_b, o.kind);
 }
 
+void check_divergence(bool init, std::span<const double> a, std::span<const double> b,
+                      std::span<const double> own_x, std::span<const double> own_y) {
+  check(!init, "a divergence takes no start");
+  check(own_x.size() == a.size() && own_y.size() == b.size(), "own_x and own_y must have lengths ", a.size(),
+        " and ", b.size(), ", got ", own_x.size(), " and ", own_y.size());
+}
+
 }  // namespace
 
 template <class T>
@@ -82,9 +89,7 @@ divergence_result divergence(const context& ctx, matrix_view<const T> x, matrix_
                              std::span<const double> a, std::span<const double> b, const options& o,
                              std::span<double> f, std::span<double> g, std::span<double> own_x,
                              std::span<double> own_y) {
-  check(!o.init, "a divergence takes no start");
-  check(own_x.size() == a.size() && own_y.size() == b.size(), "own_x and own_y must have lengths ", a.size(),
-        " and ", b.size(), ", got ", own_x.size(), " and ", own_y.size());
+  check_divergence(o.init, a, b, own_x, own_y);
   vector second_x(own_x.size()), second_y(own_y.size());
   const result cross = solve(ctx, geometry<T>::points(x, y, kind), a, b, o, f, g),
                first = solve(ctx, geometry<T>::points(x, x, kind), a, a, o, own_x, second_x),
@@ -103,10 +108,8 @@ divergence_result divergence(const context& ctx, matrix_view<const T> x, matrix_
                              std::span<const double> a, std::span<const double> b, const relaxed_options& o,
                              std::span<double> f, std::span<double> g, std::span<double> own_x,
                              std::span<double> own_y) {
-  check(!o.init, "a divergence takes no start");
+  check_divergence(o.init, a, b, own_x, own_y);
   check(o.mass == 0 && o.product_reference, "a divergence has no mass and the product as reference");
-  check(own_x.size() == a.size() && own_y.size() == b.size(), "own_x and own_y must have lengths ", a.size(),
-        " and ", b.size(), ", got ", own_x.size(), " and ", own_y.size());
   vector second_x(own_x.size()), second_y(own_y.size());
   relaxed_options left = o, right = o;
   left.rho_b = o.rho_a;

@@ -149,8 +149,7 @@ def barycenter_free_support(
         raise ValueError(f"support_weights must be > 0, but support_weights[{int(np.argmin(b))}] is 0")
     kind = _array.kind_of(clouds[0])
     used = np.flatnonzero(share).tolist()
-    shares = share[used] / share[used].sum()
-    around = float(np.sqrt(sum(w * points[k].var(axis=0).sum() for w, k in zip(shares, used, strict=True))))
+    around = float(np.sqrt(sum(share[k] * points[k].var(axis=0).sum() for k in used)))
     results: list[OTResult] = []
     displacement, turn, converged, stopped = np.inf, 0, False, False
     with Progress(callback, verbose, unit=" turns", reg=level) as progress:
